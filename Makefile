@@ -1,0 +1,87 @@
+# Two commands matter on a fresh machine: `make demo` and `make test`. Both make
+# their own virtual environment first. PYTHON= names an interpreter, VENV= a folder.
+
+VENV := .venv
+EXTRAS := dev
+#: Narrows `make test`: TESTS=tests/rules, or TESTS="-k board".
+TESTS :=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-$(EXTRAS)
+TYPED := p2pslinger tests $(wildcard examples) $(wildcard benchmarks)
+
+# Prints the first interpreter that is new enough and can make virtual environments.
+# A pyenv shim exists whether or not there is a Python behind it, so each is tried.
+define FIND_PYTHON
+python=; new=; \
+for candidate in $(PYTHON) python3.13 python3.12 python3.11 python3 \
+    $$HOME/.pyenv/versions/3.1[123]*/bin/python; do \
+  "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+    || continue; \
+  new=$$candidate; \
+  "$$candidate" -c 'import ensurepip, venv' 2>/dev/null || continue; \
+  python=$$candidate; \
+  break; \
+done; \
+if [ -z "$$python" ] && [ -n "$$new" ]; then \
+  echo "$$new has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; \
+  exit 1; \
+elif [ -z "$$python" ]; then \
+  echo "Python 3.11 or newer is needed; on Debian and Ubuntu:" \
+    "apt install python3 python3-venv" >&2; \
+  exit 1; \
+fi
+endef
+
+.PHONY: help demo test check bench format python clean
+
+help:
+	@echo "make demo    render a fractal on three local peers, into fractal.png"
+	@echo "make test    run the test suite"
+	@echo "make check   formatting, lint and types"
+	@echo "make bench   run every benchmark and print its figures"
+	@echo "make format  format the code"
+	@echo "make clean   remove what the others made"
+
+demo: $(STAMP)
+	$(BIN)/slinger demo
+
+# The hash seed: a simulation that failed here fails again, in the same way.
+test: $(STAMP)
+	PYTHONHASHSEED=0 $(BIN)/python -m pytest $(TESTS)
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(TYPED)
+
+bench: $(STAMP)
+	@failed=; \
+	for script in benchmarks/[!_]*.py; do \
+	  echo "# $$script"; $(BIN)/python "$$script" || failed="$$failed $$script"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Which interpreter the virtual environment would be made with.
+python:
+	@$(FIND_PYTHON); echo "$$python"
+
+clean:
+	rm -rf .venv .venv-3.* build dist *.egg-info fractal.png
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find p2pslinger tests -name __pycache__ -prune -exec rm -rf {} +
+
+# A virtual environment whose Python has been removed or replaced is made anew.
+$(STAMP): setup.cfg pyproject.toml
+	@$(FIND_PYTHON); anew=; \
+	if [ -e $(VENV)/pyvenv.cfg ] && ! $(BIN)/python -c '' 2>/dev/null; then \
+	  anew=--clear; \
+	fi; \
+	echo "making $(VENV) with $$python"; \
+	"$$python" -m venv $$anew $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS)]"
+	@touch $@

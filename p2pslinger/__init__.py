@@ -1,0 +1,65 @@
+"""Several machines, ordinary Python functions, no server.
+
+    import p2pslinger as slinger
+
+    with slinger.connect() as grid:
+        for square in grid.map(lambda x: x * x, range(10)):
+            print(square)
+
+The names below are the public promise; they are loaded when first used, so that the
+processes that run tasks never import what they do not need.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from p2pslinger.client.connect import connect, local
+    from p2pslinger.client.grid import Grid
+    from p2pslinger.client.job import Job
+    from p2pslinger.errors import (
+        PackingError,
+        PeerError,
+        RemoteError,
+        SlingerError,
+        TaskError,
+        TaskKilledError,
+        TaskTimeoutError,
+        UnavailableError,
+        UsageError,
+    )
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "connect": "p2pslinger.client.connect",
+    "local": "p2pslinger.client.connect",
+    "Grid": "p2pslinger.client.grid",
+    "Job": "p2pslinger.client.job",
+}
+
+__all__ = [
+    "Grid",
+    "Job",
+    "PackingError",
+    "PeerError",
+    "RemoteError",
+    "SlingerError",
+    "TaskError",
+    "TaskKilledError",
+    "TaskTimeoutError",
+    "UnavailableError",
+    "UsageError",
+    "connect",
+    "local",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, "p2pslinger.errors")), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,1 @@
+"""The `slinger` command: what people type, and what they are told."""

@@ -1,0 +1,125 @@
+"""`slinger jobs`, `job` and `cancel`: what was submitted to this machine's peer."""
+
+from __future__ import annotations
+
+import click
+
+from p2pslinger.cli.ask import ask
+from p2pslinger.cli.commands import Command
+from p2pslinger.cli.options import as_json, read_id, whole_ids
+from p2pslinger.cli.render import Column, show_json, show_pairs, show_reason, show_table
+from p2pslinger.cli.tally import show_tally
+from p2pslinger.cli.words import duration, of_id
+from p2pslinger.wire.control import CancelJob, Done, GetJobs, Jobs
+from p2pslinger.wire.facts import JobFacts
+
+COLUMNS = (
+    Column("job"),
+    Column("name"),
+    Column("state"),
+    Column("tasks", number=True),
+    Column("computed", number=True),
+    Column("running", number=True),
+    Column("failed", number=True),
+    Column("age", number=True),
+)
+
+
+@click.command(cls=Command, epilog="slinger jobs\nslinger jobs --json")
+@as_json
+@whole_ids
+def jobs(as_json: bool, whole: bool) -> None:
+    """List the jobs of this machine's peer, newest first."""
+    facts = ask(GetJobs(), Jobs).facts
+    if as_json:
+        show_json(facts)
+    elif not facts:
+        click.echo("no jobs here: a program submits one with p2pslinger.connect()")
+    else:
+        show_table(COLUMNS, [row(job, whole=whole) for job in facts])
+
+
+@click.command(cls=Command, epilog="slinger job k3mvb2a")
+@click.argument("prefix", metavar="ID", callback=read_id)
+@as_json
+@whole_ids
+def job(prefix: str, as_json: bool, whole: bool) -> None:
+    """Show one job: how far it is, why it waits, who computed it.
+
+    ID is the job's id, or enough of its beginning.
+    """
+    facts = find(prefix)
+    if as_json:
+        show_json(facts)
+    else:
+        show_job(facts, whole=whole)
+
+
+@click.command(cls=Command, epilog="slinger cancel k3mvb2a")
+@click.argument("prefix", metavar="ID", callback=read_id)
+def cancel(prefix: str) -> None:
+    """Cancel a job.
+
+    ID is the job's id, or enough of its beginning. What is running is stopped, and
+    the program that submitted the job is told.
+    """
+    facts = find(prefix)
+    if facts.state == "cancelled":
+        click.echo(f"{_called(facts)} is cancelled already")
+        return
+    ask(CancelJob(facts.job), Done)
+    click.echo(f"{_called(facts)} is cancelled")
+
+
+def find(prefix: str) -> JobFacts:
+    """Return the one job whose id starts with `prefix`.
+
+    Raises:
+        UsageError: there is none, or there are several.
+    """
+    return ask(GetJobs(prefix), Jobs).facts[0]
+
+
+def row(job: JobFacts, *, whole: bool) -> tuple[str, ...]:
+    """Return a job's line of the table."""
+    return (
+        of_id(job.job, whole=whole),
+        job.name,
+        job.state,
+        _tasks(job),
+        f"{job.computed:,}",
+        f"{job.running:,}",
+        f"{job.failed:,}",
+        duration(job.age),
+    )
+
+
+def show_job(job: JobFacts, *, whole: bool = False) -> None:
+    """Print one job for a person."""
+    show_pairs(
+        [
+            ("job", of_id(job.job, whole=True)),
+            ("name", job.name),
+            ("state", job.state),
+            ("age", duration(job.age)),
+            ("tasks", _tasks(job)),
+            ("computed", f"{job.computed:,}"),
+            ("running", f"{job.running:,}"),
+            ("failed", f"{job.failed:,}"),
+            ("lost", f"{job.lost:,} tries that died with their process or machine"),
+        ]
+    )
+    if job.waiting is not None:
+        click.echo()
+        show_reason(job.waiting)
+    if job.volunteers:
+        click.echo()
+        show_tally(job.volunteers, whole=whole)
+
+
+def _tasks(job: JobFacts) -> str:
+    return f"{job.tasks:,}" if job.sealed else f"{job.tasks:,}+"  # more may come
+
+
+def _called(job: JobFacts) -> str:
+    return f"job {of_id(job.job)}"

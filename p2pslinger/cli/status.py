@@ -1,0 +1,55 @@
+"""`slinger status`: this machine's peer at a glance."""
+
+from __future__ import annotations
+
+import click
+
+from p2pslinger.cli.ask import ask
+from p2pslinger.cli.commands import Command
+from p2pslinger.cli.options import as_json, whole_ids
+from p2pslinger.cli.render import show_json, show_pairs, show_reason
+from p2pslinger.cli.words import counted, duration, of_id, printable
+from p2pslinger.wire.control import GetStatus, Status
+from p2pslinger.wire.facts import StatusFacts
+
+
+@click.command(cls=Command, epilog="slinger status\nslinger status --json")
+@as_json
+@whole_ids
+def status(as_json: bool, whole: bool) -> None:
+    """Show what this machine's peer is doing, and why not more."""
+    facts = ask(GetStatus(), Status).facts
+    if as_json:
+        show_json(facts)
+    else:
+        show_status(facts, whole=whole)
+
+
+def show_status(facts: StatusFacts, *, whole: bool = False) -> None:
+    """Print a peer's state for a person."""
+    show_pairs(
+        [
+            ("peer", f"{of_id(facts.peer, whole=whole)} ({facts.name})"),
+            ("grid", of_id(facts.grid, whole=whole) or "none: this machine alone"),
+            ("address", facts.address or "nowhere: for this machine's programs only"),
+            ("running", f"for {duration(facts.uptime)}, slinger {facts.software}"),
+            ("neighbours", f"{facts.neighbours:,}"),
+            ("slots", f"{facts.slots:,}, {facts.busy:,} of them busy"),
+            ("computed", counted(facts.computed, "task")),
+            ("jobs", f"{facts.jobs:,} open here, {facts.heard:,} of others heard of"),
+            ("dropped", dropped(facts)),
+        ]
+    )
+    if facts.idle_because is not None:
+        click.echo()
+        show_reason(facts.idle_because)
+    for note in facts.notes:
+        click.echo(f"note: {printable(note)}")
+
+
+def dropped(facts: StatusFacts) -> str:
+    """Return how many packets and frames were dropped, and for what."""
+    causes = [(count, cause) for cause, count in facts.dropped.items() if count]
+    if not causes:
+        return "nothing"
+    return ", ".join(f"{count:,} {cause}" for count, cause in sorted(causes)[::-1])

@@ -1,0 +1,38 @@
+"""Facts in words: times, shares and ids as people read them.
+
+Names come from other machines. A control character in one could rewrite the reader's
+terminal, so whatever is shown passes through `printable`.
+"""
+
+from __future__ import annotations
+
+#: Seconds of the units of time, largest first.
+UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Return `text` with every control character, or all but line ends, as "?"."""
+    return "".join(c if c.isprintable() or (lines and c == "\n") else "?" for c in text)
+
+
+def duration(seconds: float) -> str:
+    """Return a time span with the unit that suits it: "0.4 s", "12 s", "3.5 h"."""
+    for size, unit in UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def percent(share: float) -> str:
+    """Return a part of 1 as a percentage."""
+    return f"{100 * share:.1f} %"
+
+
+def of_id(text: str, *, whole: bool = False) -> str:
+    """Return an id's text form, or its first group: enough for a few dozen."""
+    return printable(text if whole else text.partition("-")[0])
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return "1 slot", "2 slots"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

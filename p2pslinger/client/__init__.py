@@ -1,0 +1,1 @@
+"""What a program touches: a Grid, its Futures and Jobs, over this machine's peer."""

@@ -1,0 +1,66 @@
+"""Ways to a Grid: this machine's peer, or a throw-away grid of local ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from p2pslinger import paths
+from p2pslinger.client.children import Child, start_peer
+from p2pslinger.client.grid import Grid
+from p2pslinger.client.link import Link
+from p2pslinger.client.localgrid import LocalGrid
+from p2pslinger.client.values import Trust
+from p2pslinger.errors import IncompatibleError, UnavailableError, UsageError
+
+#: Seconds that a peer gets to start.
+START = 30.0
+
+
+def connect(*, trust: Trust = "safe", data: str | Path | None = None) -> Grid:
+    """Connect to this machine's peer; if none runs, start one that ends with us.
+
+    Args:
+        trust: How far values from other peers are decoded: "safe" (plain data) or
+            "pickle" (anything: whoever computed it could run code here).
+        data: The peer's data folder, if it is not the usual one.
+
+    Raises:
+        UnavailableError: no peer runs, and none can be started; the text says why.
+        IncompatibleError: the peer is of another version.
+    """
+    folder = Path(data) if data is not None else paths.default_data_folder()
+    return Grid(_link(folder), trust=trust)
+
+
+def local(peers: int = 2, *, slots: int = 1) -> Grid:
+    """Start a throw-away grid of real peers on this machine; it ends with the Grid.
+
+    Args:
+        peers: How many peer processes.
+        slots: Slots of each.
+
+    Raises:
+        UnavailableError: a peer does not start; the text says why.
+    """
+    if peers < 1 or slots < 0:
+        raise UsageError("a local grid needs at least one peer, and no negative slots")
+    grid = LocalGrid(peers, slots)
+    return Grid(grid.link, trust="mine", on_close=grid.close)
+
+
+def _link(folder: Path) -> Link:
+    path = paths.control_path(folder)
+    try:
+        return Link.open(path)
+    except IncompatibleError:
+        raise
+    except UnavailableError:
+        child = start_peer({"SLINGER_DATA": str(folder)})
+    return _link_to(child, path)
+
+
+def _link_to(child: Child, path: Path) -> Link:
+    """Connect to a peer that is starting, or to the one that was a little faster."""
+    child.wait_until_ready(START)
+    child.let_go()
+    return Link.open(path)

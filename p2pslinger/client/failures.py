@@ -1,0 +1,28 @@
+"""Failures of tasks as the exceptions that a program catches."""
+
+from __future__ import annotations
+
+from p2pslinger.client.values import RemoteTraceback, Trust, rebuild_error
+from p2pslinger.errors import TaskKilledError, TaskTimeoutError
+from p2pslinger.wire.records import Failure
+
+
+def error_of(failure: Failure, trust: Trust) -> Exception:
+    """Return what a failed task's future raises; its `__cause__` tells where it was."""
+    where = f"task {failure.index} on {failure.host}"
+    if failure.kind == "timeout":
+        return TaskTimeoutError(f"{where}: {failure.message}")
+    if failure.kind == "killed":
+        return TaskKilledError(f"{where}: {failure.message}")
+    error = rebuild_error(
+        failure.type,
+        failure.message,
+        failure.traceback,
+        pickled=failure.pickled,
+        trust=trust,
+    )
+    text = failure.traceback
+    if failure.arguments:
+        text = f"{text.rstrip()}\n\n{where}, called with {failure.arguments}"
+    error.__cause__ = RemoteTraceback(text)
+    return error

@@ -1,0 +1,339 @@
+"""The program's end of the control socket: blocking calls, and one thread that listens.
+
+A program may have many threads and no event loop, so this end is not the daemons'
+asyncio connection: callers send from their own threads, and one thread reads. Answers
+and pushes are handled in that thread, so what is called there must never block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+import p2pslinger
+from p2pslinger import limits
+from p2pslinger.errors import (
+    ConnectionLostError,
+    IncompatibleError,
+    PeerError,
+    SlingerError,
+    TooLargeError,
+    UnavailableError,
+    UsageError,
+)
+from p2pslinger.wire.control import CONTROL_CODEC
+from p2pslinger.wire.frames import (
+    Frame,
+    FrameReader,
+    Kind,
+    decode_credit,
+    encode,
+    encode_credit,
+)
+from p2pslinger.wire.messages import Hello, decode_fail, decode_hello
+from p2pslinger.wire.messages import encode as encode_message
+
+#: Bytes of a body that may be sent before the peer has granted more.
+FIRST_CREDIT = 64 * limits.KIB
+
+#: Bytes read at once.
+CHUNK = 256 * limits.KIB
+
+#: What an asker is called with, in the reading thread: the answer and its body.
+Answered = Callable[[msgspec.Struct | SlingerError, bytes], None]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request without an answer, or without all of it."""
+
+    done: Answered
+    body: memoryview | None = None
+    credit: int = FIRST_CREDIT
+    reply: msgspec.Struct | None = None
+    pieces: list[bytes] = field(default_factory=list)
+
+
+class Link:
+    """A connection to this machine's peer.
+
+    Args:
+        sock: Connected to its control socket.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._reader = FrameReader()
+        self._sending = threading.Lock()
+        self._asking = threading.Lock()
+        self._asked: dict[int, _Asked] = {}
+        self._number = 0
+        self._lost: SlingerError | None = None
+        self._closing = False
+        self._pid = os.getpid()
+        #: Called in the reading thread with every pushed message.
+        self.on_push: Callable[[msgspec.Struct], None] = lambda _: None
+        #: Called once in the reading thread when the peer has gone by itself.
+        self.on_lost: Callable[[SlingerError], None] = lambda _: None
+
+    @classmethod
+    def open(cls, path: Path, timeout: float = 10.0) -> Link:
+        """Connect to the peer behind a control socket.
+
+        Args:
+            path: The socket.
+            timeout: Seconds until the peer must have said hello.
+
+        Raises:
+            UnavailableError: no peer is running there, or it does not answer.
+            IncompatibleError: it speaks another version.
+        """
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(timeout)
+        try:
+            sock.connect(str(path))
+            link = cls(sock)
+            link._greet()
+        except TimeoutError:
+            sock.close()
+            raise UnavailableError(
+                f"the peer behind {path} does not answer: stop it with "
+                "`slinger down`, or end its process"
+            ) from None
+        except OSError:
+            sock.close()
+            raise UnavailableError(
+                "no peer is running here: start one with `slinger up`"
+            ) from None
+        except SlingerError:
+            sock.close()
+            raise
+        sock.settimeout(None)
+        thread = threading.Thread(target=link._read, name="slinger", daemon=True)
+        thread.start()
+        return link
+
+    def __enter__(self) -> Link:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- asking -------------------------------------------------------------------
+
+    def ask(
+        self,
+        message: msgspec.Struct,
+        done: Answered,
+        body: bytes | None = None,
+    ) -> None:
+        """Send a request; `done` is called in the reading thread, once.
+
+        Raises:
+            ConnectionLostError: the peer is gone.
+            TooLargeError: the message does not fit a frame.
+        """
+        payload = self._payload(message)
+        asked = _Asked(done, None if body is None else memoryview(body))
+        with self._asking:
+            self._check()
+            self._number += 1
+            number = self._number
+            self._asked[number] = asked
+            kind = Kind.REQUEST if body is None else Kind.REQUEST_BODY
+            self._send(encode(kind, number, payload))
+        if body is not None:
+            self._send_body(number, asked)
+
+    def request(
+        self,
+        message: msgspec.Struct,
+        body: bytes | None = None,
+        timeout: float | None = None,
+    ) -> msgspec.Struct:
+        """Send a request and wait for its answer, at most `timeout` seconds.
+
+        Raises:
+            UsageError, PeerError, UnavailableError: as the peer failed it.
+            ConnectionLostError: the peer is gone.
+        """
+        return self.fetch(message, body, timeout)[0]
+
+    def fetch(
+        self,
+        message: msgspec.Struct,
+        body: bytes | None = None,
+        timeout: float | None = None,
+    ) -> tuple[msgspec.Struct, bytes]:
+        """Like `request`; return the body that came with the answer as well."""
+        got: list[tuple[msgspec.Struct | SlingerError, bytes]] = []
+        ready = threading.Event()
+
+        def done(answer: msgspec.Struct | SlingerError, data: bytes) -> None:
+            got.append((answer, data))
+            ready.set()
+
+        self.ask(message, done, body)
+        if not ready.wait(timeout):
+            raise UnavailableError(f"the peer did not answer within {timeout:g} s")
+        answer, data = got[0]
+        if isinstance(answer, SlingerError):
+            raise answer
+        return answer, data
+
+    def push(self, message: msgspec.Struct) -> None:
+        """Send a message that has no answer; nothing happens if the peer is gone."""
+        payload = self._payload(message)
+        with contextlib.suppress(ConnectionLostError):
+            self._send(encode(Kind.PUSH, 0, payload))
+
+    def close(self) -> None:
+        """Say goodbye. Requests without an answer fail."""
+        self._closing = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._fail(ConnectionLostError("the connection was closed"))
+
+    # --- inside -------------------------------------------------------------------
+
+    def _payload(self, message: msgspec.Struct) -> bytes:
+        payload = CONTROL_CODEC.encode(message)
+        if len(payload) > limits.FRAME - 16:
+            raise TooLargeError(
+                f"a {type(message).__name__} of {len(payload)} bytes is more than "
+                f"the {limits.FRAME} that fit a frame"
+            )
+        return payload
+
+    def _check(self) -> None:
+        if self._lost is not None:
+            raise self._lost
+        if self._pid != os.getpid():
+            raise UsageError(
+                "a grid can't be used in a forked process: connect again there"
+            )
+
+    def _send(self, data: bytes) -> None:
+        try:
+            with self._sending:
+                self._socket.sendall(data)
+        except OSError:
+            raise ConnectionLostError("this machine's peer has gone") from None
+
+    def _send_body(self, number: int, asked: _Asked) -> None:
+        """Send as much of a body as the peer has room for."""
+        with self._asking:
+            while asked.body is not None and asked.credit > 0:
+                size = min(asked.credit, limits.PIECE)
+                piece, asked.body = asked.body[:size], asked.body[size:]
+                asked.credit -= len(piece)
+                if piece:
+                    self._send(encode(Kind.PIECE, number, bytes(piece)))
+                if not asked.body:
+                    asked.body = None
+                    self._send(encode(Kind.END, number, b""))
+
+    def _greet(self) -> None:
+        """Exchange hellos."""
+        hello = Hello(limits.PROTOCOL, p2pslinger.__version__, "program", time.time())
+        self._socket.sendall(encode(Kind.HELLO, 0, encode_message(hello)))
+        frames: list[Frame] = []
+        while not frames:
+            data = self._socket.recv(CHUNK)
+            if not data:
+                raise UnavailableError("the peer has closed the connection")
+            frames = self._reader.feed(data)
+        if frames[0].kind == Kind.FAIL:
+            raise IncompatibleError(decode_fail(frames[0].payload).text)
+        theirs = decode_hello(frames[0].payload)
+        if theirs.protocol != limits.PROTOCOL:
+            raise IncompatibleError(
+                f"this machine's peer runs p2pslinger {theirs.software}, this program "
+                f"{p2pslinger.__version__}: restart the peer (`slinger down`, "
+                "`slinger up`) with the same version"
+            )
+        self._reader.limit = limits.FRAME
+
+    def _read(self) -> None:
+        """Handle what the peer says, until it says no more."""
+        why: SlingerError = ConnectionLostError("this machine's peer has gone")
+        try:
+            frames = self._reader.feed(b"")
+            while True:
+                for frame in frames:
+                    self._hear(frame)
+                data = self._socket.recv(CHUNK)
+                if not data:
+                    break
+                frames = self._reader.feed(data)
+        except OSError:
+            pass
+        except SlingerError as error:
+            why = error
+        with contextlib.suppress(OSError):
+            self._socket.close()
+        self._fail(why)
+        if not self._closing:
+            self.on_lost(why)
+
+    def _fail(self, why: SlingerError) -> None:
+        with self._asking:
+            self._lost = self._lost or why
+            lost, self._asked = self._asked, {}
+        for asked in lost.values():
+            asked.done(why, b"")
+
+    def _hear(self, frame: Frame) -> None:
+        kind, number, payload = frame
+        if kind == Kind.PUSH:
+            self.on_push(CONTROL_CODEC.decode(payload))
+            return
+        asked = self._asked.get(number)
+        if kind == Kind.FAIL:
+            fail = decode_fail(payload)
+            error = _error(fail.kind, fail.text)
+            if number == 0:
+                raise error
+            if asked is not None:
+                self._end(number, error)
+        elif asked is None:
+            raise PeerError(f"answered request {number}, which nobody made")
+        elif kind == Kind.REPLY:
+            self._end(number, CONTROL_CODEC.decode(payload))
+        elif kind == Kind.REPLY_BODY:
+            asked.reply = CONTROL_CODEC.decode(payload)
+            room = limits.BODY_WINDOW - FIRST_CREDIT
+            self._send(encode(Kind.ANSWER_CREDIT, number, encode_credit(room)))
+        elif kind == Kind.ANSWER_PIECE:
+            asked.pieces.append(payload)
+            credit = encode_credit(len(payload))
+            self._send(encode(Kind.ANSWER_CREDIT, number, credit))
+        elif kind == Kind.ANSWER_END and asked.reply is not None:
+            self._end(number, asked.reply)
+        elif kind == Kind.CREDIT:
+            asked.credit += decode_credit(payload)
+            self._send_body(number, asked)
+        else:
+            raise PeerError(f"sent a frame of kind {kind} to a program")
+
+    def _end(self, number: int, answer: msgspec.Struct | SlingerError) -> None:
+        with self._asking:
+            asked = self._asked.pop(number, None)
+        if asked is not None:
+            asked.done(answer, b"".join(asked.pieces))
+
+
+def _error(kind: str, text: str) -> SlingerError:
+    if kind == "usage":
+        return UsageError(text)
+    if kind == "peer":
+        return PeerError(f"says that this program {text}")
+    return UnavailableError(text)

@@ -1,0 +1,133 @@
+"""A throw-away grid on this machine: real peers, real sockets, gone with the program.
+
+Every peer has a data folder of its own, which it removes at its end, and ends when the
+program's connection to it does: so nothing is left, however the program ends.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from p2pslinger import paths
+from p2pslinger.client.children import Child, start_peer
+from p2pslinger.client.link import Link
+from p2pslinger.errors import SlingerError, UnavailableError
+from p2pslinger.wire import authkey
+from p2pslinger.wire.control import GetPeers, GetStatus, Peers, Status, Stop
+
+#: Seconds that all peers get to start and to find each other.
+START = 30.0
+
+#: Seconds between two looks at whether they have.
+LOOK = 0.01
+
+
+class LocalGrid:
+    """Starts the peers and ends them.
+
+    Args:
+        peers: How many.
+        slots: Slots of each.
+    """
+
+    def __init__(self, peers: int, slots: int) -> None:
+        self._children: list[Child] = []
+        self._links: list[Link] = []
+        key = authkey.from_random(os.urandom(40)).to_text()
+        port = _free_port()
+        try:
+            folders = []
+            for number in range(peers):
+                folder = Path(tempfile.mkdtemp(prefix="slinger-"))
+                folders.append(folder)
+                settings = _settings(folder, number, slots, key, port)
+                self._children.append(start_peer(settings))
+            for child, folder in zip(self._children, folders, strict=True):
+                child.wait_until_ready(START)
+                self._links.append(Link.open(paths.control_path(folder)))
+            self._wait_until_joined(peers)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def link(self) -> Link:
+        """The connection to the first peer."""
+        return self._links[0]
+
+    def close(self) -> None:
+        """End all peers."""
+        for link in self._links:
+            try:
+                link.request(Stop(), timeout=1.0)
+            except SlingerError:
+                link.close()  # it ends when it sees that
+        for link in self._links:
+            link.close()
+        for child in self._children:
+            child.end()
+
+    def _wait_until_joined(self, peers: int) -> None:
+        """Wait until the first peer knows all others, and all slots are ready."""
+
+        def joined() -> bool:
+            return len(cast(Peers, self.link.request(GetPeers())).facts) == peers
+
+        def staffed() -> bool:
+            states = [cast(Status, link.request(GetStatus())) for link in self._links]
+            return not any(
+                state.facts.idle_because is not None
+                and state.facts.idle_because.code == "slots-starting"
+                for state in states
+            )
+
+        _wait(joined, "the local peers do not find each other")
+        _wait(staffed, "the slots of the local peers do not start")
+
+
+def _wait(done: Callable[[], bool], trouble: str) -> None:
+    deadline = time.monotonic() + START
+    while not done():
+        if time.monotonic() > deadline:
+            raise UnavailableError(f"{trouble} within {START:.0f} s")
+        time.sleep(LOOK)
+
+
+def _settings(
+    folder: Path, number: int, slots: int, key: str, port: int
+) -> dict[str, str]:
+    return {
+        "SLINGER_DATA": str(folder),
+        "SLINGER_CONFIG": str(folder),
+        "SLINGER_AUTHKEY": key,
+        "SLINGER_NAME": f"peer {number + 1}",
+        "SLINGER_HOST": "127.0.0.1",
+        "SLINGER_PORT": str(port if number == 0 else 0),
+        "SLINGER_BOOTSTRAP": "" if number == 0 else f"127.0.0.1:{port}",
+        "SLINGER_SLOTS": str(slots),
+        "SLINGER_MDNS": "no",
+        "SLINGER_TRUST_MEMBERS": "yes",
+        "SLINGER_THROW_AWAY": "yes",
+    }
+
+
+def _free_port() -> int:
+    """Return a port that is free now, for TCP and UDP."""
+    while True:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        ):
+            tcp.bind(("127.0.0.1", 0))
+            port = int(tcp.getsockname()[1])
+            try:
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

@@ -1,0 +1,151 @@
+"""Results in order, as they arrive: what `map` and a job iterate over."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from p2pslinger.client.arguments import Shard
+from p2pslinger.ids import short
+from p2pslinger.wire.control import RangeOut
+
+
+class Ready:
+    """A shard that is packed already: a source of one."""
+
+    def __init__(self, shard: Shard, position: int) -> None:
+        self._shard: Shard | None = shard
+        self.position = position
+
+    def pack(self) -> Shard | None:
+        """Return it, once."""
+        shard, self._shard = self._shard, None
+        return shard
+
+
+class Rows:
+    """Collects the results of numbered tasks; a consumer.
+
+    Args:
+        keep: Keep results that were read, so that they can be read again.
+    """
+
+    def __init__(self, *, keep: bool) -> None:
+        self._keep = keep
+        self._changed = threading.Condition()
+        self._parts: dict[int, tuple[Sequence[object], dict[int, Exception]]] = {}
+        self._broken: BaseException | None = None
+        #: How many tasks there are, once that is known.
+        self.total: int | None = None
+        #: Tasks with a result.
+        self.done = 0
+        #: Tasks that failed.
+        self.failed = 0
+        #: Tasks by the short form of the id of the peer that computed them.
+        self.by_peer: Counter[str] = Counter()
+
+    # --- consumer -----------------------------------------------------------------
+
+    def took(
+        self,
+        first: int,
+        values: Sequence[object],
+        errors: dict[int, Exception],
+        out: RangeOut,
+    ) -> None:
+        """Take results."""
+        with self._changed:
+            self._parts[first] = (values, errors)
+            self.done += len(values)
+            self.failed += len(errors)
+            self.by_peer[short(out.peer)] += len(values)
+            self._changed.notify_all()
+
+    def broke(self, error: BaseException) -> None:
+        """No more results will come."""
+        with self._changed:
+            self._broken = self._broken or error
+            self._changed.notify_all()
+
+    # --- for the program ----------------------------------------------------------
+
+    def finish(self, total: int) -> None:
+        """Say how many tasks there are."""
+        with self._changed:
+            self.total = total
+            self._changed.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until every task has an outcome; return whether that is so.
+
+        Raises what has ended the job, if something has.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._broken or self._complete, timeout)
+            if self._broken is not None and not self._complete:
+                raise self._broken
+            return self._complete
+
+    @property
+    def _complete(self) -> bool:
+        return self.total is not None and self.done >= self.total
+
+    def wait_for_change(self, seen: int, timeout: float) -> int:
+        """Wait until more than `seen` tasks are done, or time is up; return how many."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._broken or self.done > seen or self._complete, timeout
+            )
+            return self.done
+
+    def raise_if_broken(self) -> None:
+        """Raise what has ended the job, if something has."""
+        if self._broken is not None:
+            raise self._broken
+
+    def read(
+        self, *, timeout: float | None = None, errors: str = "raise"
+    ) -> Iterator[object]:
+        """Yield the values in order; a failed task raises, or its error is yielded.
+
+        Raises:
+            TimeoutError: the next value is not there `timeout` seconds after the start.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        at = 0
+        while True:
+            part = self._part(at, deadline)
+            if part is None:
+                return
+            values, failed = part
+            if failed:
+                for offset, value in enumerate(_each(values, failed)):
+                    if offset in failed and errors == "raise":
+                        raise failed[offset]
+                    yield failed.get(offset, value)
+            else:
+                yield from values
+            at += len(values)
+
+    def _part(
+        self, at: int, deadline: float | None
+    ) -> tuple[Sequence[object], dict[int, Exception]] | None:
+        with self._changed:
+            while at not in self._parts:
+                if self.total is not None and at >= self.total:
+                    return None
+                if self._broken is not None:
+                    raise self._broken
+                wait = None if deadline is None else deadline - time.monotonic()
+                if wait is not None and wait <= 0:
+                    raise TimeoutError(f"no result for task {at} in time")
+                self._changed.wait(wait)
+            return self._parts[at] if self._keep else self._parts.pop(at)
+
+
+def _each(values: Sequence[object], failed: dict[int, Exception]) -> Iterator[object]:
+    """Yield values, and None where there is none to decode."""
+    for offset in range(len(values)):
+        yield None if offset in failed else values[offset]

@@ -1,0 +1,338 @@
+"""One job as a program sees it: arguments go in, numbered results come out.
+
+Several calls may share a job: all `submit`s and `map`s of one function do. Each brings
+tasks of its own; a *segment* remembers which of the job's tasks are whose. Arguments
+that come while earlier ones are on their way to the peer wait and leave together: a
+batch is everything that has queued meanwhile, so one task leaves at once and a thousand
+leave as a few messages.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+from blake3 import blake3
+
+from p2pslinger import limits
+from p2pslinger.client.arguments import Shard
+from p2pslinger.client.failures import error_of
+from p2pslinger.client.link import Link
+from p2pslinger.client.packing import FunctionPackage
+from p2pslinger.client.values import Trust, unpack_values
+from p2pslinger.errors import SlingerError, UnavailableError
+from p2pslinger.rules.spans import Spans
+from p2pslinger.wire.control import (
+    Append,
+    AppendBig,
+    CloseJob,
+    GetValues,
+    JobEnded,
+    OpenJob,
+    Opened,
+    RangeOut,
+    Seal,
+    ShardIn,
+    Withdraw,
+)
+from p2pslinger.wire.manifest import Function, Policy
+
+
+class Consumer(Protocol):
+    """Who wants the results of some tasks. Called in the link's reading thread."""
+
+    def took(
+        self,
+        first: int,
+        values: Sequence[object],
+        errors: dict[int, Exception],
+        out: RangeOut,
+    ) -> None:
+        """Take results.
+
+        Args:
+            first: Position, among the consumer's own tasks, of the first value.
+            values: One for each task; meaningless where there is an error.
+            errors: What failed, by position among `values`.
+            out: Where they come from.
+        """
+
+    def broke(self, error: BaseException) -> None:
+        """Hear that no more results will come."""
+
+
+class Source(Protocol):
+    """Arguments that wait to be sent."""
+
+    @property
+    def position(self) -> int:
+        """Position, among the consumer's tasks, of the next one to be packed."""
+
+    def pack(self) -> Shard | None:
+        """Pack what has queued up; None if there is nothing (more)."""
+
+
+@dataclass(slots=True)
+class Segment:
+    """Tasks [base, stop) of the job are the consumer's from its position `first` on."""
+
+    base: int
+    stop: int
+    first: int
+    consumer: Consumer
+    left: int
+
+
+class Stream:
+    """One job.
+
+    Args:
+        link: To this machine's peer.
+        handle: This program's number for the job.
+        trust: How far values from other peers are decoded.
+    """
+
+    def __init__(self, link: Link, handle: int, trust: Trust) -> None:
+        self._link = link
+        self.handle = handle
+        self._trust = trust
+        self._lock = threading.RLock()
+        self._queue: deque[tuple[Source, Consumer]] = deque()
+        self._sending = False
+        self._next = 0
+        self._bases: list[int] = []
+        self._segments: list[Segment] = []
+        self._done = Spans()
+        self._broken: BaseException | None = None
+        self._sealed = False
+        self._job: bytes | None = None
+        self._open = threading.Event()
+
+    # --- opening and closing ------------------------------------------------------
+
+    def open(self, name: str, package: FunctionPackage, policy: Policy) -> None:
+        """Submit the job; arguments may follow at once."""
+        code = package.code
+        python = None if package.python is None else "{}.{}".format(*package.python)
+        big = len(code) > limits.INLINE
+        function = Function(
+            name[: limits.NAME],
+            b"" if big else code,
+            blake3(code).digest(),
+            len(code),
+            python,
+        )
+        self._sending = True  # nothing is sent before the function is there
+        self._link.ask(
+            OpenJob(self.handle, name[: limits.NAME], function, policy),
+            self._opened,
+            code if big else None,
+        )
+
+    def _opened(self, answer: msgspec.Struct | SlingerError, _: bytes) -> None:
+        if isinstance(answer, Opened):
+            self._job = answer.job
+            self._open.set()
+            self._sent(answer, b"")
+        elif isinstance(answer, SlingerError):
+            self.broke(answer)
+
+    def wait_until_open(self) -> bytes:
+        """Return the job's id, as soon as the peer has told it.
+
+        Raises:
+            SlingerError: the peer has refused the job.
+        """
+        self._open.wait()
+        if self._job is None:
+            assert self._broken is not None
+            raise self._broken
+        return self._job
+
+    @property
+    def broken(self) -> bool:
+        """Whether nothing more will come."""
+        return self._broken is not None
+
+    def follow(self, consumer: Consumer) -> None:
+        """Give every result of a job that is open already to one consumer."""
+        self._expect(limits.JOB_TASKS, 0, consumer)
+
+    def attached(self, job: bytes) -> None:
+        """Note the id of a job that was open already."""
+        self._job = job
+        self._open.set()
+
+    def seal(self) -> None:
+        """Nothing more will be put in."""
+        with self._lock:
+            self._sealed = True
+            if not self._sending and not self._queue:
+                self._link.push(Seal(self.handle))
+
+    def close(self) -> None:
+        """Want nothing more of the job."""
+        self._link.push(CloseJob(self.handle))
+
+    # --- arguments ----------------------------------------------------------------
+
+    def put(self, source: Source, consumer: Consumer) -> None:
+        """Send what `source` packs, now or as soon as the peer has taken the last.
+
+        Raises:
+            SlingerError: the job has come to an end.
+        """
+        with self._lock:
+            if self._broken is not None:
+                raise self._broken
+            self._queue.append((source, consumer))
+            if not self._sending:
+                self._flush()
+
+    def _flush(self) -> None:
+        """Send the next batch: small shards together, a big one by itself."""
+        shards: list[ShardIn] = []
+        size = 0
+        while self._queue and size < limits.ANSWER and len(shards) < limits.BATCH:
+            source, consumer = self._queue[0]
+            first = source.position
+            shard = source.pack()
+            if shard is None or shard.count == 0:
+                self._queue.popleft()
+                continue
+            if len(shard.data) > limits.INLINE:
+                if shards:
+                    self._send(shards)
+                self._expect(shard.count, first, consumer)
+                self._send_big(shard)
+                return
+            self._expect(shard.count, first, consumer)
+            size += len(shard.data)
+            shards.append(ShardIn(shard.count, int(shard.form), shard.data))
+        if shards:
+            self._send(shards)
+        elif self._sealed and not self._queue:
+            self._link.push(Seal(self.handle))
+
+    def _send(self, shards: list[ShardIn]) -> None:
+        self._sending = True
+        self._link.ask(Append(self.handle, tuple(shards)), self._sent)
+
+    def _send_big(self, shard: Shard) -> None:
+        self._sending = True
+        message = AppendBig(self.handle, shard.count, int(shard.form), len(shard.data))
+        self._link.ask(message, self._sent, shard.data)
+
+    def _sent(self, answer: msgspec.Struct | SlingerError, _: bytes) -> None:
+        """The peer has taken a batch: send what has queued up meanwhile."""
+        if isinstance(answer, SlingerError):
+            self.broke(answer)
+            return
+        with self._lock:
+            self._sending = False
+            try:
+                self._flush()
+            except SlingerError as error:
+                self.broke(error)
+
+    def _expect(self, count: int, first: int, consumer: Consumer) -> None:
+        """Number the tasks of a shard, and remember whose they are."""
+        stop = self._next + count
+        last = self._segments[-1] if self._segments else None
+        if (
+            last is not None
+            and last.consumer is consumer
+            and first - last.first == self._next - last.base
+        ):
+            last.stop = stop
+            last.left += count
+        else:
+            self._bases.append(self._next)
+            self._segments.append(Segment(self._next, stop, first, consumer, count))
+        self._next = stop
+
+    def withdraw(self, consumer: Consumer, position: int) -> None:
+        """One of a consumer's tasks is no longer wanted."""
+        with self._lock:
+            for segment in self._segments:
+                at = segment.base + position - segment.first
+                if segment.consumer is consumer and segment.base <= at < segment.stop:
+                    self._link.push(Withdraw(self.handle, at, at + 1))
+                    return
+
+    # --- results ------------------------------------------------------------------
+
+    def results(self, out: RangeOut) -> None:
+        """Take a range; values that are too big for a message are asked for first."""
+        if not out.digest:
+            self._give(out, out.values)
+            return
+
+        def got(answer: msgspec.Struct | SlingerError, data: bytes) -> None:
+            if isinstance(answer, SlingerError):
+                self.broke(answer)
+            else:
+                self._give(out, data)
+
+        self._link.ask(GetValues(self.handle, out.digest), got)
+
+    def _give(self, out: RangeOut, data: bytes) -> None:
+        """Hand a range's values to whoever wants them; the first result counts."""
+        trust: Trust = "mine" if out.mine else self._trust
+        try:
+            values = unpack_values(out.form, data, trust)
+        except SlingerError as error:
+            self.broke(error)
+            return
+        errors = {one.index: error_of(one, trust) for one in out.failures}
+        with self._lock:
+            parts = [
+                (segment, max(low, segment.base), min(high, segment.stop))
+                for low, high in self._done.add(out.start, out.stop)
+                for segment in self._segments_of(low, high)
+            ]
+            for segment, low, high in parts:
+                segment.left -= high - low
+            self._forget_done()
+        for segment, low, high in parts:
+            first = low - segment.base + segment.first
+            whole = low == out.start and high == out.stop
+            own = values if whole else values[low - out.start : high - out.start]
+            failed = {i - low: e for i, e in errors.items() if low <= i < high}
+            segment.consumer.took(first, own, failed, out)
+
+    def _segments_of(self, low: int, high: int) -> list[Segment]:
+        start = max(0, bisect_right(self._bases, low) - 1)
+        stop = bisect_right(self._bases, high - 1)
+        return [s for s in self._segments[start:stop] if s.stop > low]
+
+    def _forget_done(self) -> None:
+        count = 0
+        while count < len(self._segments) and self._segments[count].left == 0:
+            if self._segments[count].stop == self._next:
+                break  # it may still grow
+            count += 1
+        del self._segments[:count], self._bases[:count]
+
+    def ended(self, message: JobEnded) -> None:
+        """The peer says that no more will come."""
+        self.broke(UnavailableError(message.text))
+
+    def broke(self, error: BaseException) -> None:
+        """Nothing more will come: tell everyone who waits."""
+        with self._lock:
+            if self._broken is None:
+                self._broken = error
+            waiting = [s.consumer for s in self._segments if s.left]
+            waiting += [consumer for _, consumer in self._queue]
+            self._queue.clear()
+            self._segments.clear()
+            self._bases.clear()
+        self._open.set()
+        for consumer in dict.fromkeys(waiting):
+            consumer.broke(error)

@@ -1,0 +1,1 @@
+"""How peers reach each other: sockets, and what is promised about them."""

@@ -1,0 +1,442 @@
+"""Sealed datagrams between members, and requests on them with measured time-outs.
+
+Layout: magic 2 | sender 20 | its boot 8 | receiver's boot 8 | wall time 8 | counter 8 |
+sealed payload and tag. The header and the receiver's id are authenticated with it.
+
+1. AES-256-GCM: 0.5 µs a packet where ChaCha20-Poly1305 takes 1.4.
+2. All members share one grid key, so a *boot*, 8 random bytes that each opened port
+   draws, makes a key of its own: HKDF of the grid key, sender's id and boot. Under it
+   the counter is the nonce, and a counter never repeats. Random nonces under one key
+   would meet their birthday bound in a busy grid's life.
+3. Replays. A receiver takes wall times within `limits.CLOCK_SLACK` of its own, and of
+   a (sender, boot) each counter once. A session may be forgotten when its newest time
+   is too old to be taken anyway, or else by raising a floor below which no unknown
+   session is believed.
+4. Replays after the receiver's restart. Who knows the receiver's boot binds it in.
+   What names another boot, or none, is not `fresh`: requests that change nothing are
+   answered all the same, and the answer tells the boot; those that change something
+   must be fresh, and what was recorded before the restart never is.
+5. What is oversized, truncated, foreign, off in time or seen before is counted and
+   dropped, unanswered. The cheap tests come first: a flood costs little.
+6. Sealing proves membership, not identity: any member can write any sender.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import struct
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any, NamedTuple, cast
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from rpcudp.protocol import RPCProtocol
+
+from p2pslinger import limits
+from p2pslinger.errors import TooLargeError
+from p2pslinger.ids import PeerId
+
+#: The first bytes say which version, and whether the sender knew the receiver's id.
+TO_ONE, TO_ANYONE = b"\xd51", b"\xd50"
+
+_HEADER = struct.Struct(">2s20s8s8sQQ")
+_TAG = 16
+
+#: Bytes of a payload that fit.
+ROOM = limits.DATAGRAM - _HEADER.size - _TAG
+
+#: Bytes of a boot; and what stands for one that is not known.
+BOOT = 8
+_NO_BOOT = bytes(BOOT)
+_NO_PEER = bytes(20)
+
+#: Counters behind the highest that may still arrive: a peer that sends 10,000
+#: datagrams a second, overtaken by 0.2 s.
+WINDOW = 2048
+
+#: Sessions remembered, 1 KiB each: more than a peer hears of within four minutes.
+SESSIONS = 4096
+
+#: Seconds of a time-out: at least (scheduling on a busy machine), for who was never
+#: measured (a continent away, or slow to start), and at most (RFC 6298 has 60, but
+#: another contact is as good).
+LEAST, FIRST_LEAST, FIRST_MOST, MOST = 0.2, 0.5, 1.0, 3.0
+
+#: Bytes of a request's number: as rpcudp has it.
+NUMBER = 20
+
+_REQUEST, _ANSWER = b"\x00", b"\x01"
+
+_ENVELOPE = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
+
+
+class Place(NamedTuple):
+    """Where a datagram comes from or goes to.
+
+    Attributes:
+        host: A numeric address.
+        port: Of UDP.
+        peer: Who is there, or None if that is still the question.
+        fresh: It came, and was sealed for this very boot of this peer.
+    """
+
+    host: str
+    port: int
+    peer: PeerId | None = None
+    fresh: bool = False
+
+
+@dataclass(slots=True)
+class _Session:
+    cipher: AESGCM
+    newest: int = 0
+    highest: int = 0
+    seen: int = 0
+
+    def has_seen(self, counter: int) -> bool:
+        """Return whether a counter came already, or is too old to tell."""
+        behind = self.highest - counter
+        return behind >= WINDOW or (behind >= 0 and bool(self.seen >> behind & 1))
+
+    def note(self, counter: int, stamp: int) -> None:
+        """Remember a counter and its wall time."""
+        ahead = counter - self.highest
+        if ahead > 0:
+            # A leap beyond the window must not become a shift of as many bits.
+            self.seen = (self.seen << ahead) % (1 << WINDOW) if ahead < WINDOW else 0
+            self.highest = counter
+            ahead = 0
+        self.seen |= 1 << -ahead
+        self.newest = max(self.newest, stamp)
+
+
+class Seals:
+    """Seals what this peer sends and opens what it hears: no I/O.
+
+    Args:
+        me: This peer.
+        key: The grid's key for datagrams, 32 bytes.
+        boot: 8 random bytes, drawn anew whenever a port is opened.
+        wall: The clock on the wall, seconds since the epoch.
+
+    Attributes:
+        dropped: What did not open, by cause.
+    """
+
+    def __init__(
+        self,
+        *,
+        me: PeerId,
+        key: bytes,
+        boot: bytes,
+        wall: Callable[[], float],
+        dropped: Counter[str],
+    ) -> None:
+        self.dropped = dropped
+        self._me = me
+        self._key = key
+        self._boot = boot
+        self._wall = wall
+        self._counter = 0
+        self._cipher = self._cipher_of(me, boot)
+        self._sessions: OrderedDict[bytes, _Session] = OrderedDict()
+        self._boots: OrderedDict[PeerId, tuple[int, bytes]] = OrderedDict()
+        self._floor = 0
+
+    def seal(self, payload: bytes, to: PeerId | None) -> bytes:
+        """Seal `payload` for one peer, or for whoever gets it."""
+        if len(payload) > ROOM:
+            raise TooLargeError(f"a datagram holds {ROOM} bytes, not {len(payload)}")
+        self._counter += 1
+        header = _HEADER.pack(
+            TO_ANYONE if to is None else TO_ONE,
+            self._me,
+            self._boot,
+            _NO_BOOT if to is None else self.boot_of(to) or _NO_BOOT,
+            self._now(),
+            self._counter,
+        )
+        nonce = b"\0\0\0\0" + header[-8:]
+        bound = header + (to or _NO_PEER)
+        return header + self._cipher.encrypt(nonce, payload, bound)
+
+    def open(self, datagram: bytes) -> tuple[PeerId, bool, bytes] | None:
+        """Return sender, whether it is fresh, and payload; or count why not."""
+        size = len(datagram)
+        if size > limits.DATAGRAM:
+            return self._drop("oversized")
+        if size < _HEADER.size + _TAG:
+            return self._drop("truncated")
+        magic, sender, boot, ours, stamp, counter = _HEADER.unpack_from(datagram)
+        if magic not in {TO_ONE, TO_ANYONE}:
+            return self._drop("foreign")
+        if sender == self._me:
+            return self._drop("own")
+        now, slack = self._now(), round(limits.CLOCK_SLACK * 1000)
+        if not now - slack <= stamp <= now + slack:
+            return self._drop("clock")
+        known = self._sessions.get(sender + boot)
+        if known.has_seen(counter) if known else stamp <= self._floor:
+            return self._drop("replayed")
+        session = known or _Session(self._cipher_of(sender, boot))
+        to = self._me if magic == TO_ONE else _NO_PEER
+        try:
+            payload = session.cipher.decrypt(
+                b"\0\0\0\0" + datagram[_HEADER.size - 8 : _HEADER.size],
+                datagram[_HEADER.size :],
+                datagram[: _HEADER.size] + to,
+            )
+        except InvalidTag:
+            return self._drop("foreign")
+        session.note(counter, stamp)
+        self._remember(PeerId(sender), boot, session)
+        return PeerId(sender), magic == TO_ONE and ours == self._boot, payload
+
+    def boot_of(self, peer: PeerId) -> bytes | None:
+        """Return the newest boot heard of a peer: another one means a restart."""
+        stamped = self._boots.get(peer)
+        return stamped[1] if stamped else None
+
+    def _remember(self, sender: PeerId, boot: bytes, session: _Session) -> None:
+        self._sessions[sender + boot] = session
+        self._sessions.move_to_end(sender + boot)
+        oldest = next(iter(self._sessions.values()))
+        stale = self._now() - round(limits.CLOCK_SLACK * 1000)
+        if oldest.newest < stale or len(self._sessions) > SESSIONS:
+            self._sessions.popitem(last=False)
+            self._floor = max(self._floor, oldest.newest)
+        if session.newest >= self._boots.get(sender, (0,))[0]:
+            self._boots[sender] = (session.newest, boot)
+            self._boots.move_to_end(sender)
+        if len(self._boots) > SESSIONS:
+            self._boots.popitem(last=False)
+
+    def _cipher_of(self, sender: bytes, boot: bytes) -> AESGCM:
+        # One block of HKDF-Expand (RFC 5869); the grid key is a good one already.
+        info = b"p2pslinger boot" + sender + boot + b"\x01"
+        return AESGCM(hmac.digest(self._key, info, "sha256"))
+
+    def _now(self) -> int:
+        return max(0, round(self._wall() * 1000))
+
+    def _drop(self, cause: str) -> tuple[PeerId, bool, bytes] | None:
+        self.dropped[cause] += 1
+        return None
+
+
+class SealedPort(asyncio.DatagramProtocol):
+    """A UDP port between the socket and the protocol above, which sees it unsealed.
+
+    Attributes:
+        sent: Datagrams.
+        received: Datagrams that opened.
+    """
+
+    def __init__(self, seals: Seals, above: asyncio.DatagramProtocol) -> None:
+        self.sent = self.received = 0
+        self._seals = seals
+        self._above = above
+        self._socket: asyncio.DatagramTransport | None = None
+        self._is_v6 = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._socket = cast("asyncio.DatagramTransport", transport)
+        self._is_v6 = ":" in transport.get_extra_info("sockname")[0]
+        self._above.connection_made(cast("asyncio.DatagramTransport", self))
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        opened = self._seals.open(data)
+        if opened is None:
+            return
+        self.received += 1
+        sender, is_fresh, payload = opened
+        host = addr[0].removeprefix("::ffff:") if "." in addr[0] else addr[0]
+        self._above.datagram_received(
+            payload, cast("tuple[str, int]", Place(host, addr[1], sender, is_fresh))
+        )
+
+    def error_received(self, exc: Exception) -> None:
+        # An ICMP message that anybody could have made: the time-out decides.
+        self._seals.dropped["unreachable"] += 1
+
+    def sendto(self, payload: bytes, to: Place) -> None:
+        """Seal and send; nobody learns here if it gets lost."""
+        if self._socket is None or self._socket.is_closing():
+            return
+        self.sent += 1
+        mapped = self._is_v6 and ":" not in to.host
+        host = f"::ffff:{to.host}" if mapped else to.host
+        self._socket.sendto(self._seals.seal(payload, to.peer), (host, to.port))
+
+    def close(self) -> None:
+        """Free the port."""
+        if self._socket is not None:
+            self._socket.close()
+
+
+class Shape(NamedTuple):
+    """What a request's arguments and its answer look like, for msgspec to check."""
+
+    arguments: msgspec.msgpack.Decoder[Any]
+    answer: msgspec.msgpack.Decoder[Any]
+
+
+@dataclass(slots=True)
+class _Call:
+    to: Place
+    name: str
+    data: bytes
+    done: Callable[[Place, Any], None]
+    late: Callable[[], None]
+    timeout: float
+    sent_at: float
+    timer: asyncio.TimerHandle
+    is_repeated: bool = False
+
+
+class Calls(RPCProtocol):  # type: ignore[misc]  # rpcudp has no types
+    """rpcudp's requests, with what it leaves out: checks, bounds and time-outs.
+
+    A request is sent twice at most. `late` is called after the first time-out, so that
+    others can be asked meanwhile, and `done` once: with the answer, or with None.
+
+    Args:
+        rng: For the numbers of requests.
+        shapes: Which requests exist; each is answered by a method `rpc_<name>`.
+        dropped: Where to count what is unanswered, by cause.
+
+    Attributes:
+        requests: How many were sent, by name.
+    """
+
+    def __init__(
+        self, rng: Random, shapes: dict[str, Shape], dropped: Counter[str]
+    ) -> None:
+        # Not super().__init__: it would put rpcudp's fixed time-out in place.
+        self.transport: SealedPort | None = None
+        self.requests: Counter[str] = Counter()
+        self._rng = rng
+        self._shapes = shapes
+        self._dropped = dropped
+        self._calls: dict[bytes, _Call] = {}
+        self._trips: OrderedDict[PeerId | None, tuple[float, float]] = OrderedDict()
+        self._is_closed = False
+
+    def __getattr__(self, name: str) -> object:
+        # In rpcudp a name that does not exist is a request to somebody.
+        raise AttributeError(f"{type(self).__name__} has no {name!r}")
+
+    def ask(
+        self,
+        to: Place,
+        name: str,
+        arguments: tuple[object, ...],
+        *,
+        done: Callable[[Place, Any], None],
+        late: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Send a request; the time-out follows from the round trips measured so far."""
+        loop = asyncio.get_running_loop()
+        if self._is_closed or self.transport is None:
+            loop.call_soon(done, to, None)
+            return
+        number = self._rng.randbytes(NUMBER)
+        data = _REQUEST + number + msgspec.msgpack.encode((name, arguments))
+        timeout = self._timeout_of(to.peer)
+        timer = loop.call_later(timeout, self._expired, number)
+        now = loop.time()
+        self._calls[number] = _Call(to, name, data, done, late, timeout, now, timer)
+        self.requests[name] += 1
+        self.transport.sendto(data, to)
+
+    def datagram_received(self, data: bytes, addr: Place) -> None:
+        """Answer a request, or hand an answer to who asked."""
+        kind, number, body = data[:1], data[1 : 1 + NUMBER], data[1 + NUMBER :]
+        try:
+            if kind == _REQUEST:
+                self._accept(number, body, addr)
+            elif kind == _ANSWER:
+                self._settle(number, body, addr)
+            else:
+                self._dropped["malformed"] += 1
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self._dropped["malformed"] += 1
+
+    def close(self) -> None:
+        """Free the port and tell everybody who waits that no answer comes."""
+        self._is_closed = True
+        if self.transport is not None:
+            self.transport.close()
+        for number in list(self._calls):
+            call = self._calls.pop(number)
+            call.timer.cancel()
+            call.done(call.to, None)
+
+    def _accept(self, number: bytes, body: bytes, source: Place) -> None:
+        name, raw = _ENVELOPE.decode(body)
+        shape = self._shapes.get(name)
+        if shape is None:
+            self._dropped["unknown request"] += 1
+            return
+        arguments = shape.arguments.decode(raw)
+        if arguments[0] != source.peer:
+            self._dropped["misnamed"] += 1
+            return
+        answer = getattr(self, f"rpc_{name}")(source, *arguments)
+        self._reply(_ANSWER + number + msgspec.msgpack.encode(answer), source)
+
+    def _reply(self, data: bytes, to: Place) -> None:
+        if self.transport is not None:
+            self.transport.sendto(data, to)
+
+    def _settle(self, number: bytes, body: bytes, source: Place) -> None:
+        call = self._calls.get(number)
+        if call is None:
+            self._dropped["late"] += 1
+            return
+        if source[:2] != call.to[:2] or call.to.peer not in {None, source.peer}:
+            self._dropped["misplaced"] += 1
+            return
+        answer = self._shapes[call.name].answer.decode(body)
+        del self._calls[number]
+        call.timer.cancel()
+        if not call.is_repeated:  # Karn: which of the two would this answer?
+            took = asyncio.get_running_loop().time() - call.sent_at
+            self._measure(source.peer, took)
+            self._measure(None, took)
+        call.done(source, answer)
+
+    def _expired(self, number: bytes) -> None:
+        call = self._calls[number]
+        if call.is_repeated:
+            del self._calls[number]
+            call.done(call.to, None)
+            return
+        call.is_repeated = True
+        again = min(MOST, 2 * call.timeout)
+        loop = asyncio.get_running_loop()
+        call.timer = loop.call_later(again, self._expired, number)
+        self._reply(call.data, call.to)
+        call.late()
+
+    def _timeout_of(self, peer: PeerId | None) -> float:
+        least, most = LEAST, MOST
+        measured = self._trips.get(peer) if peer else None
+        if measured is None:
+            least, most = FIRST_LEAST, FIRST_MOST
+            measured = self._trips.get(None, (FIRST_MOST, 0.0))
+        mean, spread = measured
+        return max(least, min(most, mean + 4 * spread))
+
+    def _measure(self, peer: PeerId | None, took: float) -> None:
+        """Take in one round trip, seconds, as RFC 6298 has it; None is everybody."""
+        mean, spread = self._trips.pop(peer, (took, took))
+        spread = 0.75 * spread + 0.25 * abs(mean - took)
+        self._trips[peer] = (0.875 * mean + 0.125 * took, spread)
+        if len(self._trips) > SESSIONS:
+            self._trips.popitem(last=False)

@@ -1,0 +1,205 @@
+"""Notices: how everyone hears that a job is open, or over.
+
+A new notice is pushed to every neighbour at once, who pushes it on; the newest of a job
+and its submitter wins, so it travels each connection about once. What a push has missed
+(a partition, a late joiner) is mended by comparing digests: on connecting, and every 30 s
+with one neighbour chosen by chance. Neighbours that agree exchange one hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from p2pslinger import limits
+from p2pslinger.errors import PeerError, SlingerError
+from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.net.body import Body
+from p2pslinger.net.connection import Connection
+from p2pslinger.net.exchange import Exchange
+from p2pslinger.wire.identity import Signed
+from p2pslinger.wire.messages import Compare, Compared, Gossip, Heard
+from p2pslinger.wire.records import Notice, open_signed
+
+#: Notices of one submitter that a peer remembers: one member's flood leaves room.
+PER_SUBMITTER = 1000
+
+Key = tuple[JobId, PeerId]
+
+
+class Notices:
+    """What this peer has heard, and the spreading of it.
+
+    Args:
+        grid: Which grid's notices.
+        wall: Gives the wall time, seconds.
+        rng: Chooses the neighbour to compare with.
+        neighbours: Gives the open connections to peers.
+        heard: Called with every notice that is news.
+    """
+
+    def __init__(
+        self,
+        *,
+        grid: GridId,
+        wall: Callable[[], float],
+        rng: random.Random,
+        neighbours: Callable[[], Iterable[Connection]],
+        heard: Callable[[Notice], None],
+    ) -> None:
+        self._grid = grid
+        self._wall = wall
+        self._rng = rng
+        self._neighbours = neighbours
+        self._heard = heard
+        self._known: dict[Key, tuple[Notice, Signed]] = {}
+        self._count: Counter[PeerId] = Counter()
+        self._seen: set[bytes] = set()  # signatures of what is known
+        self._digest: bytes | None = None
+        #: Notices that were refused, by cause.
+        self.dropped: Counter[str] = Counter()
+
+    def announce(self, signed: Signed) -> None:
+        """Spread a notice of our own."""
+        self._take((signed,), None)
+
+    def open_notices(self) -> list[Notice]:
+        """Return the notices of jobs that are open."""
+        return [notice for notice, _ in self._known.values() if notice.open]
+
+    def compare_with(self, connection: Connection) -> None:
+        """Find out what a neighbour and we do not both know."""
+        connection.ask(
+            Compare(self._hash()),
+            lambda answer, _: self._compared(connection, answer),
+        )
+
+    def compare_with_one(self) -> None:
+        """Compare with a neighbour chosen by chance; forget what has expired."""
+        self._expire()
+        neighbours = list(self._neighbours())
+        if neighbours:
+            self.compare_with(self._rng.choice(neighbours))
+
+    # --- what neighbours say ------------------------------------------------------
+
+    def on_gossip(self, connection: Connection, message: Gossip, _: Exchange) -> None:
+        """Take in pushed notices."""
+        self._take(message.notices, connection)
+
+    def on_compare(
+        self, connection: Connection, message: Compare, exchange: Exchange
+    ) -> None:
+        """Answer a neighbour's digest: by a yes, or by what differs."""
+        if message.digest == self._hash():
+            exchange.reply(Compared(True))
+            return
+        if message.lines is None:
+            exchange.reply(Compared(False))
+            return
+        theirs = {(line.job, line.submitter): line for line in message.lines}
+        wanted = [
+            line
+            for key, line in theirs.items()
+            if self._sequence((JobId(key[0]), PeerId(key[1]))) < line.sequence
+        ]
+        lacking = [
+            signed
+            for key, (notice, signed) in self._known.items()
+            if key not in theirs or theirs[key].sequence < notice.sequence
+        ]
+        exchange.reply(Compared(False, tuple(wanted), tuple(lacking[: limits.BATCH])))
+
+    def _compared(
+        self, connection: Connection, answer: msgspec.Struct | SlingerError
+    ) -> None:
+        if not isinstance(answer, Compared) or answer.equal:
+            return
+        if not answer.wanted and not answer.notices:
+            lines = tuple(
+                Heard(job, submitter, notice.sequence)
+                for (job, submitter), (notice, _) in self._known.items()
+            )
+            connection.ask(
+                Compare(self._hash(), lines),
+                lambda again, _: self._exchanged(connection, again),
+            )
+
+    def _exchanged(
+        self, connection: Connection, answer: msgspec.Struct | SlingerError
+    ) -> None:
+        if not isinstance(answer, Compared):
+            return
+        self._take(answer.notices, connection)
+        found = [
+            self._known[JobId(line.job), PeerId(line.submitter)][1]
+            for line in answer.wanted
+            if (JobId(line.job), PeerId(line.submitter)) in self._known
+        ]
+        for i in range(0, len(found), limits.BATCH):
+            connection.push(Gossip(tuple(found[i : i + limits.BATCH])))
+
+    # --- inside -------------------------------------------------------------------
+
+    def _take(self, notices: Iterable[Signed], source: Connection | None) -> None:
+        """Keep what is news, and pass it on to every neighbour but its source."""
+        news = [signed for signed in notices if self._is_news(signed)]
+        if news:
+            self._digest = None
+            for connection in self._neighbours():
+                if connection is not source:
+                    connection.push(Gossip(tuple(news)))
+
+    def _is_news(self, signed: Signed) -> bool:
+        if signed.signature in self._seen:  # the same notice from another neighbour
+            return False
+        try:
+            notice = open_signed(Notice, signed, self._grid)
+        except PeerError:
+            self.dropped["notice"] += 1
+            return False
+        key = (JobId(notice.job), PeerId(notice.submitter))
+        if notice.submitter != signed.signer or notice.expires < self._wall():
+            self.dropped["notice"] += 1
+            return False
+        if notice.sequence <= self._sequence(key):
+            return False
+        if key not in self._known:
+            if (
+                self._count[key[1]] >= PER_SUBMITTER
+                or len(self._known) >= limits.NOTICES
+            ):
+                self.dropped["too many notices"] += 1
+                return False
+            self._count[key[1]] += 1
+        else:
+            self._seen.discard(self._known[key][1].signature)
+        self._known[key] = (notice, signed)
+        self._seen.add(signed.signature)
+        self._heard(notice)
+        return True
+
+    def _sequence(self, key: Key) -> int:
+        known = self._known.get(key)
+        return known[0].sequence if known is not None else -1
+
+    def _hash(self) -> bytes:
+        """Return the digest of everything that is known here."""
+        if self._digest is None:
+            digest = hashlib.sha256()
+            for job, submitter in sorted(self._known):
+                notice = self._known[job, submitter][0]
+                digest.update(job + submitter + notice.sequence.to_bytes(8, "big"))
+            self._digest = digest.digest()
+        return self._digest
+
+    def _expire(self) -> None:
+        now = self._wall()
+        for key in [k for k, (n, _) in self._known.items() if n.expires < now]:
+            self._seen.discard(self._known.pop(key)[1].signature)
+            self._count[key[1]] -= 1
+            self._digest = None

@@ -1,0 +1,258 @@
+"""Streams: connections between machines, by mutual TLS 1.3.
+
+`Streams` is the seam: peers dial and listen through it and never meet a socket, so a
+simulated network can stand in. What goes wrong with sockets and certificates is
+translated here, once, into errors that say what to do.
+
+Every accepted socket has its handshake in a task of its own, owned by the `Listening`
+that accepted it: one that stalls holds up nobody, and one that fails is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Protocol
+
+from p2pslinger.errors import (
+    PeerError,
+    SlingerError,
+    UnavailableError,
+    WrongGridError,
+)
+from p2pslinger.net.certificates import SERVER_NAME, contexts, public_key
+from p2pslinger.net.connection import Connection, where
+from p2pslinger.net.ports import PortTakenError, open_sockets
+from p2pslinger.wire.authkey import Authkey
+from p2pslinger.wire.identity import Identity
+
+__all__ = ["Listening", "PortTakenError", "Streams", "TlsStreams"]
+
+#: Seconds before the next address of a host is tried beside the first (RFC 8305).
+EYEBALLS = 0.25
+
+#: Seconds a stranger gets for the TLS handshake.
+HANDSHAKE = 10.0
+
+#: Handshakes under way at once; more wait in the kernel's queue.
+HANDSHAKES = 64
+
+#: Seconds without accepting after the process ran out of descriptors.
+EXHAUSTED_PAUSE = 1.0
+
+#: Seconds of silence before the kernel asks whether the other end is alive, between two
+#: such questions, and how many go unanswered; and milliseconds that sent bytes may stay
+#: unacknowledged. Together a machine that vanished is noticed within a minute.
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+USER_TIMEOUT = {"TCP_USER_TIMEOUT": 30_000}
+
+Make = Callable[[], Connection]
+
+
+class Listening(Protocol):
+    """Open ports.
+
+    Attributes:
+        port: The port, the same for every address.
+        refused: Connections that failed their handshake or their hello.
+    """
+
+    port: int
+    refused: int
+
+    def close(self) -> None:
+        """Accept no more. Connections that were accepted stay."""
+
+
+class Streams(Protocol):
+    """How peers reach each other."""
+
+    async def dial(
+        self, host: str, port: int, make: Make, timeout: float
+    ) -> Connection:
+        """Return a connection whose hello has been heard, within `timeout` seconds.
+
+        Raises:
+            UnavailableError: nobody answers there; the text says who and why.
+            WrongGridError: the other end does not hold this grid's authkey.
+            IncompatibleError: it speaks another version.
+            PeerError: it does not speak our protocol.
+        """
+
+    async def listen(self, host: str | None, port: int, make: Make) -> Listening:
+        """Accept connections; host None or "" is every address, port 0 is any.
+
+        Raises:
+            PortTakenError: another process has the port.
+            UnavailableError: the address can't be listened on.
+        """
+
+    def peer_key(self, transport: asyncio.BaseTransport) -> bytes:
+        """Return the public key that the other end has proved to hold."""
+
+
+class TlsStreams:
+    """Streams over real sockets."""
+
+    def __init__(self, identity: Identity, authkey: Authkey) -> None:
+        self._server, self._client = contexts(identity, authkey)
+
+    async def dial(
+        self, host: str, port: int, make: Make, timeout: float
+    ) -> Connection:
+        """See `Streams.dial`."""
+        try:
+            async with asyncio.timeout(timeout):
+                connection = await self._connect(host, port, make)
+        except TimeoutError:
+            raise UnavailableError(
+                f"{where((host, port))} did not answer within {timeout:g} s: is the "
+                "machine on, and does its firewall let the port through?"
+            ) from None
+        except OSError as error:
+            raise translate(error, where((host, port))) from error
+        return connection
+
+    async def _connect(self, host: str, port: int, make: Make) -> Connection:
+        loop = asyncio.get_running_loop()
+        transport, connection = await loop.create_connection(
+            make,
+            host,
+            port,
+            ssl=self._client,
+            server_hostname=SERVER_NAME,
+            happy_eyeballs_delay=EYEBALLS,
+        )
+        tune(transport.get_extra_info("socket"))
+        try:
+            await connection.ready
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def listen(self, host: str | None, port: int, make: Make) -> Listening:
+        """See `Streams.listen`."""
+        return TlsListening(open_sockets(host, port), self._server, make)
+
+    def peer_key(self, transport: asyncio.BaseTransport) -> bytes:
+        """See `Streams.peer_key`."""
+        tls = transport.get_extra_info("ssl_object")
+        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+        if certificate is None:
+            raise PeerError("showed no certificate")
+        return public_key(certificate)
+
+
+class TlsListening:
+    """Sockets that accept, and the handshakes under way; see `Listening`."""
+
+    def __init__(
+        self, sockets: list[socket.socket], context: ssl.SSLContext, make: Make
+    ) -> None:
+        self.port: int = sockets[0].getsockname()[1]
+        self.refused = 0
+        self._context = context
+        self._make = make
+        self._room = asyncio.Semaphore(HANDSHAKES)
+        self._tasks: set[asyncio.Task[None]] = set()
+        for listener in sockets:
+            self._own(self._accept(listener))
+
+    def close(self) -> None:
+        """See `Listening.close`."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait until the sockets are closed."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _own(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            context = {"message": "accepting connections failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with listener:
+            while True:
+                await self._room.acquire()
+                try:
+                    accepted, _ = await loop.sock_accept(listener)
+                except OSError:  # it was gone again, or descriptors have run out
+                    self._room.release()
+                    await asyncio.sleep(EXHAUSTED_PAUSE)
+                    continue
+                except BaseException:
+                    self._room.release()
+                    raise
+                self._own(self._welcome(accepted))
+
+    async def _welcome(self, accepted: socket.socket) -> None:
+        """Take one socket as far as its hello."""
+        loop = asyncio.get_running_loop()
+        connection = None
+        try:
+            tune(accepted)
+            _, connection = await loop.connect_accepted_socket(
+                self._make,
+                accepted,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE,
+            )
+            await connection.ready
+        except (OSError, SlingerError):
+            self.refused += 1
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+        finally:
+            if connection is None:
+                accepted.close()
+            self._room.release()
+
+
+def tune(connected: socket.socket) -> None:
+    """Send at once, and notice within a minute that the other machine is gone."""
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (KEEPALIVE | USER_TIMEOUT).items():
+        option = getattr(socket, name, None)  # macOS and Windows lack some
+        if option is not None:
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def translate(error: OSError, place: str) -> SlingerError:
+    """Return what a failure to connect means to a person."""
+    if isinstance(error, ssl.SSLCertVerificationError) or "UNKNOWN_CA" in str(error):
+        return WrongGridError(
+            f"{place} does not hold this grid's authkey: compare `slinger status` on "
+            "both machines"
+        )
+    if isinstance(error, ssl.SSLError):
+        return UnavailableError(
+            f"{place} answers, but not as a peer of p2pslinger ({error.reason}): is "
+            "the port right?"
+        )
+    if isinstance(error, socket.gaierror):
+        return UnavailableError(
+            f"the name in {place} is unknown ({error.strerror}): check its spelling, "
+            "or use an address"
+        )
+    if error.errno == errno.ECONNREFUSED or isinstance(error, ConnectionRefusedError):
+        return UnavailableError(f"{place} refuses connections: is `slinger up` there?")
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return UnavailableError(f"{place} can't be reached: {reason or repr(error)}")

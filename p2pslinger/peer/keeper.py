@@ -1,0 +1,427 @@
+"""The keeper: hands out the work of the jobs that it keeps, and takes the results.
+
+Volunteers sit at a keeper, this machine's own one among them, and park requests for
+work. Whenever something has changed, the keeper goes once over the parked requests and
+answers those that it has work for; empty slots come before queues behind running ranges,
+so every slot has its first range before any has its second.
+
+Everything here happens without waiting. What decides is in `p2pslinger.rules`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from p2pslinger import limits
+from p2pslinger.ids import JobId, PeerId
+from p2pslinger.peer.events import Events, Granted, TakenBack
+from p2pslinger.peer.shelf import Shard, Shelf
+from p2pslinger.rules.board import Board, Delivery
+from p2pslinger.rules.grants import Held
+from p2pslinger.rules.reasons import JobSituation, why_waiting
+from p2pslinger.rules.schedule import Candidate, fits, in_turn
+from p2pslinger.rules.spans import Span
+from p2pslinger.wire.facts import ReasonFacts
+from p2pslinger.wire.identity import Signed
+from p2pslinger.wire.manifest import Manifest
+from p2pslinger.wire.messages import (
+    Delivered,
+    GiveBack,
+    Grant,
+    Renew,
+    Renewed,
+    Revoke,
+    ShardData,
+    Want,
+    Work,
+)
+from p2pslinger.wire.records import RangeResult
+
+
+class Sink(Protocol):
+    """Who gets a job's accepted results: its submitter."""
+
+    def accepted(
+        self, seat: Seat, result: RangeResult, blob: bytes | None, new: list[Span]
+    ) -> None:
+        """Take in a range; `new` are the tasks in it that had no outcome before."""
+
+    def finished(self) -> None:
+        """Hear that nothing is left to compute."""
+
+
+@dataclass(eq=False)
+class KeptJob:
+    """A job at its keeper."""
+
+    id: JobId
+    manifest: Manifest
+    signed: Signed
+    submitter: PeerId
+    since: float
+    board: Board
+    sink: Sink
+    priority: int = 0
+    shelf: Shelf = field(default_factory=Shelf)
+
+    @property
+    def python(self) -> str | None:
+        """The minor version that its function needs, or None for any."""
+        return self.manifest.function.python
+
+
+@dataclass(eq=False)
+class Seat:
+    """One volunteer at this keeper.
+
+    Attributes:
+        peer: Who it is.
+        mine: It is this machine's own, or trusted like it.
+        revoke: Tells it to stop.
+        pythons: What its slots offer, as far as it has said.
+        parked: Its open requests.
+        holding: Assignments that it works on.
+        sent: What its connection has carried of each job.
+    """
+
+    peer: PeerId
+    mine: bool
+    revoke: Callable[[Revoke], None]
+    pythons: tuple[str, ...] = ()
+    parked: int = 0
+    sent: dict[JobId, Sent] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Sent:
+    """What a seat's connection has carried of one job: shard numbers, batches."""
+
+    shards: set[int] = field(default_factory=set)
+    batches: set[bytes] = field(default_factory=set)
+
+
+@dataclass(eq=False, slots=True)
+class Parked:
+    """A volunteer's open request for one assignment."""
+
+    seat: Seat
+    want: Want
+    answer: Callable[[Work], None]
+    live: bool = True
+
+
+class Keeper:
+    """The jobs that this peer keeps, and the volunteers that compute them.
+
+    Args:
+        loop: Gives the time.
+        events: Where to report.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, events: Events) -> None:
+        self._loop = loop
+        self._events = events
+        self.jobs: dict[JobId, KeptJob] = {}
+        self.seats: dict[PeerId, Seat] = {}
+        self._empty: deque[Parked] = deque()  # requests of slots that do nothing
+        self._behind: deque[Parked] = deque()  # places behind a running range
+        self._pumping = False
+        self._lapse: asyncio.TimerHandle | None = None
+
+    # --- jobs ---------------------------------------------------------------------
+
+    def keep(self, job: KeptJob) -> None:
+        """Take up a job."""
+        self.jobs[job.id] = job
+
+    def appended(self, job: KeptJob, shards: Iterable[Shard]) -> None:
+        """Hand out new arguments."""
+        for shard in shards:
+            job.shelf.add(shard)
+        self.wake()
+
+    def drop(self, job: KeptJob) -> None:
+        """Forget a job: whoever computes it stops, and forgets it too."""
+        self.jobs.pop(job.id, None)
+        job.board.cancel()
+        for seat in self.seats.values():
+            if seat.sent.pop(job.id, None) is not None:
+                seat.revoke(Revoke(job.id, ()))
+        self.wake()
+
+    def withdraw(self, job: KeptJob, start: int, stop: int) -> None:
+        """Stop what computes only tasks that nobody wants any more."""
+        self._revoke(job, job.board.withdraw(start, stop))
+        self._over(job)
+
+    # --- volunteers ---------------------------------------------------------------
+
+    def sit(
+        self, peer: PeerId, *, mine: bool, revoke: Callable[[Revoke], None]
+    ) -> Seat:
+        """Let a volunteer ask for work."""
+        seat = self.seats[peer] = Seat(peer, mine, revoke)
+        return seat
+
+    def leave(self, seat: Seat, why: str) -> None:
+        """A volunteer is gone: what it had goes to others at once."""
+        if self.seats.get(seat.peer) is seat:
+            del self.seats[seat.peer]
+        for parked in [*self._empty, *self._behind]:
+            if parked.seat is seat:
+                parked.live = False
+        for job in self.jobs.values():
+            self._report(job, job.board.leave(seat.peer), why)
+        self.wake()
+
+    def want(self, seat: Seat, want: Want, answer: Callable[[Work], None]) -> Parked:
+        """Park a request; `answer` is called when there is work for it."""
+        parked = Parked(seat, want, answer)
+        seat.pythons = want.pythons
+        seat.parked += 1
+        (self._behind if want.queued else self._empty).append(parked)
+        self.wake()
+        return parked
+
+    def unwant(self, parked: Parked) -> None:
+        """Take a request back."""
+        if parked.live:
+            parked.live = False
+            parked.seat.parked -= 1
+
+    def renew(self, seat: Seat, renew: Renew) -> Renewed:
+        """Take a heartbeat."""
+        now = self._loop.time()
+        void = []
+        for held in renew.holdings:
+            job = self.jobs.get(JobId(held.job))
+            if job is None or not job.board.renew(
+                seat.peer, held.grant, held.index, now
+            ):
+                void.append(held.grant)
+        return Renewed(tuple(void))
+
+    def give_back(self, seat: Seat, back: GiveBack) -> None:
+        """Take back what a volunteer will not compute."""
+        job = self.jobs.get(JobId(back.job))
+        if job is not None:
+            if back.forgot:
+                seat.sent.pop(job.id, None)
+            for grant in back.grants:
+                job.board.give_back(seat.peer, grant)
+            self.wake()
+
+    def deliver(
+        self,
+        seat: Seat,
+        results: Iterable[RangeResult],
+        blobs: dict[bytes, bytes] | None = None,
+    ) -> Delivered:
+        """Take in results.
+
+        Args:
+            seat: Who computed them.
+            results: The ranges.
+            blobs: Values that were too big for the message, by their digest.
+
+        Raises:
+            PeerError: a result that no grant of ours allows.
+        """
+        refused = []
+        touched: dict[JobId, KeptJob] = {}
+        for result in results:
+            job = self.jobs.get(JobId(result.job))
+            if job is None:
+                refused.append(result.grant)
+                continue
+            touched[job.id] = job
+            new = job.board.deliver(_delivery(seat, result), result.granted)
+            if new:
+                blob = blobs.get(result.digest) if blobs else None
+                job.sink.accepted(seat, result, blob, new)
+        for job in touched.values():
+            self._over(job)
+        self.wake()
+        return Delivered(1, tuple(refused))
+
+    # --- handing out --------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Go over the parked requests once, at the end of this turn of the loop."""
+        if not self._pumping:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pumping = False
+        self._serve(self._empty)
+        self._serve(self._behind)
+        self._watch()
+
+    def _serve(self, queue: deque[Parked]) -> None:
+        for _ in range(len(queue)):
+            parked = queue.popleft()
+            if not parked.live:
+                continue
+            work = self._work_for(parked)
+            if work is None:
+                queue.append(parked)
+            else:
+                parked.live = False
+                parked.seat.parked -= 1
+                parked.answer(work)
+
+    def _work_for(self, parked: Parked) -> Work | None:
+        for candidate in in_turn(self._candidates(parked.want)):
+            job = self.jobs[candidate.job]
+            helds = job.board.grant(
+                parked.seat.peer,
+                places=self._places(job),
+                now=self._loop.time(),
+                others=self.seats.keys(),
+            )
+            if helds:
+                tasks = sum(held.stop - held.start for held in helds)
+                self._events.emit(Granted(job.id, parked.seat.peer, tasks))
+                return self._work(job, parked.seat, helds)
+        return None
+
+    def _candidates(self, want: Want) -> list[Candidate]:
+        return [
+            Candidate(
+                job.id,
+                job.submitter,
+                job.board.grants,
+                job.priority,
+                job.since,
+                job.python,
+            )
+            for job in self.jobs.values()
+            if job.board.open
+            and fits(job.python, want.pythons)
+            and (not want.queued or job.board.pace.may_queue)
+        ]
+
+    def _places(self, job: KeptJob) -> int:
+        """Count the places for ranges that may want a part of this job."""
+        parked = sum(
+            seat.parked for seat in self.seats.values() if fits(job.python, seat.pythons)
+        )
+        return parked + job.board.grants
+
+    def _work(self, job: KeptJob, seat: Seat, helds: list[Held]) -> Work:
+        """Put an assignment together with what the seat has not been sent yet."""
+        sent = seat.sent.get(job.id)
+        manifests: tuple[Signed, ...] = ()
+        if sent is None:
+            sent = seat.sent[job.id] = Sent()
+            manifests = (job.signed,)
+        batches: list[Signed] = []
+        shards: list[ShardData] = []
+        room = limits.ANSWER
+        for held in helds:
+            for shard in job.shelf.of(held.start, held.stop):
+                if shard.number in sent.shards:
+                    continue
+                if shard.batch.signature not in sent.batches:
+                    sent.batches.add(shard.batch.signature)
+                    batches.append(shard.batch)
+                if shard.data is not None and room > 0:
+                    room -= len(shard.data)
+                    sent.shards.add(shard.number)
+                    shards.append(ShardData(job.id, shard.number, shard.data))
+        pace = job.board.pace.slice
+        grants = tuple(
+            Grant(
+                job.id,
+                held.number,
+                held.start,
+                held.stop,
+                job.board.lease,
+                pace,
+                job.board.mac(held),
+            )
+            for held in helds
+        )
+        return Work(grants, manifests, tuple(batches), tuple(shards))
+
+    # --- leases -------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Look again when the next lease runs out."""
+        if self._lapse is not None:
+            return
+        times = [job.board.next_lapse() for job in self.jobs.values()]
+        first = min((time for time in times if time is not None), default=None)
+        if first is not None:
+            self._lapse = self._loop.call_at(first, self._lapsed)
+
+    def _lapsed(self) -> None:
+        self._lapse = None
+        now = self._loop.time()
+        for job in self.jobs.values():
+            self._report(job, job.board.lapse(now), "it has been silent")
+        self.wake()
+
+    def close(self) -> None:
+        """Stop looking."""
+        if self._lapse is not None:
+            self._lapse.cancel()
+
+    def _report(self, job: KeptJob, helds: list[Held], why: str) -> None:
+        for held in helds:
+            tasks = held.stop - held.start
+            self._events.emit(TakenBack(job.id, held.volunteer, tasks, why))
+
+    def _revoke(self, job: KeptJob, helds: list[Held]) -> None:
+        by_seat: dict[PeerId, list[int]] = {}
+        for held in helds:
+            by_seat.setdefault(held.volunteer, []).append(held.number)
+        for peer, numbers in by_seat.items():
+            seat = self.seats.get(peer)
+            if seat is not None:
+                seat.revoke(Revoke(job.id, tuple(numbers[: limits.BATCH])))
+
+    def _over(self, job: KeptJob) -> None:
+        if job.board.finished and job.id in self.jobs:
+            job.sink.finished()
+
+    # --- explaining ---------------------------------------------------------------
+
+    def why_waiting(self, job: KeptJob) -> ReasonFacts | None:
+        """Return why nothing of a job is running, or None."""
+        seats = [seat for seat in self.seats.values() if seat.pythons]
+        fitting = [seat for seat in seats if fits(job.python, seat.pythons)]
+        return why_waiting(
+            JobSituation(
+                open=job.board.open,
+                running=job.board.running,
+                sealed=job.board.sealed,
+                python=job.python,
+                volunteers=len(seats),
+                fitting=len(fitting),
+                idle=sum(1 for seat in fitting if seat.parked),
+            )
+        )
+
+
+def _delivery(seat: Seat, result: RangeResult) -> Delivery:
+    final = bool(result.failures) and result.failures[0].kind == "timeout"
+    return Delivery(
+        seat.peer,
+        result.grant,
+        result.mac,
+        result.start,
+        result.stop,
+        len(result.failures),
+        result.lost,
+        final,
+        result.wall,
+        result.cpu,
+    )
+
+

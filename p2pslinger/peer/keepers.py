@@ -1,0 +1,190 @@
+"""A volunteer's view of a keeper: somebody else's over a connection, or our own.
+
+Both speak the same messages. To our own keeper they are handed over as they are, without
+bytes or signatures: nobody needs to prove anything to himself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from p2pslinger.errors import PeerError, SlingerError
+from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.net.body import Body
+from p2pslinger.net.connection import Connection
+from p2pslinger.peer.keeper import Keeper, Parked, Seat
+from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.messages import (
+    Deliver,
+    Fetch,
+    GiveBack,
+    Holding,
+    Renew,
+    Renewed,
+    Want,
+    Work,
+)
+from p2pslinger.wire.records import RangeResult, ResultBatch, seal
+
+#: Called with the answer to a parked request, or with None when there will be none.
+GotWork = Callable[[Work | None], None]
+#: Called with the grants that are void.
+GotVoid = Callable[[Sequence[int]], None]
+
+
+class KeeperLink(Protocol):
+    """What a volunteer asks of a keeper."""
+
+    @property
+    def peer(self) -> PeerId:
+        """Whose keeper it is."""
+
+    def want(self, want: Want, done: GotWork) -> object:
+        """Park a request; return what names it."""
+
+    def unwant(self, request: object) -> None:
+        """Take a parked request back."""
+
+    def deliver(self, results: Sequence[RangeResult], blobs: Sequence[bytes]) -> None:
+        """Send results; `blobs` are the values of those that are too big, in order."""
+
+    def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
+        """Send a heartbeat."""
+
+    def give_back(self, back: GiveBack) -> None:
+        """Say which grants will not be computed."""
+
+    def fetch(self, job: JobId, digest: bytes, size: int) -> Awaitable[bytes]:
+        """Get a function or a shard that is too big for a message."""
+
+
+class RemoteKeeper:
+    """Another peer's keeper.
+
+    Args:
+        connection: To that peer.
+        identity: Signs our results.
+        grid: Which grid they are for.
+    """
+
+    def __init__(
+        self, connection: Connection, identity: Identity, grid: GridId
+    ) -> None:
+        assert connection.peer is not None
+        self._connection = connection
+        self._identity = identity
+        self._grid = grid
+        self._peer = connection.peer
+
+    @property
+    def peer(self) -> PeerId:
+        """Whose keeper it is."""
+        return self._peer
+
+    def want(self, want: Want, done: GotWork) -> object:
+        """Park a request; the number of the exchange names it."""
+
+        def answered(answer: msgspec.Struct | SlingerError, _: Body | None) -> None:
+            done(answer if isinstance(answer, Work) else None)
+
+        return self._connection.ask(want, answered)
+
+    def unwant(self, request: object) -> None:
+        """Take a parked request back."""
+        assert isinstance(request, int)
+        self._connection.cancel(request)
+
+    def deliver(self, results: Sequence[RangeResult], blobs: Sequence[bytes]) -> None:
+        """Sign results and send them."""
+        batch = seal(ResultBatch(tuple(results)), self._identity, self._grid)
+        body = iter(blobs) if blobs else None
+        self._connection.ask(Deliver(batch), _ignore, body)
+
+    def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
+        """Send a heartbeat."""
+
+        def answered(answer: msgspec.Struct | SlingerError, _: Body | None) -> None:
+            if isinstance(answer, Renewed) and answer.void:
+                void(answer.void)
+
+        self._connection.ask(Renew(tuple(holdings)), answered)
+
+    def give_back(self, back: GiveBack) -> None:
+        """Say which grants will not be computed."""
+        self._connection.push(back)
+
+    async def fetch(self, job: JobId, digest: bytes, size: int) -> bytes:
+        """Get a blob's bytes.
+
+        Raises:
+            SlingerError: the keeper is gone, or no longer has it.
+        """
+        _, body = await self._connection.fetch(Fetch(job, digest))
+        data = await body.read_all(size)
+        if len(data) != size:
+            raise PeerError("sent a blob of another size than it had announced")
+        return data
+
+
+class OwnKeeper:
+    """This machine's own keeper.
+
+    Args:
+        keeper: It.
+        seat: Our seat there.
+        blobs: Finds the bytes of what a keeper holds.
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        seat: Seat,
+        blobs: Callable[[JobId, bytes], bytes],
+    ) -> None:
+        self._keeper = keeper
+        self._seat = seat
+        self._blobs = blobs
+
+    @property
+    def peer(self) -> PeerId:
+        """Whose keeper it is: ours."""
+        return self._seat.peer
+
+    def want(self, want: Want, done: GotWork) -> object:
+        """Park a request."""
+        return self._keeper.want(self._seat, want, done)
+
+    def unwant(self, request: object) -> None:
+        """Take a parked request back."""
+        assert isinstance(request, Parked)
+        self._keeper.unwant(request)
+
+    def deliver(self, results: Sequence[RangeResult], blobs: Sequence[bytes]) -> None:
+        """Hand results over."""
+        digests = [result.digest for result in results if result.digest]
+        self._keeper.deliver(
+            self._seat, results, dict(zip(digests, blobs, strict=True))
+        )
+
+    def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
+        """Hand a heartbeat over."""
+        answer = self._keeper.renew(self._seat, Renew(tuple(holdings)))
+        if answer.void:
+            void(answer.void)
+
+    def give_back(self, back: GiveBack) -> None:
+        """Say which grants will not be computed."""
+        self._keeper.give_back(self._seat, back)
+
+    async def fetch(self, job: JobId, digest: bytes, size: int) -> bytes:
+        """Get a blob's bytes from this peer's own store."""
+        return self._blobs(job, digest)
+
+
+def _ignore(_: msgspec.Struct | SlingerError, __: Body | None) -> None:
+    """A delivery's answer changes nothing yet: a lost keeper has lost its job too."""
+
+

@@ -1,0 +1,251 @@
+"""Links: the open connections to other peers, one for each.
+
+Who dialled does not matter once a connection is open. Two peers may dial each other at
+the same moment; then both keep the connection that the peer with the smaller id has
+made, and close the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+import p2pslinger
+from p2pslinger import limits
+from p2pslinger.errors import (
+    PeerError,
+    SlingerError,
+    UnavailableError,
+)
+from p2pslinger.ids import GridId, PeerId, short
+from p2pslinger.net.connection import Connection
+from p2pslinger.net.exchange import Handler
+from p2pslinger.net.streams import Listening, Streams
+from p2pslinger.peer.events import Dropped, Events, PeerJoined, PeerLeft
+from p2pslinger.wire.identity import Identity, Signed
+from p2pslinger.wire.messages import PEER_CODEC, Hello
+from p2pslinger.wire.records import PeerCard, open_signed
+
+#: Seconds in which two connections between the same peers count as made at the same
+#: moment; later, the newer one is taken to replace one that has died unnoticed.
+SAME_MOMENT = 3.0
+
+#: Seconds that dialling one address may take, handshake and hello included.
+DIAL_TIMEOUT = 5.0
+
+
+class OwnAddressError(UnavailableError):
+    """Whoever answers at that address is this peer itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A connection to a peer, and what that peer has said about itself.
+
+    Attributes:
+        connection: It.
+        peer: Who is at the other end.
+        card: What it says about itself.
+        signed: The card as it was signed, to pass on.
+        dialled: We made the connection.
+        clock: Seconds that its clock is ahead of ours, give or take the delay.
+    """
+
+    connection: Connection
+    peer: PeerId
+    card: PeerCard
+    signed: Signed
+    dialled: bool
+    clock: float
+
+
+class Links:
+    """Makes, accepts and keeps connections to peers; the service behind each.
+
+    Args:
+        loop: Gives the time.
+        streams: Dials and listens.
+        identity: Who we are.
+        grid: Which grid.
+        wall: Gives the wall time, seconds.
+        card: Gives our signed peer card.
+        handlers: Who takes which message.
+        joined: Called with every new link.
+        left: Called with every link that is gone, and why.
+        events: Where to report.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        streams: Streams,
+        identity: Identity,
+        grid: GridId,
+        wall: Callable[[], float],
+        card: Callable[[], Signed],
+        handlers: Mapping[type[msgspec.Struct], Handler],
+        joined: Callable[[Link], None],
+        left: Callable[[Link, str], None],
+        events: Events,
+    ) -> None:
+        self._loop = loop
+        self._streams = streams
+        self._identity = identity
+        self._grid = grid
+        self._wall = wall
+        self._card = card
+        self._handlers = handlers
+        self._joined = joined
+        self._left = left
+        self._events = events
+        self._heard: dict[Connection, tuple[PeerCard, Signed, float]] = {}
+        self._dialled: set[Connection] = set()
+        self._listening: Listening | None = None
+        self._closing = False
+        self.open: dict[PeerId, Link] = {}
+        #: Connections that were refused or broken off, by cause.
+        self.dropped: Counter[str] = Counter()
+
+    def connections(self) -> list[Connection]:
+        """Return the open connections."""
+        return [link.connection for link in self.open.values()]
+
+    async def listen(self, host: str, port: int) -> int:
+        """Let peers dial us; return the port.
+
+        Raises:
+            UnavailableError: the port is taken, or the address is not ours.
+        """
+        self._listening = await self._streams.listen(host, port, self._make)
+        return self._listening.port
+
+    def deafen(self) -> None:
+        """Stop listening."""
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
+
+    async def dial(self, host: str, port: int) -> PeerId:
+        """Connect to a peer; return who it is.
+
+        Raises:
+            UnavailableError: nobody answers there, or it is not of this grid.
+        """
+        made: list[Connection] = []
+
+        def make() -> Connection:
+            made.append(self._make())
+            self._dialled.update(made)
+            return made[-1]
+
+        try:
+            connection = await self._streams.dial(host, port, make, DIAL_TIMEOUT)
+        finally:
+            self._dialled.difference_update(made)
+        assert connection.peer is not None
+        return connection.peer
+
+    def refuse(self, peer: PeerId, error: PeerError) -> None:
+        """Break with a peer that does not keep to the protocol."""
+        self.dropped["protocol"] += 1
+        link = self.open.get(peer)
+        if link is not None:
+            link.connection.close(error)
+
+    def close(self) -> None:
+        """Say goodbye to everyone."""
+        self._closing = True
+        self.deafen()
+        for link in list(self.open.values()):
+            link.connection.close(UnavailableError("the peer is shutting down"))
+
+    # --- the connections' service -------------------------------------------------
+
+    def handlers(self) -> Mapping[type[msgspec.Struct], Handler]:
+        """Return who takes which message."""
+        return self._handlers
+
+    def opened(self, connection: Connection) -> None:
+        """Keep a new connection, unless there is a better one."""
+        card, signed, clock = self._heard.pop(connection)
+        peer = connection.peer
+        assert peer is not None
+        dialled = connection in self._dialled
+        link = Link(connection, peer, card, signed, dialled, clock)
+        old = self.open.get(peer)
+        if old is not None:
+            if not self._better(link, old):
+                connection.close(UnavailableError("we are connected already"))
+                return
+            self._drop(old, "a newer connection replaces it")
+            old.connection.close(UnavailableError("a newer connection replaces it"))
+        self.open[peer] = link
+        self._events.emit(PeerJoined(peer, card.name))
+        self._joined(link)
+
+    def closed(self, connection: Connection, why: SlingerError | None) -> None:
+        """Forget a connection."""
+        self._heard.pop(connection, None)
+        if isinstance(why, PeerError):
+            self.dropped["protocol"] += 1
+            self._events.emit(Dropped("protocol", str(why)))
+        if connection.peer is not None:
+            link = self.open.get(connection.peer)
+            if link is not None and link.connection is connection:
+                self._drop(link, str(why or "it has said goodbye"))
+
+    def _drop(self, link: Link, why: str) -> None:
+        del self.open[link.peer]
+        self._events.emit(PeerLeft(link.peer, why))
+        self._left(link, why)
+
+    def _better(self, new: Link, old: Link) -> bool:
+        if new.connection.opened_at - old.connection.opened_at > SAME_MOMENT:
+            return True
+        if new.dialled == old.dialled:
+            return True
+        return new.dialled == (self._identity.id < new.peer)
+
+    # --- making connections -------------------------------------------------------
+
+    def _make(self) -> Connection:
+        return Connection(
+            codec=PEER_CODEC,
+            service=self,
+            hello=self._hello,
+            check=self._check,
+            peer_key=self._streams.peer_key,
+        )
+
+    def _hello(self) -> Hello:
+        return Hello(
+            limits.PROTOCOL,
+            p2pslinger.__version__,
+            "peer",
+            self._wall(),
+            self._card(),
+        )
+
+    def _check(self, connection: Connection, hello: Hello) -> None:
+        """Refuse whoever is not another peer with a card of its own."""
+        if connection.peer == self._identity.id:
+            raise OwnAddressError("that is this peer itself")
+        if self._closing:
+            raise UnavailableError("the peer is shutting down")
+        if hello.role != "peer" or hello.card is None:
+            raise PeerError("did not say which peer it is")
+        if hello.card.key != connection.key:
+            raise PeerError("showed another peer's card")
+        card = open_signed(PeerCard, hello.card, self._grid)
+        full = len(self.open) >= limits.LINKS_ACCEPTED
+        if full and connection.peer not in self.open:
+            raise UnavailableError(
+                f"peer {short(self._identity.id)} has {len(self.open)} connections, "
+                "as many as it takes"
+            )
+        self._heard[connection] = (card, hello.card, hello.wall - self._wall())

@@ -1,0 +1,424 @@
+"""One peer, put together: the only place where everything meets.
+
+Every part is made here and given what it needs; nothing else builds anything. Leaving
+`run` is the shutdown: work is given back, neighbours hear a goodbye, processes end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import p2pslinger
+from p2pslinger import limits
+from p2pslinger.errors import UnavailableError
+from p2pslinger.ids import JobId, PeerId
+from p2pslinger.net.gossip import Notices
+from p2pslinger.net.overlay import Overlay
+from p2pslinger.net.ports import PortTakenError
+from p2pslinger.peer.addresses import Addresses
+from p2pslinger.peer.config import Config
+from p2pslinger.peer.events import Events, NoticeHeard, Noted
+from p2pslinger.peer.events import Listening as ListeningEvent
+from p2pslinger.peer.keeper import Keeper
+from p2pslinger.peer.keepers import KeeperLink, OwnKeeper, RemoteKeeper
+from p2pslinger.peer.links import Link, Links
+from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.programs import Programs
+from p2pslinger.peer.reports import Reports, Subjects
+from p2pslinger.peer.serve import Serving
+from p2pslinger.peer.submitter import Submitter
+from p2pslinger.peer.upkeep import Surroundings, Upkeep
+from p2pslinger.peer.volunteer import Terms, Volunteer
+from p2pslinger.peer.world import World
+from p2pslinger.rules.schedule import fits
+from p2pslinger.store.state import State
+from p2pslinger.wire.authkey import Authkey
+from p2pslinger.wire.identity import Identity, Signed
+from p2pslinger.wire.messages import Receipts
+from p2pslinger.wire.records import Address, Notice, PeerCard, Receipt, seal
+
+#: Seconds that a peer of a program's own waits for its first program.
+FIRST_PROGRAM = 20.0
+
+#: Seconds that it stays after the last program has gone: another may follow at once.
+LINGER = 0.2
+
+
+class Peer:
+    """One peer of a grid.
+
+    Args:
+        config: How it is to run.
+        identity: Who it is.
+        authkey: The grid's.
+        state: What it remembers.
+        world: Everything outside.
+        memory: Bytes that each slot may use.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        identity: Identity,
+        authkey: Authkey,
+        state: State,
+        world: World,
+        memory: int,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._config = config
+        self._identity = identity
+        self._authkey = authkey
+        self._state = state
+        self._world = world
+        self._port = 0
+        self._stopping = asyncio.Event()
+        self._linger: asyncio.TimerHandle | None = None
+        self._keepers: dict[PeerId, KeeperLink] = {}
+        self.owner = Owner()
+        self.events = Events()
+        self._compose(memory)
+
+    @property
+    def id(self) -> PeerId:
+        """Its id."""
+        return self._identity.id
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on, TCP and UDP; 0 before it does."""
+        return self._port
+
+    # --- composition --------------------------------------------------------------
+
+    def _compose(self, memory: int) -> None:
+        world, grid, me = self._world, self._authkey.grid, self._identity
+        self.addresses = Addresses(world.rng)
+        self.keeper = Keeper(self._loop, self.events)
+        self.notices = Notices(
+            grid=grid,
+            wall=world.wall,
+            rng=world.rng,
+            neighbours=lambda: self.links.connections(),
+            heard=self._heard,
+        )
+        self.submitter = Submitter(
+            loop=self._loop,
+            identity=me,
+            grid=grid,
+            wall=world.wall,
+            rng=world.rng,
+            keeper=self.keeper,
+            events=self.events,
+            announce=self.notices.announce,
+            receipts=self._credit,
+        )
+        self.volunteer = Volunteer(
+            loop=self._loop,
+            owner=self.owner,
+            source=world.slots,
+            terms=Terms(
+                grid,
+                self._config.name,
+                world.pythons,
+                self._config.slot_count(),
+                memory,
+            ),
+            events=self.events,
+            at_fault=lambda peer, error: self.links.refuse(peer, error),
+        )
+        serving = Serving(
+            grid=grid,
+            owner=self.owner,
+            keeper=self.keeper,
+            submitter=self.submitter,
+            volunteer=self.volunteer,
+            notices=self.notices,
+            links=lambda: self.links,
+            credited=self._state.add_receipt,
+        )
+        self.links = Links(
+            loop=self._loop,
+            streams=world.streams,
+            identity=me,
+            grid=grid,
+            wall=world.wall,
+            card=self._card,
+            handlers=serving.handlers(),
+            joined=self._joined,
+            left=self._left,
+            events=self.events,
+        )
+        self.overlay = Overlay(
+            identity=me,
+            authkey=self._authkey,
+            wall=world.wall,
+            rng=world.rng,
+            spawn=self.owner.spawn,
+        )
+        self.upkeep = Upkeep(
+            Surroundings(
+                self.links,
+                self.overlay,
+                self.notices,
+                self.addresses,
+                world.resolve,
+                self._card,
+                self._wanted_keepers,
+            ),
+            grid=grid,
+            rng=world.rng,
+            owner=self.owner,
+            events=self.events,
+        )
+        self.reports = Reports(
+            Subjects(
+                me.id,
+                grid,
+                self._make_card,
+                self.links,
+                self.keeper,
+                self.submitter,
+                self.volunteer,
+                self.notices,
+                self._state,
+                self._config.trust_members,
+                world.pythons,
+                self.upkeep.notes,
+                lambda: (
+                    self.overlay.dropped,
+                    self.links.dropped,
+                    self.notices.dropped,
+                ),
+            )
+        )
+        self.events.subscribe(self.reports.hear)
+        self.programs = Programs(
+            owner=self.owner,
+            submitter=self.submitter,
+            reports=self.reports,
+            wall=world.wall,
+            stop=self.stop,
+            deserted=self._deserted,
+        )
+
+    # --- life ---------------------------------------------------------------------
+
+    async def run(
+        self,
+        *,
+        control: Path | None = None,
+        ready: Callable[[str], None] | None = None,
+    ) -> None:
+        """Run until `stop` is called.
+
+        Args:
+            control: Where the control socket is to be; None for none.
+            ready: Called with "host:port" once everything listens.
+
+        Raises:
+            UnavailableError: the port is taken, or the control socket can't be made.
+        """
+        async with self.owner:
+            try:
+                await self.volunteer.start()
+                self._sit_at_own_keeper()
+                await self._listen()
+                server = await self._serve_programs(control)
+                self._learn_addresses()
+                self.upkeep.start()
+                if self._world.discovery is not None:
+                    self.owner.spawn(self._discover())
+                if ready is not None:
+                    card = self._make_card()
+                    host = card.addresses[0].host if card.addresses else ""
+                    ready(f"{host}:{self._port}")
+                if self._config.program_bound:
+                    self._stop_in(FIRST_PROGRAM)
+                await self._stopping.wait()
+                if server is not None:
+                    server.close()
+            finally:
+                await self._close()
+
+    def stop(self) -> None:
+        """Shut down, politely."""
+        self._stopping.set()
+
+    async def _close(self) -> None:
+        self.programs.close()
+        self.volunteer.close()
+        if self._world.discovery is not None:
+            await self._world.discovery.close()
+        self.links.close()
+        await self.overlay.close()
+        self.keeper.close()
+        await self._world.slots.close()
+        self._state.close()
+
+    async def _listen(self) -> None:
+        """Open a port, TCP and UDP: the wanted one, or the next that is free."""
+        host, first = self._config.host, self._config.port
+        for port in self._ports(first):
+            try:
+                listening = await self.links.listen(host, port)
+            except PortTakenError:
+                if self._config.port_fixed:
+                    raise
+                continue
+            try:
+                await self.overlay.open(host or "0.0.0.0", listening)
+            except PortTakenError:
+                self.links.deafen()
+                if self._config.port_fixed:
+                    raise
+                continue
+            self._port = listening
+            if first and self._port != first:
+                self.events.emit(
+                    Noted(f"port {first} was taken: listening on {self._port}")
+                )
+            self.events.emit(ListeningEvent(host, self._port))
+            return
+        raise UnavailableError(
+            f"none of the ports {first} to {first + limits.PORT_TRIES - 1} is free: "
+            "name one with --port"
+        )
+
+    def _ports(self, first: int) -> Iterator[int]:
+        if self._config.port_fixed and first:
+            yield first
+            return
+        for offset in range(limits.PORT_TRIES):
+            yield first + offset if first else 0
+
+    async def _serve_programs(self, path: Path | None) -> asyncio.Server | None:
+        if path is None:
+            return None
+        path.unlink(missing_ok=True)  # the data folder is locked: nobody uses it
+        server = await self._loop.create_unix_server(self.programs.make, str(path))
+        path.chmod(0o600)
+        return server
+
+    def _learn_addresses(self) -> None:
+        for neighbour in self._state.neighbours():
+            address = neighbour.address
+            self.addresses.add(address.host, address.port, neighbour.peer)
+        for address in self._config.bootstrap:
+            port = address.port or limits.PORT
+            self.addresses.add(address.host, port, named=True)
+
+    async def _discover(self) -> None:
+        assert self._world.discovery is not None
+        label = self._authkey.key_for("lan discovery").hex()[:16]
+        note = await self._world.discovery.start(
+            label, self.id, self._port, self.upkeep.found
+        )
+        if note:
+            self.events.emit(Noted(note))
+
+    def _deserted(self) -> None:
+        if self._config.program_bound and not self._stopping.is_set():
+            self._stop_in(LINGER)
+
+    def _stop_in(self, seconds: float) -> None:
+        def due() -> None:
+            if not len(self.programs):
+                self.stop()
+
+        self._loop.call_later(seconds, due)
+
+    # --- who we are ---------------------------------------------------------------
+
+    def _make_card(self) -> PeerCard:
+        now = self._world.wall()
+        hosts = self._world.addresses() if self._port else []
+        return PeerCard(
+            self._config.name,
+            tuple(Address(host, self._port) for host in hosts[: limits.ADDRESSES]),
+            p2pslinger.__version__,
+            self._world.pythons,
+            self._config.slot_count(),
+            "none",
+            int(now * 1000),
+            now + limits.CARD_LIFE,
+        )
+
+    def _card(self) -> Signed:
+        return seal(self._make_card(), self._identity, self._authkey.grid)
+
+    # --- neighbours, and their work -------------------------------------------------
+
+    def _sit_at_own_keeper(self) -> None:
+        seat = self.keeper.sit(
+            self.id,
+            mine=True,
+            revoke=lambda revoke: self.volunteer.revoke(self.id, revoke),
+        )
+        self._keepers[self.id] = OwnKeeper(self.keeper, seat, self._own_blob)
+        self._look_for_work()
+
+    def _own_blob(self, job: JobId, digest: bytes) -> bytes:
+        return self.submitter.blob(job, digest)
+
+    def _joined(self, link: Link) -> None:
+        self.keeper.sit(
+            link.peer, mine=self._config.trust_members, revoke=link.connection.push
+        )
+        self._keepers[link.peer] = RemoteKeeper(
+            link.connection, self._identity, self._authkey.grid
+        )
+        if link.card.addresses:
+            address = link.card.addresses[0]
+            self._state.remember_neighbour(link.peer, address, self._world.wall())
+        self.upkeep.joined(link)
+        self._look_for_work()
+
+    def _left(self, link: Link, why: str) -> None:
+        seat = self.keeper.seats.get(link.peer)
+        if seat is not None:
+            self.keeper.leave(seat, why)
+        keeper = self._keepers.pop(link.peer, None)
+        if keeper is not None:
+            self.volunteer.lose(keeper)
+        self.upkeep.left(link)
+
+    def _heard(self, notice: Notice) -> None:
+        if notice.submitter == self.id:
+            return
+        self.events.emit(
+            NoticeHeard(JobId(notice.job), PeerId(notice.submitter), notice.open)
+        )
+        self._look_for_work()
+        self.upkeep.look()
+
+    def _wanted_keepers(self) -> list[PeerId]:
+        """Return the keepers of open jobs that our slots could work on."""
+        if not self._config.trust_members or not self.volunteer.stations:
+            return []
+        return [
+            PeerId(keeper)
+            for notice in self.notices.open_notices()
+            if fits(notice.python, self._world.pythons)
+            for keeper in notice.keepers
+            if keeper != self.id
+        ]
+
+    def _look_for_work(self) -> None:
+        """Ask the right keepers: our own first, then whoever has an open job."""
+        wanted = dict.fromkeys([self.id, *self._wanted_keepers()])
+        self.volunteer.serve(
+            self._keepers[peer] for peer in wanted if peer in self._keepers
+        )
+
+    def _credit(self, volunteer: PeerId, signed: Signed, _: Receipt) -> None:
+        """Keep a receipt, and hand it to the volunteer if it is here."""
+        self._state.add_receipt(signed)
+        link = self.links.open.get(volunteer)
+        if link is not None:
+            link.connection.push(Receipts((signed,)))
+
+

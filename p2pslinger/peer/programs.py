@@ -1,0 +1,291 @@
+"""Programs: what this machine's own processes ask of its peer, on the control socket.
+
+One `Program` for each connection holds the jobs that it has opened, by the program's own
+handles. When the connection ends, by whatever death, its throw-away jobs end with it and
+their slots are free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+import p2pslinger
+from p2pslinger import limits
+from p2pslinger.errors import PeerError, SlingerError, UnavailableError, UsageError
+from p2pslinger.net.body import Body
+from p2pslinger.net.connection import Connection
+from p2pslinger.net.exchange import Exchange, Handler, Handlers
+from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.reports import Reports
+from p2pslinger.peer.submitter import OwnJob, Submitter
+from p2pslinger.wire.control import (
+    CONTROL_CODEC,
+    Append,
+    AppendBig,
+    Attach,
+    Attached,
+    Blob,
+    CancelJob,
+    Checks,
+    CloseJob,
+    Done,
+    GetChecks,
+    GetJobs,
+    GetPeers,
+    GetStatus,
+    GetTally,
+    GetValues,
+    JobEnded,
+    Jobs,
+    OpenJob,
+    Opened,
+    Peers,
+    RangeOut,
+    Results,
+    Seal,
+    ShardIn,
+    Status,
+    Stop,
+    Tally,
+    Withdraw,
+)
+from p2pslinger.wire.messages import Hello
+
+#: Bytes of results in one message to a program.
+RESULTS = limits.ANSWER
+
+
+class Listener:
+    """A program's ear for one job: the submitter speaks into it."""
+
+    def __init__(self, connection: Connection, handle: int) -> None:
+        self._connection = connection
+        self._handle = handle
+
+    def results(self, ranges: list[RangeOut]) -> None:
+        """Send results, as many to a message as fit."""
+        part: list[RangeOut] = []
+        size = 0
+        for one in ranges:
+            part.append(one)
+            size += len(one.values) + sum(len(f.traceback) for f in one.failures)
+            if size > RESULTS or len(part) >= limits.BATCH:
+                self._connection.push(Results(self._handle, tuple(part)))
+                part, size = [], 0
+        if part:
+            self._connection.push(Results(self._handle, tuple(part)))
+
+    def ended(self, kind: str, text: str) -> None:
+        """Say that no more will come."""
+        self._connection.push(JobEnded(self._handle, kind, text))
+
+
+class Programs:
+    """The control socket's service.
+
+    Args:
+        owner: Owns the tasks that read bodies.
+        submitter: Runs programs' jobs.
+        reports: Answers questions.
+        wall: Gives the wall time, seconds.
+        stop: Ends the peer.
+        deserted: Called when the last program has gone.
+    """
+
+    def __init__(
+        self,
+        *,
+        owner: Owner,
+        submitter: Submitter,
+        reports: Reports,
+        wall: Callable[[], float],
+        stop: Callable[[], None],
+        deserted: Callable[[], None],
+    ) -> None:
+        self._owner = owner
+        self._submitter = submitter
+        self._reports = reports
+        self._wall = wall
+        self._stop = stop
+        self._deserted = deserted
+        self._jobs: dict[Connection, dict[int, OwnJob]] = {}
+        self._table = self._make_table()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def make(self) -> Connection:
+        """Return the peer's end of a new control connection."""
+        return Connection(
+            codec=CONTROL_CODEC,
+            service=self,
+            hello=lambda: Hello(
+                limits.PROTOCOL, p2pslinger.__version__, "peer", self._wall()
+            ),
+            check=_check,
+            peer_key=None,
+        )
+
+    def close(self) -> None:
+        """End every connection."""
+        for connection in list(self._jobs):
+            connection.close(UnavailableError("the peer is shutting down"))
+
+    # --- the connections' service -------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        """A program has connected."""
+        self._jobs[connection] = {}
+
+    def closed(self, connection: Connection, why: SlingerError | None) -> None:
+        """A program is gone, and with it its throw-away jobs."""
+        for job in self._jobs.pop(connection, {}).values():
+            self._submitter.leave(job)
+        if not self._jobs:
+            self._deserted()
+
+    def handlers(self) -> Mapping[type[msgspec.Struct], Handler]:
+        """Return who takes which message."""
+        return self._table
+
+    def _make_table(self) -> Handlers:
+        table = Handlers()
+        table.on(OpenJob, self._open)
+        table.on(Append, self._append)
+        table.on(AppendBig, self._append_big)
+        table.on(Seal, self._seal)
+        table.on(Withdraw, self._withdraw)
+        table.on(CloseJob, self._close_job)
+        table.on(GetValues, self._values)
+        table.on(Attach, self._attach)
+        table.on(CancelJob, self._cancel)
+        table.on(GetStatus, lambda _, __, x: x.reply(Status(self._reports.status())))
+        table.on(GetPeers, lambda _, __, x: x.reply(Peers(self._reports.peers())))
+        table.on(GetJobs, lambda _, m, x: x.reply(Jobs(self._reports.jobs(m.job))))
+        table.on(GetTally, lambda _, m, x: x.reply(Tally(self._reports.tally(m.job))))
+        table.on(GetChecks, lambda _, __, x: x.reply(Checks(self._reports.checks())))
+        table.on(Stop, self._shut_down)
+        return table
+
+    # --- jobs ---------------------------------------------------------------------
+
+    def _job(self, connection: Connection, handle: int) -> OwnJob:
+        try:
+            return self._jobs[connection][handle]
+        except KeyError:
+            raise PeerError(f"spoke of job {handle}, which it has not opened") from None
+
+    def _open(self, connection: Connection, ask: OpenJob, exchange: Exchange) -> None:
+        if ask.handle in self._jobs[connection]:
+            raise PeerError(f"opened job {ask.handle} twice")
+        if exchange.body is None:
+            self._opened_with(connection, ask, ask.function.code, exchange)
+        else:
+            self._owner.spawn(
+                self._read_then(
+                    exchange,
+                    exchange.body,
+                    ask.function.size,
+                    lambda code: self._opened_with(connection, ask, code, exchange),
+                )
+            )
+
+    def _opened_with(
+        self, connection: Connection, ask: OpenJob, code: bytes, exchange: Exchange
+    ) -> None:
+        if connection not in self._jobs:
+            return  # it has gone while its function was being read
+        job = self._submitter.open(
+            ask.name, ask.function, code, ask.policy, Listener(connection, ask.handle)
+        )
+        self._jobs[connection][ask.handle] = job
+        exchange.reply(Opened(job.id))
+
+    def _append(
+        self, connection: Connection, append: Append, exchange: Exchange
+    ) -> None:
+        job = self._job(connection, append.handle)
+        self._submitter.append(job, [(shard, shard.data) for shard in append.shards])
+        exchange.reply(Done())
+
+    def _append_big(
+        self, connection: Connection, append: AppendBig, exchange: Exchange
+    ) -> None:
+        job = self._job(connection, append.handle)
+        if exchange.body is None:
+            raise PeerError("announced a big shard and sent no bytes")
+        shard = ShardIn(append.count, append.form, b"")
+
+        def got(data: bytes) -> None:
+            self._submitter.append(job, [(shard, data)])
+            exchange.reply(Done())
+
+        self._owner.spawn(self._read_then(exchange, exchange.body, append.size, got))
+
+    async def _read_then(
+        self,
+        exchange: Exchange,
+        body: Body,
+        size: int,
+        then: Callable[[bytes], None],
+    ) -> None:
+        """Read a request's body, then go on; what goes wrong is the answer."""
+        try:
+            data = await body.read_all(size)
+            if len(data) != size:
+                raise PeerError(f"announced {size} bytes and sent {len(data)}")
+            then(data)
+        except SlingerError as error:
+            exchange.fail(error)
+
+    def _seal(self, connection: Connection, seal: Seal, _: Exchange) -> None:
+        self._submitter.seal(self._job(connection, seal.handle))
+
+    def _withdraw(self, connection: Connection, what: Withdraw, _: Exchange) -> None:
+        job = self._job(connection, what.handle)
+        self._submitter.withdraw(job, what.start, what.stop)
+
+    def _close_job(self, connection: Connection, what: CloseJob, _: Exchange) -> None:
+        job = self._jobs[connection].pop(what.handle, None)
+        if job is not None:
+            self._submitter.leave(job)
+
+    def _values(self, connection: Connection, ask: GetValues, exchange: Exchange) -> None:
+        job = self._job(connection, ask.handle)
+        data = job.blobs.get(ask.digest)
+        if data is None:
+            raise UnavailableError("these values are no longer here")
+        if not job.detached:
+            del job.blobs[ask.digest]
+        exchange.reply(Blob(len(data)), data)
+
+    def _attach(self, connection: Connection, ask: Attach, exchange: Exchange) -> None:
+        job = self._submitter.find(ask.job)
+        if ask.handle in self._jobs[connection]:
+            raise PeerError(f"opened job {ask.handle} twice")
+        if not job.detached:
+            raise UsageError("a throw-away job belongs to the program that opened it")
+        listener = Listener(connection, ask.handle)
+        self._jobs[connection][ask.handle] = job
+        exchange.reply(Attached(self._reports.job(job)))
+        job.audience = listener
+        listener.results(job.held)
+        if job.kept.board.cancelled:
+            listener.ended("cancelled", "the job was cancelled")
+
+    def _cancel(self, _: Connection, ask: CancelJob, exchange: Exchange) -> None:
+        job = self._submitter.find(ask.job)
+        self._submitter.cancel(job, "the job was cancelled from the command line")
+        exchange.reply(Done())
+
+    def _shut_down(self, _: Connection, __: Stop, exchange: Exchange) -> None:
+        exchange.reply(Done())
+        asyncio.get_running_loop().call_soon(self._stop)
+
+
+def _check(_: Connection, hello: Hello) -> None:
+    if hello.role != "program":
+        raise PeerError("is no program: other peers are served on the network port")

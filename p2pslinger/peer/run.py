@@ -1,0 +1,140 @@
+"""A peer as a process: the real world around `p2pslinger.peer.peer`.
+
+Files, sockets, signals and processes begin here. Everything that can be wrong with them
+is an error with a sentence before the peer runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from p2pslinger import paths
+from p2pslinger.errors import AuthkeyError
+from p2pslinger.net.discovery import LanDiscovery
+from p2pslinger.net.streams import TlsStreams
+from p2pslinger.peer.config import Config
+from p2pslinger.peer.peer import Peer
+from p2pslinger.peer.world import World
+from p2pslinger.sandbox.launcher import Launcher
+from p2pslinger.store.folder import DataFolder
+from p2pslinger.store.keyfile import load_or_create_identity
+from p2pslinger.store.state import State
+from p2pslinger.wire import authkey as authkeys
+
+LOOPBACK = "127.0.0.1"
+
+
+def run(config: Config, *, ready: Callable[[str], None] | None = None) -> None:
+    """Run a peer in this process until SIGINT, SIGTERM or `slinger down`.
+
+    Args:
+        config: How.
+        ready: Called with "host:port" once it can be used.
+
+    Raises:
+        AuthkeyError: there is no authkey, and no program has brought this peer along.
+        FolderBusyError: a peer runs on this data folder already.
+        UnavailableError, DiskError: a port, a file or a socket can't be had.
+    """
+    logging.basicConfig(
+        level=config.log_level.upper(),
+        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
+    )
+    folder = DataFolder.make(config.data)
+    with folder.lock(), tempfile.TemporaryDirectory(prefix="slinger-") as scratch:
+        try:
+            asyncio.run(_run(config, folder, Path(scratch), ready))
+        finally:
+            if config.throw_away:
+                shutil.rmtree(folder.path, ignore_errors=True)
+
+
+async def _run(
+    config: Config,
+    folder: DataFolder,
+    scratch: Path,
+    ready: Callable[[str], None] | None,
+) -> None:
+    chance = random.SystemRandom()
+    key = config.find_authkey()
+    alone = key is None
+    if key is None:
+        if not config.program_bound:
+            raise AuthkeyError(
+                "this machine belongs to no grid yet: run `slinger init` to found one, "
+                "or `slinger init --join` with the authkey of one that exists"
+            )
+        key = authkeys.from_random(chance.randbytes(40))
+    identity = load_or_create_identity(folder.path)
+    world = World(
+        streams=TlsStreams(identity, key),
+        slots=Launcher(scratch),
+        wall=time.time,
+        rng=chance,
+        discovery=LanDiscovery(config.host) if config.mdns and not alone else None,
+        resolve=_resolve,
+        addresses=lambda: _addresses(config.host),
+        pythons=("{}.{}".format(*sys.version_info),),
+    )
+    control = paths.control_path(folder.path)
+    peer = Peer(
+        config=config,
+        identity=identity,
+        authkey=key,
+        state=State(folder.state),
+        world=world,
+        memory=_memory(config),
+    )
+    loop = asyncio.get_running_loop()
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        with contextlib.suppress(AttributeError, NotImplementedError):
+            loop.add_signal_handler(getattr(signal, name), peer.stop)
+    try:
+        await peer.run(control=control, ready=ready)
+    finally:
+        control.unlink(missing_ok=True)
+
+
+async def _resolve(host: str) -> list[str]:
+    """Return a host's addresses, those of IPv4 first; none if it is unknown."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, None, type=socket.SOCK_STREAM
+        )
+    except OSError:
+        return []
+    addresses = dict.fromkeys(str(info[4][0]) for info in found)
+    return sorted(addresses, key=lambda address: ":" in address)
+
+
+def _addresses(host: str) -> list[str]:
+    """Return where this machine can be dialled: not by loopback, if there is else."""
+    if host not in {"", "0.0.0.0", "::"}:
+        return [host]
+    found = [
+        address.address
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family in (socket.AF_INET, socket.AF_INET6)
+        and "%" not in address.address  # link-local: means nothing elsewhere
+    ]
+    outside = [a for a in found if not a.startswith("127.") and a != "::1"]
+    return sorted(outside or [LOOPBACK], key=lambda address: ":" in address)
+
+
+def _memory(config: Config) -> int:
+    share = psutil.virtual_memory().total * config.memory_share
+    return int(share / max(1, config.slot_count()))

@@ -1,0 +1,184 @@
+"""What other peers may ask of this one: the handlers of their messages.
+
+Each handler belongs to one service (keeper, volunteer, notices, links); what is here is
+the way in: who is asking, is it signed by them, and do the bytes fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from blake3 import blake3
+
+from p2pslinger import limits
+from p2pslinger.errors import PeerError, SlingerError, UnavailableError
+from p2pslinger.ids import GridId, JobId
+from p2pslinger.net.body import Body
+from p2pslinger.net.connection import Connection
+from p2pslinger.net.exchange import Exchange, Handlers
+from p2pslinger.net.gossip import Notices
+from p2pslinger.peer.keeper import Keeper, Seat
+from p2pslinger.peer.links import Links
+from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.submitter import Submitter
+from p2pslinger.peer.volunteer import Volunteer
+from p2pslinger.wire.identity import Signed
+from p2pslinger.wire.messages import (
+    Cards,
+    Compare,
+    Deliver,
+    Fetch,
+    Fetched,
+    GetCards,
+    GiveBack,
+    Gossip,
+    Receipts,
+    Renew,
+    Revoke,
+    Want,
+)
+from p2pslinger.wire.records import RangeResult, Receipt, ResultBatch, open_signed
+
+
+class Serving:
+    """The way in for other peers' messages.
+
+    Args:
+        grid: Which grid.
+        owner: Owns the tasks that read bodies.
+        keeper: Hands out work and takes results.
+        submitter: Has the bytes of big arguments.
+        volunteer: Is told when work is no longer wanted.
+        notices: Spreads news of jobs.
+        links: Knows other peers' cards.
+        credited: Called with a receipt that somebody gave us.
+    """
+
+    def __init__(
+        self,
+        *,
+        grid: GridId,
+        owner: Owner,
+        keeper: Keeper,
+        submitter: Submitter,
+        volunteer: Volunteer,
+        notices: Notices,
+        links: Callable[[], Links],
+        credited: Callable[[Signed], object],
+    ) -> None:
+        self._grid = grid
+        self._owner = owner
+        self._keeper = keeper
+        self._submitter = submitter
+        self._volunteer = volunteer
+        self._notices = notices
+        self._links = links
+        self._credited = credited
+
+    def handlers(self) -> Handlers:
+        """Return who takes which message."""
+        table = Handlers()
+        table.on(Want, self._want)
+        table.on(Deliver, self._deliver)
+        table.on(Renew, self._renew)
+        table.on(GiveBack, self._give_back)
+        table.on(Fetch, self._fetch)
+        table.on(Revoke, self._revoke)
+        table.on(Gossip, self._notices.on_gossip)
+        table.on(Compare, self._notices.on_compare)
+        table.on(GetCards, self._cards)
+        table.on(Receipts, self._receipts)
+        return table
+
+    # --- for the keeper -----------------------------------------------------------
+
+    def _seat(self, connection: Connection) -> Seat:
+        assert connection.peer is not None
+        seat = self._keeper.seats.get(connection.peer)
+        if seat is None:
+            raise UnavailableError("this connection is being replaced")
+        return seat
+
+    def _want(self, connection: Connection, want: Want, exchange: Exchange) -> None:
+        parked = self._keeper.want(self._seat(connection), want, exchange.reply)
+        exchange.on_cancel = lambda: self._keeper.unwant(parked)
+
+    def _deliver(
+        self, connection: Connection, deliver: Deliver, exchange: Exchange
+    ) -> None:
+        seat = self._seat(connection)
+        batch = open_signed(ResultBatch, deliver.batch, self._grid)
+        if deliver.batch.signer != seat.peer:
+            raise PeerError("delivered results that another peer has signed")
+        if exchange.body is None:
+            if any(result.digest for result in batch.results):
+                raise PeerError("delivered results without their values")
+            exchange.reply(self._keeper.deliver(seat, batch.results))
+        else:
+            self._owner.spawn(
+                self._deliver_big(seat, batch.results, exchange.body, exchange)
+            )
+
+    async def _deliver_big(
+        self,
+        seat: Seat,
+        results: tuple[RangeResult, ...],
+        body: Body,
+        exchange: Exchange,
+    ) -> None:
+        """Read the values that follow results, then take them in together."""
+        big = [result for result in results if result.digest]
+        try:
+            size = sum(result.size for result in big)
+            if size > limits.BLOB:
+                raise PeerError(f"delivered {size} bytes, more than a blob may have")
+            data = await body.read_all(size)
+            blobs, at = {}, 0
+            for result in big:
+                part = data[at : at + result.size]
+                at += result.size
+                if blake3(part).digest() != result.digest:
+                    raise PeerError("delivered other values than it has signed")
+                blobs[result.digest] = part
+            exchange.reply(self._keeper.deliver(seat, results, blobs))
+        except PeerError as error:
+            exchange.fail(error)
+            self._links().refuse(seat.peer, error)
+        except SlingerError as error:
+            exchange.fail(error)
+
+    def _renew(self, connection: Connection, renew: Renew, exchange: Exchange) -> None:
+        exchange.reply(self._keeper.renew(self._seat(connection), renew))
+
+    def _give_back(self, connection: Connection, back: GiveBack, _: Exchange) -> None:
+        self._keeper.give_back(self._seat(connection), back)
+
+    def _fetch(self, _: Connection, fetch: Fetch, exchange: Exchange) -> None:
+        data = self._submitter.blob(JobId(fetch.job), fetch.digest)
+        exchange.reply(Fetched(len(data)), data)
+
+    # --- for the volunteer --------------------------------------------------------
+
+    def _revoke(self, connection: Connection, revoke: Revoke, _: Exchange) -> None:
+        assert connection.peer is not None
+        self._volunteer.revoke(connection.peer, revoke)
+
+    def _receipts(self, connection: Connection, message: Receipts, _: Exchange) -> None:
+        for signed in message.receipts:
+            receipt = open_signed(Receipt, signed, self._grid)
+            if signed.signer != receipt.submitter or signed.key != connection.key:
+                raise PeerError("sent a receipt that its submitter has not signed")
+            self._credited(signed)
+
+    # --- neighbourhood ------------------------------------------------------------
+
+    def _cards(self, connection: Connection, ask: GetCards, exchange: Exchange) -> None:
+        links = self._links().open.values()
+        cards = [
+            link.signed
+            for link in links
+            if link.card.addresses and link.peer != connection.peer
+        ]
+        exchange.reply(Cards(tuple(cards[-ask.most :])))
+
+

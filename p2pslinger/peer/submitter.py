@@ -1,0 +1,373 @@
+"""The submitter: programs' jobs, from their first argument to their last result.
+
+A throw-away job lives in this peer's memory for as long as the program's connection; a
+detached one (`grid.start`) stays until its keep-until. Either way this peer holds the
+job key: it signs the shards, decides which results count, and writes the receipts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from blake3 import blake3
+
+from p2pslinger import limits
+from p2pslinger.errors import UnavailableError, UsageError
+from p2pslinger.ids import GridId, JobId, PeerId, from_text, to_text
+from p2pslinger.peer.events import Events, JobClosed, JobOpened
+from p2pslinger.peer.keeper import Keeper, KeptJob, Seat
+from p2pslinger.peer.shelf import Shard
+from p2pslinger.rules.board import Board
+from p2pslinger.rules.spans import Span
+from p2pslinger.wire.control import RangeOut, ShardIn
+from p2pslinger.wire.identity import Identity, Signed
+from p2pslinger.wire.manifest import (
+    Function,
+    Manifest,
+    Policy,
+    job_id,
+    seal_manifest,
+)
+from p2pslinger.wire.records import (
+    Notice,
+    RangeResult,
+    Receipt,
+    ShardBatch,
+    ShardHead,
+    seal,
+)
+
+#: Seconds that a job is kept after it was submitted, unless it says otherwise.
+KEEP = 7 * 24 * 3600.0
+
+#: Bytes of results of one detached job that this peer holds for its program.
+HELD_RESULTS = 512 * limits.MIB
+
+
+class Audience(Protocol):
+    """A program that wants a job's results."""
+
+    def results(self, ranges: list[RangeOut]) -> None:
+        """Take results, in the order in which they were accepted."""
+
+    def ended(self, kind: str, text: str) -> None:
+        """Hear that no more will come, before all were there."""
+
+
+@dataclass(eq=False)
+class OwnJob:
+    """A job that was submitted here; also the sink of its results at the keeper."""
+
+    kept: KeptJob
+    key: Identity
+    grid: GridId
+    audience: Audience | None
+    over: Callable[[OwnJob], None]
+    loop: asyncio.AbstractEventLoop
+    code: bytes = b""
+    chain: bytes = bytes(32)
+    shards: int = 0
+    notice: int = 0
+    held: list[RangeOut] = field(default_factory=list)
+    held_bytes: int = 0
+    blobs: dict[bytes, bytes] = field(default_factory=dict)
+    _fresh: list[RangeOut] = field(default_factory=list)
+
+    @property
+    def id(self) -> JobId:
+        """The job's id."""
+        return self.kept.id
+
+    @property
+    def detached(self) -> bool:
+        """Whether the job outlives its program."""
+        return self.kept.manifest.policy.durable
+
+    # --- arguments ----------------------------------------------------------------
+
+    def append(self, shards: list[tuple[ShardIn, bytes]]) -> list[Shard]:
+        """Number and sign shards; each comes with its bytes."""
+        board = self.kept.board
+        heads = [
+            ShardHead(shard.count, shard.form, blake3(data).digest(), len(data))
+            for shard, data in shards
+        ]
+        base = board.append(sum(head.count for head in heads))
+        batch = ShardBatch(self.id, self.shards, base, self.chain, tuple(heads))
+        signed = seal(batch, self.key, self.grid)
+        self.chain = blake3(self.chain + signed.body).digest()
+        made = []
+        for head, (_, data) in zip(heads, shards, strict=True):
+            inline = len(data) <= limits.INLINE
+            if not inline:
+                self.blobs[head.digest] = data
+            made.append(
+                Shard(self.shards, base, head, data if inline else None, signed)
+            )
+            self.shards += 1
+            base += head.count
+        return made
+
+    # --- results (the keeper's sink) ----------------------------------------------
+
+    def accepted(
+        self, seat: Seat, result: RangeResult, blob: bytes | None, new: list[Span]
+    ) -> None:
+        """Take in a range whose first outcome it is; send it at the end of the turn."""
+        if blob is not None:
+            self.blobs[result.digest] = blob
+        out = RangeOut(
+            result.start,
+            result.stop,
+            result.form,
+            result.values,
+            result.digest,
+            result.size,
+            result.failures,
+            seat.peer,
+            seat.mine,
+            result.wall,
+            result.cpu,
+            result.output,
+        )
+        if self.detached:
+            self.held.append(out)
+            self.held_bytes += result.size
+        else:
+            self._prune()
+        if self.audience is not None:
+            if not self._fresh:
+                self.loop.call_soon(self._send)
+            self._fresh.append(out)
+
+    def finished(self) -> None:
+        """Nothing is left to compute."""
+        self.over(self)
+
+    def _send(self) -> None:
+        fresh, self._fresh = self._fresh, []
+        if self.audience is not None and fresh:
+            self.audience.results(fresh)
+
+    def _prune(self) -> None:
+        """Drop the arguments in front that nobody will need again."""
+        done = next(iter(self.kept.board.done), (0, 0))
+        if done[0] == 0:
+            for shard in self.kept.shelf.prune(done[1]):
+                self.blobs.pop(shard.head.digest, None)
+
+
+class Submitter:
+    """The jobs that were submitted at this peer.
+
+    Args:
+        loop: Gives the time.
+        identity: Signs manifests, notices and receipts.
+        grid: Which grid.
+        wall: Gives the wall time, seconds.
+        rng: Makes nonces and job keys.
+        keeper: Hands out the work.
+        events: Where to report.
+        announce: Spreads a signed notice.
+        receipts: Takes signed receipts, for the tally and for the volunteer.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        identity: Identity,
+        grid: GridId,
+        wall: Callable[[], float],
+        rng: random.Random,
+        keeper: Keeper,
+        events: Events,
+        announce: Callable[[Signed], None],
+        receipts: Callable[[PeerId, Signed, Receipt], None],
+    ) -> None:
+        self._loop = loop
+        self._identity = identity
+        self._grid = grid
+        self._wall = wall
+        self._rng = rng
+        self._keeper = keeper
+        self._events = events
+        self._announce = announce
+        self._receipts = receipts
+        self.jobs: dict[JobId, OwnJob] = {}
+
+    def open(
+        self,
+        name: str,
+        function: Function,
+        code: bytes,
+        policy: Policy,
+        audience: Audience,
+    ) -> OwnJob:
+        """Submit a job; its arguments follow.
+
+        Raises:
+            UsageError: the function's bytes are not the ones that it names.
+        """
+        if blake3(code).digest() != function.digest or len(code) != function.size:
+            raise UsageError("the function's bytes do not fit its description")
+        now = self._wall()
+        key = Identity(self._rng.randbytes(32))
+        manifest = Manifest(
+            self._rng.randbytes(16),
+            name,
+            self._identity.public,
+            key.public,
+            function,
+            policy,
+            now,
+            now + KEEP,
+        )
+        signed = seal_manifest(manifest, self._identity, self._grid)
+        job = job_id(signed)
+        own = OwnJob(
+            kept=None,  # type: ignore[arg-type]  # the two name each other
+            key=key,
+            grid=self._grid,
+            audience=audience,
+            over=self._over,
+            loop=self._loop,
+            code=code,
+        )
+        own.kept = KeptJob(
+            job,
+            manifest,
+            signed,
+            self._identity.id,
+            self._loop.time(),
+            Board(job, self._rng.randbytes(32)),
+            own,
+        )
+        self.jobs[job] = own
+        self._keeper.keep(own.kept)
+        self._events.emit(JobOpened(job, name))
+        self._notify(own, is_open=True)
+        return own
+
+    def append(self, job: OwnJob, shards: list[tuple[ShardIn, bytes]]) -> None:
+        """Append arguments to a job.
+
+        Raises:
+            UsageError: it is sealed.
+        """
+        if job.kept.board.cancelled:
+            return
+        self._keeper.appended(job.kept, job.append(shards))
+
+    def seal(self, job: OwnJob) -> None:
+        """Nothing more will be appended."""
+        job.kept.board.seal()
+        if job.kept.board.finished:
+            self._over(job)
+
+    def withdraw(self, job: OwnJob, start: int, stop: int) -> None:
+        """Some tasks are no longer wanted."""
+        self._keeper.withdraw(job.kept, start, stop)
+
+    def cancel(self, job: OwnJob, text: str) -> None:
+        """Stop a job for good, and tell its program why."""
+        if not job.kept.board.finished:
+            job.kept.board.cancel()
+            if job.audience is not None:
+                job.audience.ended("cancelled", text)
+        self._close(job, "cancelled")
+
+    def leave(self, job: OwnJob) -> None:
+        """Its program has gone, or wants nothing more of it."""
+        job.audience = None
+        if not job.detached:
+            self._close(job, "its program has left it")
+            self.jobs.pop(job.id, None)
+
+    def blob(self, job: JobId, digest: bytes) -> bytes:
+        """Return the bytes of a function, or of arguments that are still needed.
+
+        Raises:
+            UnavailableError: the job is over, or has nothing with that digest.
+        """
+        own = self.jobs.get(job)
+        if own is None:
+            raise UnavailableError("the job is over")
+        if digest == own.kept.manifest.function.digest:
+            return own.code
+        shard = own.kept.shelf.find(digest)
+        if shard is None:
+            raise UnavailableError("the job has no such arguments any more")
+        return shard.data if shard.data is not None else own.blobs[digest]
+
+    def find(self, text: str) -> OwnJob:
+        """Return the job whose id is, or starts with, `text`.
+
+        Raises:
+            UsageError: there is none, or more than one.
+        """
+        wanted = text.strip().lower().replace("-", "")
+        found = [
+            job
+            for job in self.jobs.values()
+            if wanted and to_text(job.id).replace("-", "").startswith(wanted)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(f"{len(found)} jobs start with {text!r}: give more of it")
+        if len(wanted) > 30:
+            from_text(text)  # says what is wrong with it, if something is
+        raise UsageError(
+            f"this machine knows no job {text!r}: `slinger jobs` lists them"
+        )
+
+    # --- inside -------------------------------------------------------------------
+
+    def _over(self, job: OwnJob) -> None:
+        """All tasks have an outcome."""
+        self._close(job, "computed")
+
+    def _close(self, job: OwnJob, why: str) -> None:
+        if job.id not in self._keeper.jobs:
+            return
+        self._receipt(job)
+        self._keeper.drop(job.kept)
+        self._notify(job, is_open=False)
+        self._events.emit(JobClosed(job.id, why))
+
+    def _notify(self, job: OwnJob, *, is_open: bool) -> None:
+        job.notice += 1
+        manifest = job.kept.manifest
+        notice = Notice(
+            job.id,
+            self._identity.id,
+            (self._identity.id,),
+            manifest.function.python,
+            is_open,
+            job.notice,
+            manifest.keep_until,
+        )
+        self._announce(seal(notice, self._identity, self._grid))
+
+    def _receipt(self, job: OwnJob) -> None:
+        """Write down who contributed what."""
+        for volunteer, credit in job.kept.board.credits.items():
+            receipt = Receipt(
+                job.id,
+                self._identity.id,
+                volunteer,
+                credit.tasks,
+                credit.cpu,
+                credit.failures,
+                job.notice,
+                self._wall(),
+            )
+            signed = seal(receipt, self._identity, self._grid)
+            self._receipts(volunteer, signed, receipt)
+
+

@@ -1,0 +1,56 @@
+"""The world as a peer sees it: everything that a simulation replaces.
+
+A peer takes time from the event loop and the rest from here, so that the whole grid
+runs in one process, on a simulated network, under virtual time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from p2pslinger.ids import PeerId
+from p2pslinger.net.streams import Streams
+from p2pslinger.sandbox.slot import SlotSource
+
+
+class Discovery(Protocol):
+    """Finds peers of the same grid on the local network."""
+
+    async def start(
+        self, label: str, peer: PeerId, port: int, on_found: Callable[[str, int], None]
+    ) -> str | None:
+        """Announce ourselves and call `on_found` with every peer's address.
+
+        Returns a note for the owner if this machine's network does not allow it.
+        """
+
+    async def close(self) -> None:
+        """Withdraw the announcement."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What a peer is given.
+
+    Attributes:
+        streams: Dials and listens, and proves who is at the other end.
+        slots: Makes slots.
+        wall: Gives the wall time, seconds since the epoch.
+        rng: The source of all chance; `random.SystemRandom` outside of simulations.
+        discovery: Finds peers on the LAN, or None.
+        resolve: Turns a host name into addresses; empty if there are none.
+        addresses: Gives this machine's own addresses, best first.
+        pythons: Minor versions that the slots are.
+    """
+
+    streams: Streams
+    slots: SlotSource
+    wall: Callable[[], float]
+    rng: random.Random
+    discovery: Discovery | None
+    resolve: Callable[[str], Awaitable[list[str]]]
+    addresses: Callable[[], list[str]]
+    pythons: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""Slots: the worker processes that run other people's functions."""

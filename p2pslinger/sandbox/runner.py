@@ -1,0 +1,196 @@
+"""The process behind a slot: reads orders, computes them, says what came out.
+
+    daemon --slot socket--> runner --output pipe--> daemon
+              shared cells: which task it is at
+
+It runs beside hostile code, in one process with it. So it knows nothing worth taking,
+and the daemon believes nothing it says without a check. What a task breaks in here
+breaks the slot, and the zygote makes another.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import mmap
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+import traceback
+import types
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
+
+from p2pslinger.sandbox import frames
+from p2pslinger.sandbox.calls import FORKED, Run
+from p2pslinger.sandbox.confine import confine
+from p2pslinger.sandbox.jobs import Job
+from p2pslinger.sandbox.packages import Shelves
+from p2pslinger.sandbox.seeding import Seeder
+from p2pslinger.sandbox.slot import Piece
+from p2pslinger.sandbox.stdio import Stdio
+
+#: Bytes read from the socket at once: many small frames.
+READ_AHEAD = 1 << 16
+
+#: Bytes up to which the parts of an answer are joined before they are sent.
+JOINED = 1 << 16
+
+
+class Setup(NamedTuple):
+    """What a runner starts with: descriptors, limits, and where it may leave files."""
+
+    socket: int
+    output: int
+    cells: int
+    memory: int
+    nice: int
+    mark: bytes
+    scratch: str
+    parent: int
+
+
+def run_slot(setup: Setup) -> NoReturn:
+    """Be a slot until the daemon closes the socket."""
+    os.setsid()
+    cells = memoryview(mmap.mmap(setup.cells, frames.CELLS_BYTES)).cast("B").cast("Q")
+    os.close(setup.cells)
+    stdio = Stdio(setup.output, setup.mark, cells)
+    os.makedirs(setup.scratch, mode=0o700, exist_ok=True)
+    os.environ["TMPDIR"] = setup.scratch
+    # Functions of a submitter's __main__ come by value; its names are not to be ours.
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    sys.argv = [""]
+    faulthandler.enable(2)
+    confine(memory=setup.memory, nice=setup.nice, parent=setup.parent)
+    Runner(socket.socket(fileno=setup.socket), cells, stdio, setup.scratch).serve()
+
+
+class Runner:
+    """A slot's main loop and what it keeps between runs."""
+
+    def __init__(
+        self, sock: socket.socket, cells: memoryview, stdio: Stdio, scratch: str
+    ) -> None:
+        self._socket = sock
+        self._cells = cells
+        self._stdio = stdio
+        self._scratch = scratch
+        self._jobs: dict[int, Job] = {}
+        self._interruptions: list[str] = []
+        self._seeder = Seeder(cells, self._interruptions)
+        self._shelves = Shelves()
+        sys.meta_path[:0] = [self._shelves, self._seeder]
+        os.register_at_fork(after_in_child=self._forked)
+
+    def serve(self) -> NoReturn:
+        """Read frames and act on them until the daemon closes the socket."""
+        raw = io.FileIO(self._socket.fileno(), closefd=False)
+        read = io.BufferedReader(raw, READ_AHEAD).read
+        act: dict[int, Callable[[bytes], None]] = {
+            frames.RUN: self._run,
+            frames.SHARD: self._shard,
+            frames.LOAD: self._load,
+            frames.FORGET: self._forget,
+        }
+        unpack, size = frames.HEAD.unpack, frames.HEAD.size
+        while len(head := read(size)) == size:
+            kind, length = unpack(head)
+            act[kind](read(length))
+        os._exit(0)
+
+    def _load(self, body: bytes) -> None:
+        number, seeded, length = frames.LOAD_BODY.unpack_from(body)
+        end = frames.LOAD_BODY.size + length
+        seed = body[frames.LOAD_BODY.size : end] if seeded else None
+        self._jobs[number] = Job(body[end:], seed)
+
+    def _shard(self, body: bytes) -> None:
+        number, shard, form = frames.SHARD_BODY.unpack_from(body)
+        if number in self._jobs:
+            data = memoryview(body)[frames.SHARD_BODY.size :]
+            self._jobs[number].put_shard(shard, form, data)
+
+    def _forget(self, body: bytes) -> None:
+        number, count = frames.FORGET_BODY.unpack_from(body)
+        job = self._jobs.get(number)
+        if job is None:
+            return
+        if count == frames.EVERYTHING:
+            del self._jobs[number]
+            job.drop(self._shelves)
+        else:
+            for (shard,) in frames.FORGET_ONE.iter_unpack(
+                body[frames.FORGET_BODY.size :]
+            ):
+                job.drop_shard(shard)
+
+    def _run(self, body: bytes) -> None:
+        """Compute an order and report."""
+        serial, number, start, seconds, _ = frames.RUN_BODY.unpack_from(body)
+        run = Run(start, self._cells, self._seeder, self._interruptions, self._leave)
+        if self._cells[frames.WITHDRAWN] == serial:
+            self._report(serial, run, 0.0, 0.0)
+            return
+        pieces = frames.RUN_PIECE.iter_unpack(body[frames.RUN_BODY.size :])
+        self._tidy()
+        self._cells[frames.AT] = start
+        job = self._jobs.get(number) or Job(b"", None)
+        job.place(self._shelves, self._seeder)
+        cpu, wall = _cpu(), time.monotonic()
+        run.deadline = wall + seconds
+        for piece in pieces:
+            if not job.compute(run, Piece(*piece)):
+                break
+        self._report(serial, run, time.monotonic() - wall, _cpu() - cpu)
+
+    def _report(self, serial: int, run: Run, wall: float, cpu: float) -> None:
+        """Send what a run has computed, after its output."""
+        values = run.values()
+        marked = self._stdio.end_run()
+        self._cells[frames.AT] = frames.IDLE
+        count = len(run.failures)
+        body = frames.DONE_BODY.pack(
+            serial, run.index, run.form, marked, wall, cpu, count
+        )
+        parts = [body, *run.failures, *values]
+        length = sum(map(len, parts))
+        parts.insert(0, frames.HEAD.pack(frames.DONE, length))
+        # One system call, unless a part is so large that joining it costs more.
+        large = max(map(len, parts)) > JOINED
+        for data in parts if large else (b"".join(parts),):
+            self._socket.sendall(data)
+
+    def _tidy(self) -> None:
+        """Undo what a run may have left: redirections, a folder, an alarm."""
+        self._stdio.restore()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            os.chdir(self._scratch)
+        except OSError:
+            os.chdir("/")  # a task has removed the folder: let the others find none
+
+    def _forked(self) -> None:
+        """Take note, in the child, that a task has forked."""
+        self._interruptions.append(FORKED)
+        self._socket.close()
+
+    def _leave(self, error: BaseException | None) -> NoReturn:
+        """End a child that a task has forked and not ended, as Python would."""
+        code = 0
+        if isinstance(error, SystemExit):
+            code = error.code if isinstance(error.code, int) else error.code is not None
+        elif error is not None:
+            code = 1
+            traceback.print_exception(error)
+        self._stdio.flush()
+        os._exit(code & 0xFF)
+
+
+def _cpu() -> float:
+    """Return the processor seconds of this process and its children that ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime

@@ -1,0 +1,169 @@
+"""What a slot is to whoever drives it: orders go in, outcomes and one exit come out.
+
+A slot is one worker process that outlives the jobs it serves. Its owner gives it
+functions and shards, then orders; orders may queue, and are computed in order. The
+callbacks are called from the event loop, never from inside a method of the slot.
+
+`SlotSource` is the seam: real processes behind `p2pslinger.sandbox.launcher`, and
+something without processes in a simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class Piece(NamedTuple):
+    """Tasks of one shard: positions `low` to `high`, the last not included."""
+
+    shard: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one run computes.
+
+    Attributes:
+        job: The owner's number for the job, as given to `Slot.load`.
+        start: Global index of the first task; the others follow without a gap.
+        pieces: Where the arguments lie, in the order of the tasks.
+        slice: Seconds after which the slot stops early. One task is always done.
+    """
+
+    job: int
+    start: int
+    pieces: tuple[Piece, ...]
+    slice: float
+
+    @property
+    def stop(self) -> int:
+        """Return the global index after the last task."""
+        return self.start + sum(high - low for _, low, high in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A task that failed alone.
+
+    Attributes:
+        index: Its global index.
+        type: Name of the exception's class, with its module unless it is built in.
+        message: The exception's text.
+        traceback: Its traceback, of the task's frames only.
+        arguments: The task's arguments, shortened.
+        pickled: The exception itself, or nothing if it does not survive pickling.
+    """
+
+    index: int
+    type: str
+    message: str
+    traceback: str
+    arguments: str
+    pickled: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run has computed: the tasks from `start` to `stop`, not included.
+
+    Attributes:
+        stop: Before the order's end if its slice was over or its values were many,
+            and equal to `start` if the order was withdrawn before it began.
+        form: How `values` are packed: see `p2pslinger.sandbox.packed`.
+        wall: Seconds that the tasks took.
+        cpu: Seconds of processor time that they took, with their children's.
+        output: What was written to stdout and stderr meanwhile: its end.
+    """
+
+    job: int
+    start: int
+    stop: int
+    form: int
+    values: bytes
+    failures: tuple[Failure, ...]
+    wall: float
+    cpu: float
+    output: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a slot ended.
+
+    Attributes:
+        code: Its exit code, or None if a signal ended it.
+        signal: The signal, or None if it ended by itself.
+        peak_memory: Bytes it had in memory at most; 0 if nobody knows.
+        index: Global index of the task it was at, or None between runs.
+        output: What it wrote to stdout and stderr since its last outcome: its end.
+    """
+
+    code: int | None
+    signal: int | None
+    peak_memory: int
+    index: int | None
+    output: bytes
+
+
+class Slot(Protocol):
+    """One worker process, as its owner sees it."""
+
+    pid: int
+    on_done: Callable[[Outcome], None]
+    on_exit: Callable[[Exit], None]
+
+    def load(self, job: int, code: bytes, seed: bytes | None) -> None:
+        """Give a job's function package. It is unpacked at the job's first run.
+
+        Args:
+            seed: At most 255 bytes from which, with its index, every task's random
+                numbers are seeded; None leaves them to chance.
+        """
+
+    def shard(self, job: int, number: int, form: int, data: bytes) -> None:
+        """Give a shard of a job's arguments."""
+
+    def forget(self, job: int, shards: Sequence[int] | None) -> None:
+        """Free some shards of a job, or with None everything about it."""
+
+    def run(self, order: Order) -> None:
+        """Compute an order, after those given before."""
+
+    def withdraw(self) -> None:
+        """Take back the newest order, unless it has begun.
+
+        Its outcome tells which: one that has not begun stops where it starts.
+        """
+
+    @property
+    def index(self) -> int | None:
+        """Global index of the task being computed now, or None between runs."""
+
+    def kill(self) -> None:
+        """End the process and all that it started; `on_exit` follows."""
+
+
+class SlotSource(Protocol):
+    """Where slots come from."""
+
+    async def start(self) -> None:
+        """Get ready to make slots."""
+
+    async def slot(
+        self,
+        on_done: Callable[[Outcome], None],
+        on_exit: Callable[[Exit], None],
+        memory: int,
+    ) -> Slot:
+        """Make a slot that may use `memory` bytes.
+
+        Raises:
+            UnavailableError: This machine can't make one, or not now.
+        """
+
+    async def close(self) -> None:
+        """End every slot, and what makes them."""

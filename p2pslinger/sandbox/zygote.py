@@ -1,0 +1,216 @@
+"""The zygote: a small process that forks runners on request and buries them.
+
+A fork takes two milliseconds because everything a runner imports is here already, and
+that is the standard library and cloudpickle: nothing that knows keys, nothing large.
+
+    daemon --control socket--> zygote --fork--> runner --fork--> what tasks start
+
+Runners adopt the orphans below them, and the zygote adopts those of dead runners. So
+each child of the zygote that is no runner is a leftover and is killed, however it got
+away: by a session of its own, or by forking twice. Without prctl (macOS) only a
+runner's process group is.
+
+When the daemon goes, by closing the socket or by dying, everything here goes.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+from p2pslinger.sandbox import frames
+from p2pslinger.sandbox.confine import adopt_orphans, die_with_parent
+from p2pslinger.sandbox.runner import Setup, run_slot
+
+#: Seconds for killed processes to be gone before the zygote leaves all the same.
+BURIAL = 3.0
+
+#: Exit code of a runner that failed by a fault of ours: EX_SOFTWARE of <sysexits.h>.
+SOFTWARE = 70
+
+
+def main() -> None:
+    """Serve the control socket named by the arguments: descriptor, daemon, scratch."""
+    os.environ.pop("PYTHONPATH", None)
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    zygote = Zygote(control, scratch=sys.argv[3])
+    die_with_parent(int(sys.argv[2]), signal.SIGTERM)
+    zygote.serve()
+
+
+class Zygote:
+    """Forks runners, kills them on request, and reports how they ended."""
+
+    def __init__(self, control: socket.socket, *, scratch: str) -> None:
+        self._control = control
+        self._scratch = scratch
+        self._numbers: dict[int, int] = {}  # process id -> slot number
+        self._leaving = False
+        self._awake, self._alarm = os.pipe()
+        os.set_blocking(self._alarm, False)
+        os.set_blocking(self._awake, False)
+        signal.set_wakeup_fd(self._alarm, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: self._leave())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        adopt_orphans()
+        gc.freeze()  # what exists now is shared with runners: don't write to it
+
+    def serve(self) -> None:
+        """Work until the daemon goes."""
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(self._awake, select.POLLIN)
+        while not self._leaving:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if self._awake in ready:
+                self._bury()
+            if self._control.fileno() in ready:
+                self._obey()
+        self._end_all()
+
+    def _leave(self) -> None:
+        self._leaving = True
+
+    def _obey(self) -> None:
+        """Carry out one request."""
+        size = frames.REQUEST.size
+        try:
+            request, given, _, _ = socket.recv_fds(self._control, size, 3)
+        except ConnectionError:
+            request, given = b"", []
+        if len(request) < size:
+            self._leaving = True
+            return
+        kind, number, memory, nice, mark = frames.REQUEST.unpack(request)
+        if kind == frames.FORK:
+            paths = self._scratch, str(number)
+            sock, output, cells = given
+            setup = Setup(
+                sock, output, cells, memory, nice, mark, "/".join(paths), os.getpid()
+            )
+            self._fork(number, setup)
+        else:
+            for pid in [p for p, n in self._numbers.items() if n == number]:
+                os.kill(pid, signal.SIGKILL)  # not reaped yet, so still its number
+
+    def _fork(self, number: int, setup: Setup) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._tell(frames.REFUSED, number, 0, error.errno or 0, 0)
+        else:
+            if pid == 0:
+                self._become(setup)
+            self._numbers[pid] = number
+            self._tell(frames.FORKED, number, pid, 0, 0)
+        for descriptor in (setup.socket, setup.output, setup.cells):
+            os.close(descriptor)
+
+    def _become(self, setup: Setup) -> None:
+        """Be a runner from now on; never returns."""
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._control.close()
+            os.close(self._awake)
+            os.close(self._alarm)
+            run_slot(setup)
+        except BaseException:  # noqa: BLE001 - beyond here lies the zygote's own loop
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(SOFTWARE)
+
+    def _bury(self) -> None:
+        """Reap what has ended, and kill what dead runners left behind."""
+        try:
+            os.read(self._awake, 4096)
+        except BlockingIOError:
+            pass
+        ended = []
+        for pid, status, peak in _reaped():
+            number = self._numbers.pop(pid, None)
+            if number is not None:
+                _kill_group(pid)
+                ended.append((number, pid, status, peak))
+        for pid in _children():
+            if pid not in self._numbers:
+                _kill(pid)
+        for number, pid, status, peak in ended:
+            self._tell(frames.ENDED, number, pid, status, peak)
+
+    def _end_all(self) -> None:
+        """Kill every runner and wait until they and their leftovers are gone."""
+        for pid in self._numbers:
+            os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + BURIAL
+        self._bury()
+        while (left := until - time.monotonic()) > 0 and (self._numbers or _children()):
+            select.select([self._awake], [], [], left)
+            self._bury()
+
+    def _tell(self, kind: int, number: int, pid: int, status: int, peak: int) -> None:
+        try:
+            self._control.sendall(frames.EVENT.pack(kind, number, pid, status, peak))
+        except OSError:
+            self._leaving = True  # the daemon has gone
+
+
+def _reaped() -> list[tuple[int, int, int]]:
+    """Return process id, status and peak memory in bytes of the children that ended."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    ended: list[tuple[int, int, int]] = []
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        ended.append((pid, status, usage.ru_maxrss * unit))
+
+
+def _children() -> list[int]:
+    """Return the process ids of this process's children, as far as they are listed."""
+    me = os.getpid()
+    try:
+        with open(f"/proc/{me}/task/{me}/children") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return _children_by_stat() if sys.platform == "linux" else []
+
+
+def _children_by_stat() -> list[int]:
+    """Do the same for kernels built without that list."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as file:
+                parent = file.read().rpartition(")")[2].split()[1]
+        except OSError:
+            continue  # has ended meanwhile
+        if int(parent) == os.getpid():
+            found.append(int(name))
+    return found
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # gone, or a setuid program that is not ours to end
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass

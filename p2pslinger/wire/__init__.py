@@ -1,0 +1,1 @@
+"""What peers say to each other: bytes to values and back, without any I/O."""

@@ -1,0 +1,158 @@
+"""Facts for people: what a peer tells its owner, in the command line's own words.
+
+Plain values only: ids are in their text form, times in seconds, so that `--json` prints
+them as they are. Every wait carries a machine-readable reason, a sentence and an
+advice.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ReasonFacts(msgspec.Struct, frozen=True):
+    """Why something waits.
+
+    Attributes:
+        code: One of `p2pslinger.rules.reasons.Reason`.
+        text: A sentence.
+        advice: What would change it.
+    """
+
+    code: str
+    text: str
+    advice: str
+
+
+class TallyFacts(msgspec.Struct, frozen=True):
+    """One peer's contribution.
+
+    Attributes:
+        peer: Its id.
+        name: Its machine's name.
+        tasks: Tasks accepted.
+        failures: Tasks among them that raised.
+        cpu: CPU seconds, as the volunteer says.
+        share: Part of all CPU seconds, 0 to 1.
+    """
+
+    peer: str
+    name: str
+    tasks: int
+    failures: int
+    cpu: float
+    share: float
+
+
+class JobFacts(msgspec.Struct, frozen=True):
+    """One job.
+
+    Attributes:
+        job: Its id.
+        name: What people call it.
+        state: "open", "computed", "cancelled".
+        tasks: Tasks appended so far.
+        sealed: Whether nothing more will be appended.
+        computed: Tasks with a result.
+        running: Tasks granted to somebody now.
+        failed: Tasks that failed for good.
+        lost: Tries that died with their process or their volunteer.
+        age: Seconds since it was submitted.
+        waiting: Why nothing of it is running, or None.
+        volunteers: Who computed how much of it.
+    """
+
+    job: str
+    name: str
+    state: str
+    tasks: int
+    sealed: bool
+    computed: int
+    running: int
+    failed: int
+    lost: int
+    age: float
+    waiting: ReasonFacts | None
+    volunteers: tuple[TallyFacts, ...]
+
+
+class PeerFacts(msgspec.Struct, frozen=True):
+    """One peer, as seen from here.
+
+    Attributes:
+        peer: Its id.
+        name: Its machine's name.
+        addresses: Where it can be dialled, as "host:port".
+        software: Its p2pslinger version.
+        slots: How many slots it offers.
+        pythons: Their Python versions.
+        sandbox: Level of its sandbox.
+        this: It is the peer that answers.
+        connected: Seconds that the connection has been open.
+        clock: Seconds that its clock is ahead of ours.
+    """
+
+    peer: str
+    name: str
+    addresses: tuple[str, ...]
+    software: str
+    slots: int
+    pythons: tuple[str, ...]
+    sandbox: str
+    this: bool
+    connected: float
+    clock: float
+
+
+class StatusFacts(msgspec.Struct, frozen=True):
+    """This peer.
+
+    Attributes:
+        peer: Its id.
+        name: Its machine's name.
+        grid: The grid's public id.
+        software: Its p2pslinger version.
+        address: Where it listens, as "host:port", or "" if nowhere.
+        uptime: Seconds.
+        neighbours: Open connections to peers.
+        slots: How many slots.
+        busy: How many of them compute.
+        idle_because: Why this peer is not computing, or None if it is.
+        jobs: Open jobs submitted here.
+        heard: Open jobs of others that it has heard of.
+        computed: Tasks that it has computed for anyone since it started.
+        dropped: Packets and frames that were dropped, by cause.
+        notes: What its owner should know ("bootstrap host x is unknown").
+    """
+
+    peer: str
+    name: str
+    grid: str
+    software: str
+    address: str
+    uptime: float
+    neighbours: int
+    slots: int
+    busy: int
+    idle_because: ReasonFacts | None
+    jobs: int
+    heard: int
+    computed: int
+    dropped: dict[str, int]
+    notes: tuple[str, ...]
+
+
+class CheckFacts(msgspec.Struct, frozen=True):
+    """One line of `slinger doctor`.
+
+    Attributes:
+        name: What was examined.
+        ok: Whether it is as it should be.
+        text: What was found.
+        advice: What to do, or "".
+    """
+
+    name: str
+    ok: bool
+    text: str
+    advice: str

@@ -1,0 +1,107 @@
+"""The manifest: what a job is, fixed for good when it is submitted.
+
+Signed by the submitting peer; the job id is the hash of the signed bytes, which hold 16
+random bytes, so that nobody can choose an id. Arguments are not in it: they follow as
+shards, signed by the job key that the manifest names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from p2pslinger import limits
+from p2pslinger.errors import PeerError
+from p2pslinger.ids import ID_BYTES, GridId, JobId
+from p2pslinger.wire.decoding import decode
+from p2pslinger.wire.identity import Identity, Purpose, Signed, verify
+from p2pslinger.wire.records import Digest, Key, Name, Nonce, Wall
+
+
+class Function(msgspec.Struct, frozen=True, array_like=True):
+    """The function, by content.
+
+    Attributes:
+        name: What to call it in messages.
+        code: Its package, or empty if it is a blob.
+        digest: BLAKE3 of the package.
+        size: Its bytes.
+        python: The minor version that it needs ("3.12"), or None for any.
+    """
+
+    name: Name
+    code: Annotated[bytes, Meta(max_length=limits.INLINE)]
+    digest: Digest
+    size: Annotated[int, Meta(ge=0, le=limits.BLOB)]
+    python: Annotated[str, Meta(max_length=8)] | None
+
+
+class Policy(msgspec.Struct, frozen=True, array_like=True):
+    """How a job wants to be run.
+
+    Attributes:
+        timeout: Seconds a task may take, or None for as long as it likes.
+        seeded: Whether chance is the same in every run of a task.
+        memory: Bytes a slot may use, or None for what its owner allows.
+        durable: Whether it outlives the program that submitted it.
+    """
+
+    timeout: Annotated[float, Meta(gt=0)] | None = None
+    seeded: bool = True
+    memory: Annotated[int, Meta(gt=0)] | None = None
+    durable: bool = False
+
+
+class Manifest(msgspec.Struct, frozen=True, array_like=True):
+    """A job's description.
+
+    Attributes:
+        nonce: 16 random bytes.
+        name: What people call the job.
+        submitter: Public key of the submitting peer, 32 bytes.
+        job_key: Public key that decides for the job, 32 bytes.
+        function: What each task calls.
+        policy: How.
+        created: Wall time.
+        keep_until: Wall time after which everyone may forget it.
+    """
+
+    nonce: Nonce
+    name: Name
+    submitter: Key
+    job_key: Key
+    function: Function
+    policy: Policy
+    created: Wall
+    keep_until: Wall
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Manifest)
+
+
+def job_id(signed: Signed) -> JobId:
+    """Return the id of the job that a signed manifest describes."""
+    return JobId(hashlib.sha256(signed.body).digest()[:ID_BYTES])
+
+
+def seal_manifest(manifest: Manifest, submitter: Identity, grid: GridId) -> Signed:
+    """Sign a manifest as its submitter."""
+    return submitter.sign(Purpose.MANIFEST, grid, _encoder.encode(manifest))
+
+
+def open_manifest(signed: Signed, grid: GridId) -> Manifest:
+    """Check and decode a manifest.
+
+    Raises:
+        BadSignatureError: it is not signed by the submitter that it names.
+        PeerError: the bytes are no manifest.
+    """
+    verify(signed, Purpose.MANIFEST, grid)
+    manifest = decode(_decoder, signed.body, "sent a broken manifest")
+    if manifest.submitter != signed.key:
+        raise PeerError("sent a manifest signed by another than its submitter")
+    return manifest

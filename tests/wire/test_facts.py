@@ -1,0 +1,45 @@
+"""Facts are plain values: what `--json` prints is what the peer said."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2pslinger.wire import facts
+from tests.wire.structs import built
+
+KINDS = [
+    facts.ReasonFacts,
+    facts.TallyFacts,
+    facts.JobFacts,
+    facts.PeerFacts,
+    facts.StatusFacts,
+    facts.CheckFacts,
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data())
+def test_facts_survive_being_printed_as_json(
+    kind: type[msgspec.Struct], data: st.DataObject
+) -> None:
+    fact = data.draw(built(kind).filter(finite))
+    text = msgspec.json.encode(fact)
+
+    assert msgspec.json.decode(text, type=kind) == fact
+
+
+def finite(fact: msgspec.Struct) -> bool:
+    """Tell whether no number of `fact` is infinite: JSON has no word for it."""
+    return "inf" not in repr(fact)
+
+
+def test_every_kind_of_fact_is_tested() -> None:
+    found = {
+        one
+        for one in vars(facts).values()
+        if isinstance(one, type) and issubclass(one, msgspec.Struct)
+    }
+    assert found == set(KINDS)
