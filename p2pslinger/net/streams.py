@@ -16,6 +16,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Protocol
 
 from p2pslinger.errors import (
@@ -160,8 +161,9 @@ class TlsListening:
         self._make = make
         self._room = asyncio.Semaphore(HANDSHAKES)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._untaken: set[socket.socket] = set()  # their tasks have not begun
         for listener in sockets:
-            self._own(self._accept(listener))
+            self._own(self._accept(listener), listener)
 
     def close(self) -> None:
         """See `Listening.close`."""
@@ -173,56 +175,58 @@ class TlsListening:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _own(self, work: Coroutine[None, None, None]) -> None:
+    def _own(self, work: Coroutine[None, None, None], sock: socket.socket) -> None:
+        """Start a task that takes care of a socket, unless it is cancelled first."""
+        self._untaken.add(sock)
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, sock))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if sock in self._untaken:
+            self._untaken.discard(sock)
+            sock.close()
         if not task.cancelled() and (error := task.exception()) is not None:
             context = {"message": "accepting connections failed", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
 
     async def _accept(self, listener: socket.socket) -> None:
+        self._untaken.discard(listener)
         loop = asyncio.get_running_loop()
         with listener:
             while True:
-                await self._room.acquire()
+                async with self._room:
+                    pass  # no more than HANDSHAKES at once; see `_welcome`
                 try:
                     accepted, _ = await loop.sock_accept(listener)
                 except OSError:  # it was gone again, or descriptors have run out
-                    self._room.release()
                     await asyncio.sleep(EXHAUSTED_PAUSE)
                     continue
-                except BaseException:
-                    self._room.release()
-                    raise
-                self._own(self._welcome(accepted))
+                self._own(self._welcome(accepted), accepted)
 
     async def _welcome(self, accepted: socket.socket) -> None:
         """Take one socket as far as its hello."""
+        async with self._room:
+            self._untaken.discard(accepted)
+            connection = None
+            try:
+                connection = await self._shake_hands(accepted)
+                await connection.ready
+            except (OSError, SlingerError):
+                self.refused += 1
+            except asyncio.CancelledError:
+                if connection is not None:
+                    connection.close()
+                raise
+
+    async def _shake_hands(self, accepted: socket.socket) -> Connection:
         loop = asyncio.get_running_loop()
-        connection = None
-        try:
-            tune(accepted)
-            _, connection = await loop.connect_accepted_socket(
-                self._make,
-                accepted,
-                ssl=self._context,
-                ssl_handshake_timeout=HANDSHAKE,
-            )
-            await connection.ready
-        except (OSError, SlingerError):
-            self.refused += 1
-        except BaseException:
-            if connection is not None:
-                connection.close()
-            raise
-        finally:
-            if connection is None:
-                accepted.close()
-            self._room.release()
+        _, connection = await loop.connect_accepted_socket(
+            self._make, accepted, ssl=self._context, ssl_handshake_timeout=HANDSHAKE
+        )
+        tune(accepted)
+        return connection
 
 
 def tune(connected: socket.socket) -> None:

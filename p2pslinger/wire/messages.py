@@ -15,7 +15,7 @@ from msgspec import Meta
 from p2pslinger import limits
 from p2pslinger.wire.decoding import decode
 from p2pslinger.wire.identity import Signed
-from p2pslinger.wire.records import Count, Digest, Id, Seconds, Text, Wall
+from p2pslinger.wire.records import Count, Digest, Id, Sequence, Seconds, Text, Wall
 
 Text40 = Annotated[str, Meta(max_length=40)]
 

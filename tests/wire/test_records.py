@@ -147,7 +147,7 @@ BROKEN = [
     Broken(NOTICE, "keepers", ()),
     Broken(NOTICE, "keepers", (ANN.id,) * 9),
     Broken(NOTICE, "job", b"j" * 19),
-    Broken(NOTICE, "sequence", 1 << 41),
+    Broken(NOTICE, "sequence", (1 << 62) + 1),
     Broken(RECEIPT, "tasks", -1),
     Broken(Control(JOB, 0), "sealed", limits.JOB_TASKS + 1),
     Broken(ResultBatch((RESULT,)), "results", ()),
