@@ -60,6 +60,8 @@ def _explain(error: Exception, *, debug: bool) -> int:
     """Tell the user what went wrong; return the exit code."""
     if debug:
         traceback.print_exception(error)
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]  # a task group wraps even a lone error
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "slinger"
         text = error.format_message().rstrip(".")

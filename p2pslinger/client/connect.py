@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from p2pslinger import paths
@@ -32,19 +33,27 @@ def connect(*, trust: Trust = "safe", data: str | Path | None = None) -> Grid:
     return Grid(_link(folder), trust=trust)
 
 
-def local(peers: int = 2, *, slots: int = 1) -> Grid:
+def local(peers: int = 2, *, slots: int | Sequence[int] = 1) -> Grid:
     """Start a throw-away grid of real peers on this machine; it ends with the Grid.
 
     Args:
-        peers: How many peer processes.
-        slots: Slots of each.
+        peers: How many peer processes. The program is connected to the first.
+        slots: Slots of each, or one number for each peer: `slots=[0, 1, 1]` has the
+            program's own peer compute nothing.
 
     Raises:
+        UsageError: there is no peer, or not one number of slots for each.
         UnavailableError: a peer does not start; the text says why.
     """
-    if peers < 1 or slots < 0:
+    each = [slots] * peers if isinstance(slots, int) else list(slots)
+    if peers < 1 or min(each, default=0) < 0:
         raise UsageError("a local grid needs at least one peer, and no negative slots")
-    grid = LocalGrid(peers, slots)
+    if len(each) != peers:
+        raise UsageError(
+            f"{len(each)} numbers of slots were given for {peers} local peers: give "
+            "one for each peer, or a single one for all"
+        )
+    grid = LocalGrid(each)
     return Grid(grid.link, trust="mine", on_close=grid.close)
 
 

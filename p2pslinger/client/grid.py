@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures import wait as futures_wait
 from pathlib import Path
 from types import TracebackType
@@ -88,16 +88,16 @@ class Grid(Executor):
 
     def submit(
         self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> GridFuture:
+    ) -> Future[T]:
         """Call `fn(*args, **kwargs)` on the grid; return its future.
 
         Raises:
             PackingError: the function can't be sent; the text says why.
             UsageError: the grid has been shut down.
         """
-        return self._submit(fn, args, kwargs, self._policy)
+        return cast("Future[T]", self._submit(fn, args, kwargs, self._policy))
 
-    def map(  # type: ignore[override]
+    def map(
         self,
         fn: Callable[..., T],
         *iterables: Iterable[object],
@@ -387,9 +387,10 @@ class GridOptions:
 
     def submit(
         self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> GridFuture:
+    ) -> Future[T]:
         """See `Grid.submit`."""
-        return self._grid._submit(fn, args, kwargs, self._policy)
+        future = self._grid._submit(fn, args, kwargs, self._policy)
+        return cast("Future[T]", future)
 
     def map(
         self,

@@ -10,7 +10,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -32,26 +32,25 @@ class LocalGrid:
     """Starts the peers and ends them.
 
     Args:
-        peers: How many.
-        slots: Slots of each.
+        slots: For each peer, how many slots it has.
     """
 
-    def __init__(self, peers: int, slots: int) -> None:
+    def __init__(self, slots: Sequence[int]) -> None:
         self._children: list[Child] = []
         self._links: list[Link] = []
         key = authkey.from_random(os.urandom(40)).to_text()
         port = _free_port()
         try:
             folders = []
-            for number in range(peers):
+            for number, count in enumerate(slots):
                 folder = Path(tempfile.mkdtemp(prefix="slinger-"))
                 folders.append(folder)
-                settings = _settings(folder, number, slots, key, port)
+                settings = _settings(folder, number, count, key, port)
                 self._children.append(start_peer(settings))
             for child, folder in zip(self._children, folders, strict=True):
                 child.wait_until_ready(START)
                 self._links.append(Link.open(paths.control_path(folder)))
-            self._wait_until_joined(peers)
+            self._wait_until_joined(len(slots))
         except BaseException:
             self.close()
             raise

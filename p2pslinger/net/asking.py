@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,6 +26,9 @@ from p2pslinger.net.exchange import Done, encode_message, from_fail
 from p2pslinger.net.outbox import Outbox
 from p2pslinger.wire.frames import Kind, decode_credit, encode_credit
 from p2pslinger.wire.messages import Codec, decode_fail
+
+if TYPE_CHECKING:
+    from p2pslinger.net.connection import Connection
 
 #: Largest number of a request: it has four bytes in a frame. At 50,000 requests a
 #: second a connection lasts a day; then its owner makes a new one.
@@ -248,3 +252,34 @@ def too_many() -> UnavailableError:
 def used_up() -> UnavailableError:
     """Say that there are no more numbers."""
     return UnavailableError("this connection has no numbers left: connect again")
+
+
+async def wait_for(
+    connection: Connection,
+    message: msgspec.Struct,
+    body: BodySource | None,
+    timeout: float | None,
+) -> tuple[msgspec.Struct, Body | None]:
+    """Ask and wait for the answer; see `Connection.request`."""
+    answered: asyncio.Future[tuple[msgspec.Struct, Body | None]]
+    answered = asyncio.get_running_loop().create_future()
+
+    def done(answer: msgspec.Struct | SlingerError, rest: Body | None) -> None:
+        if answered.done():
+            return
+        if isinstance(answer, SlingerError):
+            answered.set_exception(answer)
+        else:
+            answered.set_result((answer, rest))
+
+    number = connection.ask(message, done, body)
+    try:
+        async with asyncio.timeout(timeout):
+            return await answered
+    except TimeoutError:
+        connection.cancel(number)
+        text = f"{connection.other} did not answer within {timeout:g} s"
+        raise UnavailableError(text) from None
+    except BaseException:
+        connection.cancel(number)  # also a body that arrived while we were cancelled
+        raise

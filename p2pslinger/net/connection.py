@@ -33,15 +33,13 @@ from p2pslinger.errors import (
 )
 from p2pslinger.ids import PeerId, peer_id, short
 from p2pslinger.net.answering import Answering
-from p2pslinger.net.asking import Asking, refuse
+from p2pslinger.net.asking import Asking, refuse, wait_for
 from p2pslinger.net.body import Body, BodySource
 from p2pslinger.net.exchange import Done, Service, encode_message, from_fail, to_fail
+from p2pslinger.net.greeting import HELLO_TIMEOUT, incompatible, where
 from p2pslinger.net.outbox import UNSENT, Outbox
 from p2pslinger.wire.frames import FrameReader, Kind
 from p2pslinger.wire.messages import Codec, Hello, decode_fail, decode_hello, encode
-
-#: Seconds that the other end gets to say hello.
-HELLO_TIMEOUT = 10.0
 
 _HELLO = int(Kind.HELLO)
 _PUSH = int(Kind.PUSH)
@@ -155,7 +153,7 @@ class Connection(asyncio.Protocol):
             ConnectionLostError: the connection ended first.
             TooLargeError: the message does not fit a frame.
         """
-        reply, answer_body = await self._wait(message, body, timeout)
+        reply, answer_body = await wait_for(self, message, body, timeout)
         if answer_body is not None:
             answer_body.close()
         return reply
@@ -167,36 +165,10 @@ class Connection(asyncio.Protocol):
 
         Raises what `request` raises, and PeerError if there is no body.
         """
-        reply, body = await self._wait(message, None, timeout)
+        reply, body = await wait_for(self, message, None, timeout)
         if body is None:
             raise PeerError(f"answered {type(message).__name__} without a body")
         return reply, body
-
-    async def _wait(
-        self, message: msgspec.Struct, body: BodySource | None, timeout: float | None
-    ) -> tuple[msgspec.Struct, Body | None]:
-        answered: asyncio.Future[tuple[msgspec.Struct, Body | None]]
-        answered = self._loop.create_future()
-
-        def done(answer: msgspec.Struct | SlingerError, rest: Body | None) -> None:
-            if answered.done():
-                return
-            if isinstance(answer, SlingerError):
-                answered.set_exception(answer)
-            else:
-                answered.set_result((answer, rest))
-
-        number = self.ask(message, done, body)
-        try:
-            async with asyncio.timeout(timeout):
-                return await answered
-        except TimeoutError:
-            self.cancel(number)
-            text = f"{self.other} did not answer within {timeout:g} s"
-            raise UnavailableError(text) from None
-        except BaseException:
-            self.cancel(number)  # also a body that arrived while we were cancelled
-            raise
 
     def cancel(self, number: int) -> None:
         """Lose interest in a request, or in the rest of its answer's body.
@@ -383,21 +355,3 @@ class Connection(asyncio.Protocol):
     def _complain(self, bug: Exception) -> None:
         message = f"a handler or callback of {self!r} failed"
         self._loop.call_exception_handler({"message": message, "exception": bug})
-
-
-def where(address: object) -> str:
-    """Return a socket's address as a message shows it; nothing for a Unix socket."""
-    if not isinstance(address, tuple) or len(address) < 2:
-        return ""
-    host, port = str(address[0]), address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def incompatible(theirs: Hello, mine: Hello, other: str) -> IncompatibleError:
-    """Say who must update: whoever speaks the older protocol."""
-    here = theirs.protocol > mine.protocol
-    return IncompatibleError(
-        f"{other} runs p2pslinger {theirs.software} (protocol {theirs.protocol}), "
-        f"this one {mine.software} (protocol {mine.protocol}): "
-        f"update p2pslinger on {'this' if here else 'that'} machine"
-    )

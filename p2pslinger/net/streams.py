@@ -26,7 +26,8 @@ from p2pslinger.errors import (
     WrongGridError,
 )
 from p2pslinger.net.certificates import SERVER_NAME, contexts, public_key
-from p2pslinger.net.connection import Connection, where
+from p2pslinger.net.connection import Connection
+from p2pslinger.net.greeting import where
 from p2pslinger.net.ports import PortTakenError, open_sockets
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
@@ -39,8 +40,8 @@ EYEBALLS = 0.25
 #: Seconds a stranger gets for the TLS handshake.
 HANDSHAKE = 10.0
 
-#: Handshakes under way at once; more wait in the kernel's queue.
-HANDSHAKES = 64
+#: Handshakes under way at once, about 100 KB each; more wait in the kernel's queue.
+HANDSHAKES = 256
 
 #: Seconds without accepting after the process ran out of descriptors.
 EXHAUSTED_PAUSE = 1.0
@@ -128,8 +129,8 @@ class TlsStreams:
             server_hostname=SERVER_NAME,
             happy_eyeballs_delay=EYEBALLS,
         )
-        tune(transport.get_extra_info("socket"))
         try:
+            tune(transport.get_extra_info("socket"))
             await connection.ready
         except BaseException:
             connection.close()

@@ -83,8 +83,7 @@ class Seat:
         mine: It is this machine's own, or trusted like it.
         revoke: Tells it to stop.
         pythons: What its slots offer, as far as it has said.
-        parked: Its open requests.
-        holding: Assignments that it works on.
+        parked: Its open requests, by its own numbers.
         sent: What its connection has carried of each job.
     """
 
@@ -92,7 +91,7 @@ class Seat:
     mine: bool
     revoke: Callable[[Revoke], None]
     pythons: tuple[str, ...] = ()
-    parked: int = 0
+    parked: dict[int, Parked] = field(default_factory=dict)
     sent: dict[JobId, Sent] = field(default_factory=dict)
 
 
@@ -171,27 +170,27 @@ class Keeper:
         """A volunteer is gone: what it had goes to others at once."""
         if self.seats.get(seat.peer) is seat:
             del self.seats[seat.peer]
-        for parked in [*self._empty, *self._behind]:
-            if parked.seat is seat:
-                parked.live = False
+        for parked in seat.parked.values():
+            parked.live = False
+        seat.parked.clear()
         for job in self.jobs.values():
             self._report(job, job.board.leave(seat.peer), why)
         self.wake()
 
-    def want(self, seat: Seat, want: Want, answer: Callable[[Work], None]) -> Parked:
+    def want(self, seat: Seat, want: Want, answer: Callable[[Work], None]) -> None:
         """Park a request; `answer` is called when there is work for it."""
         parked = Parked(seat, want, answer)
         seat.pythons = want.pythons
-        seat.parked += 1
+        seat.parked[want.number] = parked
         (self._behind if want.queued else self._empty).append(parked)
         self.wake()
-        return parked
 
-    def unwant(self, parked: Parked) -> None:
-        """Take a request back."""
-        if parked.live:
+    def unwant(self, seat: Seat, number: int) -> None:
+        """Take a request back, unless it has been answered."""
+        parked = seat.parked.pop(number, None)
+        if parked is not None:
             parked.live = False
-            parked.seat.parked -= 1
+            parked.answer(Work(()))
 
     def renew(self, seat: Seat, renew: Renew) -> Renewed:
         """Take a heartbeat."""
@@ -272,7 +271,7 @@ class Keeper:
                 queue.append(parked)
             else:
                 parked.live = False
-                parked.seat.parked -= 1
+                del parked.seat.parked[parked.want.number]
                 parked.answer(work)
 
     def _work_for(self, parked: Parked) -> Work | None:
@@ -309,7 +308,9 @@ class Keeper:
     def _places(self, job: KeptJob) -> int:
         """Count the places for ranges that may want a part of this job."""
         parked = sum(
-            seat.parked for seat in self.seats.values() if fits(job.python, seat.pythons)
+            len(seat.parked)
+            for seat in self.seats.values()
+            if fits(job.python, seat.pythons)
         )
         return parked + job.board.grants
 

@@ -15,7 +15,7 @@ from p2pslinger.errors import PeerError, SlingerError
 from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
-from p2pslinger.peer.keeper import Keeper, Parked, Seat
+from p2pslinger.peer.keeper import Keeper, Seat
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.messages import (
     Deliver,
@@ -24,13 +24,14 @@ from p2pslinger.wire.messages import (
     Holding,
     Renew,
     Renewed,
+    Unwant,
     Want,
     Work,
 )
 from p2pslinger.wire.records import RangeResult, ResultBatch, seal
 
-#: Called with the answer to a parked request, or with None when there will be none.
-GotWork = Callable[[Work | None], None]
+#: Called with the answer to a parked request.
+GotWork = Callable[[Work], None]
 #: Called with the grants that are void.
 GotVoid = Callable[[Sequence[int]], None]
 
@@ -42,11 +43,11 @@ class KeeperLink(Protocol):
     def peer(self) -> PeerId:
         """Whose keeper it is."""
 
-    def want(self, want: Want, done: GotWork) -> object:
-        """Park a request; return what names it."""
+    def want(self, want: Want, done: GotWork) -> None:
+        """Park a request; `done` is called once, unless the keeper is lost."""
 
-    def unwant(self, request: object) -> None:
-        """Take a parked request back."""
+    def unwant(self, number: int) -> None:
+        """Take a parked request back; it is answered all the same."""
 
     def deliver(self, results: Sequence[RangeResult], blobs: Sequence[bytes]) -> None:
         """Send results; `blobs` are the values of those that are too big, in order."""
@@ -84,18 +85,18 @@ class RemoteKeeper:
         """Whose keeper it is."""
         return self._peer
 
-    def want(self, want: Want, done: GotWork) -> object:
-        """Park a request; the number of the exchange names it."""
+    def want(self, want: Want, done: GotWork) -> None:
+        """Park a request."""
 
         def answered(answer: msgspec.Struct | SlingerError, _: Body | None) -> None:
-            done(answer if isinstance(answer, Work) else None)
+            if isinstance(answer, Work):
+                done(answer)
 
-        return self._connection.ask(want, answered)
+        self._connection.ask(want, answered)
 
-    def unwant(self, request: object) -> None:
+    def unwant(self, number: int) -> None:
         """Take a parked request back."""
-        assert isinstance(request, int)
-        self._connection.cancel(request)
+        self._connection.push(Unwant(number))
 
     def deliver(self, results: Sequence[RangeResult], blobs: Sequence[bytes]) -> None:
         """Sign results and send them."""
@@ -153,14 +154,13 @@ class OwnKeeper:
         """Whose keeper it is: ours."""
         return self._seat.peer
 
-    def want(self, want: Want, done: GotWork) -> object:
+    def want(self, want: Want, done: GotWork) -> None:
         """Park a request."""
-        return self._keeper.want(self._seat, want, done)
+        self._keeper.want(self._seat, want, done)
 
-    def unwant(self, request: object) -> None:
+    def unwant(self, number: int) -> None:
         """Take a parked request back."""
-        assert isinstance(request, Parked)
-        self._keeper.unwant(request)
+        self._keeper.unwant(self._seat, number)
 
     def deliver(self, results: Sequence[RangeResult], blobs: Sequence[bytes]) -> None:
         """Hand results over."""

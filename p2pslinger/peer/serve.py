@@ -35,6 +35,7 @@ from p2pslinger.wire.messages import (
     Receipts,
     Renew,
     Revoke,
+    Unwant,
     Want,
 )
 from p2pslinger.wire.records import RangeResult, Receipt, ResultBatch, open_signed
@@ -79,6 +80,7 @@ class Serving:
         """Return who takes which message."""
         table = Handlers()
         table.on(Want, self._want)
+        table.on(Unwant, self._unwant)
         table.on(Deliver, self._deliver)
         table.on(Renew, self._renew)
         table.on(GiveBack, self._give_back)
@@ -100,8 +102,13 @@ class Serving:
         return seat
 
     def _want(self, connection: Connection, want: Want, exchange: Exchange) -> None:
-        parked = self._keeper.want(self._seat(connection), want, exchange.reply)
-        exchange.on_cancel = lambda: self._keeper.unwant(parked)
+        seat = self._seat(connection)
+        if want.number in seat.parked:
+            raise PeerError(f"asked for work twice under number {want.number}")
+        self._keeper.want(seat, want, exchange.reply)
+
+    def _unwant(self, connection: Connection, what: Unwant, _: Exchange) -> None:
+        self._keeper.unwant(self._seat(connection), what.number)
 
     def _deliver(
         self, connection: Connection, deliver: Deliver, exchange: Exchange

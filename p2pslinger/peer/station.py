@@ -31,7 +31,7 @@ class Station:
         line: The orders that the slot has, oldest first.
         loaded: Jobs that the slot knows, by number.
         shards: Shards that the slot holds, as (job, number), least recent first.
-        wants: Parked requests, by keeper and whether for the place behind.
+        wants: Parked requests by number: where, and whether for a place behind.
         submitter: Whose tasks this process has seen.
         killed: Why we ended the process ourselves, or "".
         at: The running task and when it was first seen at it, for the time-out.
@@ -42,7 +42,7 @@ class Station:
     line: deque[tuple[Assignment, Grant]] = field(default_factory=deque)
     loaded: set[int] = field(default_factory=set)
     shards: OrderedDict[tuple[int, int], None] = field(default_factory=OrderedDict)
-    wants: dict[tuple[KeeperLink, bool], object] = field(default_factory=dict)
+    wants: dict[int, tuple[KeeperLink, bool]] = field(default_factory=dict)
     submitter: PeerId | None = None
     killed: str = ""
     at: tuple[int, float] = (-1, 0.0)

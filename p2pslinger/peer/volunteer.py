@@ -85,6 +85,7 @@ class Volunteer:
         self._keepers: list[KeeperLink] = []
         self._jobs: dict[JobId, JobHere] = {}
         self._numbers = 0
+        self._wants = 0
         self._outbox: dict[KeeperLink, list[Finished]] = {}
         self._beat: asyncio.TimerHandle | None = None
         self._look: asyncio.TimerHandle | None = None
@@ -104,7 +105,7 @@ class Volunteer:
         """Take no more work; what runs is given back."""
         self._closing = True
         for station in self.stations:
-            self._unwant(station, set())
+            self._unwant(station, 0)
             self._abandon(station, list(station.assignments))
         for timer in (self._beat, self._look):
             if timer is not None:
@@ -134,7 +135,9 @@ class Volunteer:
         self._outbox.pop(keeper, None)
         for station in self.stations:
             station.wants = {
-                key: token for key, token in station.wants.items() if key[0] != keeper
+                number: want
+                for number, want in station.wants.items()
+                if want[0] is not keeper
             }
             mine = [one for one in station.assignments if one.keeper is keeper]
             self._abandon(station, mine, tell=False)
@@ -159,32 +162,37 @@ class Volunteer:
 
     def _fill(self, station: Station) -> None:
         """Park a request for each free place at each keeper; take back the others."""
-        wanted: set[bool] = set()
-        if station.free and not self._closing:
-            wanted.add(True)
-            if station.free == limits.PLACES:
-                wanted.add(False)
-        self._unwant(station, wanted)
+        free = 0 if self._closing else station.free
+        self._unwant(station, free)
         for keeper in self._keepers:
-            for queued in sorted(wanted):
-                if (keeper, queued) not in station.wants:
-                    self._want(station, keeper, queued)
+            parked = [queued for one, queued in station.wants.values() if one is keeper]
+            for _ in range(free - len(parked)):
+                queued = bool(station.assignments) or False in parked
+                parked.append(queued)
+                self._want(station, keeper, queued)
 
-    def _unwant(self, station: Station, wanted: set[bool]) -> None:
-        for keeper, queued in list(station.wants):
-            if queued not in wanted or keeper not in self._keepers:
-                keeper.unwant(station.wants.pop((keeper, queued)))
+    def _unwant(self, station: Station, free: int) -> None:
+        """Take back the requests that are more than `free` at a keeper."""
+        room = dict.fromkeys(self._keepers, free)
+        for number, (keeper, _) in list(station.wants.items()):
+            if room.get(keeper, 0) > 0:
+                room[keeper] -= 1
+            else:
+                del station.wants[number]
+                keeper.unwant(number)
 
     def _want(self, station: Station, keeper: KeeperLink, queued: bool) -> None:
-        def answered(work: Work | None) -> None:
-            if station.wants.pop((keeper, queued), None) is None:
-                if work is not None:  # it crossed our taking the request back
-                    self._refuse(keeper, work.grants)
-            elif work is not None:
+        self._wants += 1
+        number = self._wants
+
+        def answered(work: Work) -> None:
+            if station.wants.pop(number, None) is None:
+                self._refuse(keeper, work.grants)  # it crossed our taking it back
+            elif work.grants:
                 self._take(station, keeper, work)
 
-        want = Want(self._terms.pythons, queued)
-        station.wants[keeper, queued] = keeper.want(want, answered)
+        station.wants[number] = (keeper, queued)
+        keeper.want(Want(number, self._terms.pythons, queued), answered)
 
     # --- work comes in ------------------------------------------------------------
 
@@ -216,8 +224,6 @@ class Volunteer:
                 manifest = open_manifest(signed, self._terms.grid)
                 self._numbers += 1
                 self._jobs[job] = JobHere(self._numbers, job, manifest)
-        if not work.grants:
-            raise PeerError("answered a request for work without any")
         here = self._jobs.get(JobId(work.grants[0].job))
         if here is None:
             return None
@@ -350,7 +356,7 @@ class Volunteer:
         for assignment in held:
             if assignment.left:
                 self._refuse(assignment.keeper, assignment.left)
-        self._unwant(station, set())
+        self._unwant(station, 0)
         if not self._closing:
             self._owner.spawn(self._staff(station))
 

@@ -44,13 +44,24 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
 class Want(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """A volunteer has room for one assignment. Answered by `Work`, when there is some.
 
+    Every want is answered once: taken back by `Unwant`, it is answered without grants.
+    So work that crosses the taking back is not lost, but given back.
+
     Attributes:
+        number: The volunteer's own number for it.
         pythons: Minor versions that the slot can be.
         queued: The room is behind a running range: serve empty slots first.
     """
 
+    number: Count
     pythons: Annotated[tuple[Text40, ...], Meta(max_length=8)]
     queued: bool
+
+
+class Unwant(msgspec.Struct, frozen=True, array_like=True, tag=17):
+    """Pushed by a volunteer: a want has been served elsewhere."""
+
+    number: Count
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True):
@@ -88,7 +99,7 @@ class Work(msgspec.Struct, frozen=True, array_like=True, tag=2):
     """The answer to a `Want`: one assignment, for one slot, and what it refers to.
 
     Attributes:
-        grants: All of one job.
+        grants: All of one job; none if the want was taken back.
         manifests: Signed manifests that this connection has not carried yet.
         batches: Signed shard batches, likewise.
         shards: Small shards, likewise. Larger ones are fetched by their digest.
@@ -262,6 +273,7 @@ PeerMessage = (
     | GetCards
     | Cards
     | Receipts
+    | Unwant
 )
 
 _encoder = msgspec.msgpack.Encoder()

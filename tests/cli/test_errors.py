@@ -48,6 +48,16 @@ def test_an_error_of_ours_is_its_sentence(
     assert capsys.readouterr().err == "Error: the moon is down: wait\n"
 
 
+def test_an_error_that_came_out_of_a_task_group_is_its_sentence_too(
+    break_with: Break, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lone = ExceptionGroup("tasks", [UnavailableError("the moon is down: wait")])
+    break_with(ExceptionGroup("peer", [lone]))
+
+    assert main(["broken"]) == 1
+    assert capsys.readouterr().err == "Error: the moon is down: wait\n"
+
+
 def test_what_nobody_foresaw_is_called_a_bug(
     break_with: Break, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,9 +61,14 @@ class Ear:
     def closed(self, connection: Connection, why: SlingerError | None) -> None:
         self.ends.append(why)
 
+    def asked(
+        self, connection: Connection, question: Question, exchange: Exchange
+    ) -> None:
+        self.answer(connection, question, exchange)
+
     def handlers(self) -> Handlers:
         handlers = Handlers()
-        handlers.on(Question, lambda *args: self.answer(*args))
+        handlers.on(Question, self.asked)
         handlers.on(News, lambda _, news, __: self.news.append(news.text))
         return handlers
 
@@ -128,7 +133,7 @@ def talk(
 
 async def until(true: Callable[[], bool]) -> None:
     """Let the event loop run until something is true; the caller has a time limit."""
-    while not true():
+    while not true():  # noqa: ASYNC110  # nothing to wait for: turns pass
         await asyncio.sleep(0)
 
 

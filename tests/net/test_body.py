@@ -95,14 +95,17 @@ def test_64_mib_both_ways_at_once_with_a_slow_reader_while_requests_flow() -> No
     ear, kept = keeping()
     small_ones = 0
 
+    async def twenty_more() -> None:
+        wanted_ones = small_ones + 20
+        await until(lambda: small_ones >= wanted_ones)
+
     async def read(body: Body, pause: bool) -> bytes:
         digest, nth = hashlib.sha256(), 0
         async for piece in body:
             digest.update(piece)
             nth += 1
             if pause and nth % 8 == 0:  # let 20 requests pass by
-                seen = small_ones
-                await until(lambda: small_ones >= seen + 20)
+                await twenty_more()
         return digest.digest()
 
     async def chat(one: Connection) -> None:
@@ -163,7 +166,7 @@ def test_an_unread_body_gets_its_first_credit_and_no_more() -> None:
         _, body = await one.fetch(Question("?"))
         for _ in range(100):
             await one.request(Question("!"))
-        # four pieces fill the first credit; nobody asks for a fifth before there is more
+        # four pieces fill the first credit; nobody asks for a fifth before
         assert len(pulled) == FIRST_CREDIT // (16 * limits.KIB)
         await anext(body)
         ear.answer = Ear().answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import pytest
@@ -150,7 +151,10 @@ def test_a_bug_in_a_callback_is_reported_and_other_answers_come() -> None:
     ear = Ear()
 
     async def story(one: Connection, two: Connection) -> None:
-        one.ask(Question("a"), lambda _, __: ear.bugs[99])  # type: ignore[func-returns-value]
+        def stumble(answer: object, body: Body | None) -> None:
+            raise IndexError("oops")
+
+        one.ask(Question("a"), stumble)
         assert await one.request(Question("b")) == Answer("b")
 
     talk(story, ear, Ear())
@@ -298,7 +302,11 @@ def test_a_connection_lost_in_the_middle_answers_every_ask_exactly_once(
 ) -> None:
     left, right = Ear(), Ear()
     coin = itertools.cycle([right.answer, right.hold])
-    right.answer = lambda *args: next(coin)(*args)
+
+    def answer(connection: Connection, question: Question, exchange: Exchange) -> None:
+        next(coin)(connection, question, exchange)
+
+    right.answer = answer
     counts = [0] * 200
     cancelled: list[int] = []
 
@@ -309,14 +317,17 @@ def test_a_connection_lost_in_the_middle_answers_every_ask_exactly_once(
 
         return done
 
+    def watch(held: list[Exchange]) -> None:
+        for number, exchange in enumerate(held):
+            exchange.on_cancel = partial(cancelled.append, number)
+
     async def story(one: Connection, two: Connection) -> None:
         bodies = [None, b"x" * 300_000]
         for i in range(100):
             one.ask(Question("?"), count(i), bodies[i % 7 == 0])
         for _ in range(turns):
             await asyncio.sleep(0)
-        for number, exchange in enumerate(right.held):
-            exchange.on_cancel = lambda number=number: cancelled.append(number)
+        watch(right.held)
         lose(one, two)
         for i in range(100, 200):
             one.ask(Question("?"), count(i))
@@ -359,8 +370,6 @@ def test_leaving_without_a_reason_is_no_error_here_and_a_loss_there() -> None:
 
 
 # --- the hello ------------------------------------------------------------------------
-
-
 
 
 def outcomes(
@@ -420,7 +429,7 @@ def test_an_end_that_never_says_hello_is_left(monkeypatch: pytest.MonkeyPatch) -
 
     async def main() -> None:
         made, raw = await raw_pair(ear, hello=False)
-        with pytest.raises(PeerError, match="did not say hello within 0.01 s"):
+        with pytest.raises(PeerError, match="did not say hello"):
             await made.ready
         raw.writer.close()
 

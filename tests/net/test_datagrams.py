@@ -59,7 +59,7 @@ def test_what_one_seals_for_another_opens_there_and_is_fresh() -> None:
 
 def test_what_is_for_another_or_from_another_grid_is_foreign() -> None:
     ann, bob = pair()
-    stranger = seals(ANN, key=bytes(32))
+    stranger = seals(ANN, boot=b"9", key=bytes(32))
     assert bob.open(ann.seal(b"hello", EVE)) is None
     assert bob.open(stranger.seal(b"hello", BOB)) is None
     assert bob.open(stranger.seal(b"hello", None)) is None
@@ -223,21 +223,17 @@ class Twice(Calls):
             loop = asyncio.get_running_loop()
             loop.call_soon(self.other.datagram_received, data, self.place)
 
+    def close(self) -> None:
+        self.transport = None  # it is ourselves
+        super().close()
+
     @property
     def dropped(self) -> Counter[str]:
         return self._dropped
 
 
-class Quiet(Twice):
-    """Its transport closes without a port."""
-
-    def close(self) -> None:
-        self.transport = None
-        super().close()
-
-
-def two() -> tuple[Quiet, Quiet]:
-    ann, bob = Quiet(ANN), Quiet(BOB)
+def two() -> tuple[Twice, Twice]:
+    ann, bob = Twice(ANN), Twice(BOB)
     ann.other, bob.other = bob, ann
     bob.place = Place("10.0.0.2", 2, BOB, True)
     return ann, bob

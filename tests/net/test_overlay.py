@@ -6,15 +6,18 @@ import asyncio
 import hashlib
 import random
 import statistics
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from p2pslinger.errors import UsageError
 from p2pslinger.ids import JobId, PeerId
+from p2pslinger.net.datagrams import Seals
 from p2pslinger.net.overlay import Overlay, is_usable
 from p2pslinger.net.ports import PortTakenError
 from p2pslinger.testing import Network, virtual
@@ -214,7 +217,6 @@ def test_values_outlive_their_first_holders_without_a_store_storm() -> None:
         for value in values:
             _, found = await _timed(world.rng.choice(new), job_of(value))
             hits += found == [value]
-        print('outlived', hits, 'handed', handed, before)
         assert hits >= 55
 
     simulate(main)
@@ -239,8 +241,318 @@ def test_lookups_stay_quick_and_right_when_many_peers_are_killed(share: float) -
             took.append(seconds)
             hits += len(found) == 1
         took.sort()
-        print(share, took[100], took[190], took[-1], hits)
         assert took[190] <= 1.0  # the 95th of 100
         assert hits >= 198
 
     simulate(main)
+
+
+def test_two_halves_that_join_become_one_grid() -> None:
+    async def main(world: World) -> None:
+        one, other = await world.peers(20), await world.peers(20)
+        await world.publish(one + other)
+        assert (await _timed(one[3], other[4].id))[1] == []
+
+        for peer in one[:10]:
+            assert await peer.overlay.join([(other[0].ip, PORT)]) == 1
+        for _ in range(40):
+            asker, sought = world.rng.choice(one), world.rng.choice(other)
+            assert len((await _timed(asker, sought.id))[1]) == 1
+            assert len((await _timed(sought, asker.id))[1]) == 1
+
+    simulate(main)
+
+
+def test_joining_through_nobody_says_so_and_can_be_tried_again() -> None:
+    async def main(world: World) -> None:
+        ann, bob = await world.peer(), await world.peer()
+        doors = [("10.0.99.99", PORT), ("no such name", PORT), (ann.ip, PORT)]
+        assert await ann.overlay.join(doors) == 0  # its own address is nobody
+        assert ann.overlay.contacts() == []
+        assert await ann.overlay.put(ann.card(world.wall)) == 1
+        assert len(await ann.overlay.find(ann.id)) == 1
+        assert await ann.overlay.find(bob.id) == []
+        assert await ann.overlay.join([*doors, (bob.ip, PORT)]) == 1
+        assert ann.overlay.contacts() == [(bob.id, bob.ip, PORT)]
+
+    simulate(main)
+
+
+def test_our_own_stale_copy_never_masks_a_newer_record() -> None:
+    async def main(world: World) -> None:
+        peers = await world.peers(5)
+        await world.publish(peers)
+        ann, bob, rest = peers[0], peers[1], peers[2:]
+        world.network.partition([world.network.host(ann.ip)])
+        await bob.overlay.put(bob.card(world.wall, sequence=2))
+        assert ann.overlay.stored == 5
+
+        world.network.heal()
+        for peer in rest:
+            ann.overlay.add_contact(peer.id, peer.ip, PORT)
+        await asyncio.sleep(5)
+        for asker in peers:
+            (found,) = await asker.overlay.find(bob.id)
+            assert records.read(PeerCard, found).sequence == 2
+
+    simulate(main)
+
+
+def test_who_is_cut_off_keeps_its_contacts_and_who_dies_is_forgotten() -> None:
+    async def main(world: World) -> None:
+        ann, bob, cat = await world.peers(3)
+        world.network.partition([world.network.host(ann.ip)])
+        await ann.overlay.find(bob.id)
+        assert len(ann.overlay.contacts()) == 2
+
+        world.network.heal()
+        world.network.host(cat.ip).crash()
+        await ann.overlay.find(cat.id)
+        await asyncio.sleep(5)
+        assert ann.overlay.contacts() == [(bob.id, bob.ip, PORT)]
+
+    simulate(main)
+
+
+def test_everything_works_on_a_bad_network() -> None:
+    async def main(world: World) -> None:
+        peers = [await world.peer()]
+        for _ in range(20):
+            peers.append(await world.peer())
+            while not await peers[-1].overlay.join([(peers[0].ip, PORT)]):
+                pass
+        await world.publish(peers)
+        hits = 0
+        for _ in range(100):
+            key = world.rng.choice(peers).id
+            hits += len(await world.rng.choice(peers).overlay.find(key))
+        assert hits >= 99
+
+    simulate(main, loss=0.1)
+
+
+def test_all_signers_of_a_job_are_read_however_many_pages_they_fill() -> None:
+    async def main(world: World) -> None:
+        peers = await world.peers(5)
+        job = bytes(range(20))
+        signed = []
+        for number in range(16):
+            record = Notice(
+                job=job,
+                submitter=identity("submitter").id,
+                keepers=(identity("submitter").id,) * 8,
+                python="3.12",
+                open=True,
+                sequence=1,
+                expires=world.wall + 3600,
+            )
+            signed.append(records.seal(record, identity(number), KEY.grid))
+            await peers[0].overlay.put(signed[-1])
+        found = await peers[4].overlay.find(job)
+        assert sorted(found, key=repr) == sorted(signed, key=repr)
+
+    simulate(main)
+
+
+def test_a_record_that_nobody_would_take_is_refused_before_it_is_sent() -> None:
+    async def main(world: World) -> None:
+        ann, bob = await world.peers(2)
+        before = ann.overlay.sent
+        with pytest.raises(UsageError, match="expired"):
+            await ann.overlay.put(notice(1, world.wall, days=31))
+        with pytest.raises(UsageError, match="1024 at most"):
+            await ann.overlay.put(Signed(bytes(1024), b"", b""))
+        assert (ann.overlay.sent, bob.overlay.stored) == (before, 0)
+
+    simulate(main)
+
+
+# --- members that misbehave -------------------------------------------------------
+
+
+class Member(asyncio.DatagramProtocol):
+    """Holds the authkey, and sends by hand what no honest peer sends."""
+
+    def __init__(self, who: Identity, wall: Callable[[], float]) -> None:
+        key = KEY.key_for("datagrams")
+        self.id = who.id
+        self.seals = Seals(
+            me=who.id, key=key, boot=bytes(8), wall=wall, dropped=Counter()
+        )
+        self.heard: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.socket = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        opened = self.seals.open(data)
+        assert opened is not None
+        self.heard.append(opened[2])
+
+    async def tell(self, peer: Peer, payload: bytes) -> bytes:
+        """Send a payload and give it time to arrive; return the sealed datagram."""
+        datagram = self.seals.seal(payload, peer.id)
+        await self.repeat(peer, datagram)
+        return datagram
+
+    async def repeat(self, peer: Peer, datagram: bytes) -> None:
+        assert isinstance(self.socket, asyncio.DatagramTransport)
+        self.socket.sendto(datagram, (peer.ip, PORT))
+        await asyncio.sleep(5)
+
+    def request(self, name: str, *arguments: object) -> bytes:
+        return b"\0" + bytes(20) + msgspec.msgpack.encode((name, (self.id, *arguments)))
+
+
+async def member(world: World, name: str = "mallory") -> Member:
+    loop = virtual.current()
+    world.network.host("10.9.0.1")
+    _, made = await loop.create_datagram_endpoint(
+        lambda: Member(identity(name), loop.wall), local_addr=("10.9.0.1", PORT)
+    )
+    return made
+
+
+def test_a_store_recorded_before_a_restart_changes_nothing_after_it() -> None:
+    async def main(world: World) -> None:
+        ann, bob = await world.peer(), await member(world)
+        value = notice(1, world.wall)
+        await bob.tell(ann, bob.request("ping"))
+        recorded = await bob.tell(ann, bob.request("store", job_of(value), value))
+        assert ann.overlay.stored == 1
+        await bob.repeat(ann, recorded)
+        assert ann.overlay.dropped["replayed"] == 1
+
+        await ann.overlay.close()
+        await asyncio.sleep(1)
+        ann = await world.peer(ann.identity, ann.ip)
+        await bob.repeat(ann, recorded)
+        assert ann.overlay.stored == 0
+        assert ann.overlay.dropped["stale store"] == 1
+        await bob.tell(ann, bob.request("store", job_of(value), value))
+        assert ann.overlay.stored == 1  # the refusal has told the new boot
+
+    simulate(main)
+
+
+def test_bad_records_are_counted_and_not_stored() -> None:
+    async def main(world: World) -> None:
+        ann, bob = await world.peer(), await member(world)
+        await bob.tell(ann, bob.request("ping"))
+        good = ann.card(world.wall)
+        forged = Signed(good.body, good.key, bytes(64))
+        for key, value in (
+            (ann.id, forged),
+            (bob.id, good),
+            (ann.id, ann.card(world.wall - 3601)),
+            (ann.id, ann.card(world.wall + 86_400)),
+        ):
+            await bob.tell(ann, bob.request("store", key, value))
+        assert ann.overlay.dropped == {"bad record": 4}
+        assert ann.overlay.stored == 0
+
+    simulate(main)
+
+
+def test_who_asks_but_never_answers_is_no_contact() -> None:
+    async def main(world: World) -> None:
+        ann, bob = await world.peer(), await member(world)
+        await bob.tell(ann, bob.request("find_node", ann.id))
+        assert len(bob.heard) == 3  # an answer, and a ping sent twice
+        assert ann.overlay.contacts() == []
+
+    simulate(main)
+
+
+def test_a_member_that_calls_itself_another_does_not_take_its_place() -> None:
+    async def main(world: World) -> None:
+        ann, bob, _ = await world.peers(3)
+        false = await member(world, "peer 2")
+        assert false.id == bob.id
+        await false.tell(ann, false.request("find_node", ann.id))
+        assert (bob.id, bob.ip, PORT) in ann.overlay.contacts()
+
+    simulate(main)
+
+
+def test_a_member_that_sends_garbage_breaks_nothing() -> None:
+    async def main(world: World) -> None:
+        ann, bob = await world.peers(2)
+        bad = await member(world)
+        rng = random.Random(3)
+        for _ in range(200):
+            name = rng.choice(["ping", "store", "find_node", "find_value", "stun"])
+            noise = rng.randbytes(rng.randrange(60))
+            body = bad.request(name, *rng.choices([b"x", ann.id, 7, None, noise], k=2))
+            await bad.tell(ann, rng.choice([body, body[: rng.randrange(60)], noise]))
+        assert ann.overlay.dropped["malformed"] > 50
+        assert ann.overlay.dropped["unknown request"] > 5
+        assert len(await bob.overlay.find(ann.id)) == 0
+        assert await ann.overlay.put(ann.card(world.wall)) == 2
+
+    simulate(main)
+
+
+def test_strangers_are_counted_and_get_no_answer() -> None:
+    async def main(world: World) -> None:
+        ann = await world.peer()
+        bad = await member(world)
+        rng = random.Random(3)
+        for _ in range(100):
+            await bad.repeat(ann, rng.randbytes(rng.randrange(1500)))
+        assert ann.overlay.dropped.total() == 100
+        assert set(ann.overlay.dropped) == {"truncated", "oversized", "foreign"}
+        assert ann.overlay.sent == 0
+
+    simulate(main)
+
+
+def test_addresses_that_no_peer_can_have_are_not_believed() -> None:
+    assert is_usable("192.0.2.1", "192.0.2.2")
+    assert is_usable("2001:db8::1", "192.0.2.2")
+    assert is_usable("127.0.0.1", "127.0.0.1")
+    for host in ("127.0.0.1", "::1", "0.0.0.0", "224.0.0.1", "::", "example.org", ""):
+        assert not is_usable(host, "192.0.2.2")
+
+
+# --- for real ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_it_works_on_real_sockets(host: str) -> None:
+    if host == "::1" and not Path("/proc/net/if_inet6").exists():
+        pytest.skip("no IPv6 here")
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            peers = []
+            for number in range(5):
+                overlay = Overlay(
+                    identity=identity(number),
+                    authkey=KEY,
+                    wall=time.time,
+                    rng=random.SystemRandom(),
+                    spawn=tasks.create_task,
+                )
+                port = await overlay.open(host, 0)
+                peers.append((Peer(overlay, identity(number), host), port))
+            first, door = peers[0]
+            for peer, _ in peers[1:]:
+                assert await peer.overlay.join([(host, door)]) == 1
+            for peer, _ in peers:
+                assert await peer.overlay.put(peer.card(time.time())) == 5
+            for peer, _ in peers:
+                assert len(await first.overlay.find(peer.id)) == 1
+            with pytest.raises(PortTakenError, match="--port"):
+                await Overlay(
+                    identity=identity("late"),
+                    authkey=KEY,
+                    wall=time.time,
+                    rng=random.SystemRandom(),
+                    spawn=tasks.create_task,
+                ).open(host, door)
+            for peer, _ in peers:
+                assert peer.overlay.dropped == Counter()
+                await peer.overlay.close()
+
+    asyncio.run(main())

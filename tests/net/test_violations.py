@@ -184,7 +184,9 @@ def test_late_frames_of_what_is_over_are_ignored() -> None:
         raw.say(Kind.ANSWER_PIECE, 1, b"late")
         raw.say(Kind.ANSWER_END, 1)
         raw.say(Kind.REQUEST, 2, QUESTION)
-        await until(lambda: made.outbox.frames == 5)  # hello, question, cancel, 2 x reply
+        await until(
+            lambda: made.outbox.frames == 5
+        )  # hello, question, cancel, 2 x reply
         assert made.is_open
         made.close()
         raw.writer.close()

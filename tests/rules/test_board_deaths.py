@@ -184,3 +184,20 @@ def test_deaths_reported_after_the_lease_are_charged_all_the_same() -> None:
 
     assert new == [(0, 1)]
     assert (job.failed, job.lost) == (1, ATTEMPTS)
+
+
+def test_who_gives_back_its_neighbours_leaves_a_lone_task_to_its_holder() -> None:
+    job = board(4)
+    held = everything(job)
+    deliver(job, held, death(job, held, 2))
+    alone = ask(job, BOB)
+    below, above = ask(job, EVE, places=0), ask(job, EVE)
+    assert [(h.start, h.stop) for h in (below, alone, above)] == [
+        (0, 2),
+        (2, 3),
+        (3, 4),
+    ]
+    job.leave(EVE)
+
+    assert (job.open, job.running) == (3, 1)
+    assert sorted(offered(job, EVE) + offered(job, EVE)) == [(0, 2), (3, 4)]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from p2pslinger.rules.spans import Span, Spans
 
-TOP = 30
+#: Small, so that edges meet.
+TOP = 10
 
 SPAN = st.tuples(st.integers(0, TOP), st.integers(0, TOP))
 STEPS = st.lists(st.tuples(st.booleans(), SPAN), max_size=12)
@@ -104,6 +105,15 @@ def test_a_hole_makes_two_spans_of_one() -> None:
     spans.remove(3, 6)
 
     assert list(spans) == [(0, 3), (6, 9)]
+
+
+def test_a_span_that_only_touches_is_left_alone() -> None:
+    spans = Spans()
+    spans.add(3, 6)
+
+    assert spans.remove(1, 3) == []
+    assert spans.remove(6, 9) == []
+    assert list(spans) == [(3, 6)]
 
 
 def test_a_million_tasks_done_in_order_are_one_span() -> None:
