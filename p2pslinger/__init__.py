@@ -15,6 +15,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from p2pslinger.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from p2pslinger.client.connect import connect, local
     from p2pslinger.client.grid import Grid
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
         UsageError,
     )
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "connect": "p2pslinger.client.connect",

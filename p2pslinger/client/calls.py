@@ -47,9 +47,7 @@ class Calls:
         self._open: dict[int, GridFuture] = {}  # by position
         self._sent = 0
 
-    def add(
-        self, args: tuple[object, ...], kwargs: dict[str, object]
-    ) -> GridFuture:
+    def add(self, args: tuple[object, ...], kwargs: dict[str, object]) -> GridFuture:
         """Queue a call."""
         future = GridFuture()
         self._waiting.append((future, args, kwargs))

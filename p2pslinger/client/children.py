@@ -106,5 +106,3 @@ def start_peer(settings: Mapping[str, str]) -> Child:
     except OSError as error:
         raise UnavailableError(f"no peer can be started: {error}") from None
     return Child(process)
-
-

@@ -25,6 +25,7 @@ from p2pslinger.client.job import Job
 from p2pslinger.client.link import Link
 from p2pslinger.client.packing import FunctionPackage, pack_function, pack_source
 from p2pslinger.client.rows import Ready, Rows
+from p2pslinger.client.sender import Sender
 from p2pslinger.client.stream import Stream
 from p2pslinger.client.values import Trust
 from p2pslinger.errors import ConnectionLostError, SlingerError, UsageError
@@ -78,6 +79,7 @@ class Grid(Executor):
         self._streams: dict[int, Stream] = {}
         self._shared: dict[tuple[bytes, Policy], tuple[Stream, Calls]] = {}
         self._handles = 0
+        self._sender = Sender()
         self._down = False
         self._policy = Policy()
         link.on_push = self._heard
@@ -266,6 +268,7 @@ class Grid(Executor):
 
     def _close(self) -> None:
         _grids.discard(self)
+        self._sender.close()
         self._link.close()
         if self._on_close is not None:
             closing, self._on_close = self._on_close, None
@@ -356,7 +359,7 @@ class Grid(Executor):
             if self._down:
                 raise UsageError("the grid has been shut down: connect again")
             self._handles += 1
-            stream = Stream(self._link, self._handles, self._trust)
+            stream = Stream(self._link, self._sender, self._handles, self._trust)
             self._streams[self._handles] = stream
             return stream
 
@@ -410,4 +413,3 @@ _grids: weakref.WeakSet[Grid] = weakref.WeakSet()
 def _close_all() -> None:
     for grid in list(_grids):
         grid.shutdown(wait=False)
-

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import msgspec
 
-import p2pslinger
 from p2pslinger import limits
 from p2pslinger.errors import (
     ConnectionLostError,
@@ -29,6 +28,7 @@ from p2pslinger.errors import (
     UnavailableError,
     UsageError,
 )
+from p2pslinger.version import __version__
 from p2pslinger.wire.control import CONTROL_CODEC
 from p2pslinger.wire.frames import (
     Frame,
@@ -243,7 +243,7 @@ class Link:
 
     def _greet(self) -> None:
         """Exchange hellos."""
-        hello = Hello(limits.PROTOCOL, p2pslinger.__version__, "program", time.time())
+        hello = Hello(limits.PROTOCOL, __version__, "program", time.time())
         self._socket.sendall(encode(Kind.HELLO, 0, encode_message(hello)))
         frames: list[Frame] = []
         while not frames:
@@ -257,7 +257,7 @@ class Link:
         if theirs.protocol != limits.PROTOCOL:
             raise IncompatibleError(
                 f"this machine's peer runs p2pslinger {theirs.software}, this program "
-                f"{p2pslinger.__version__}: restart the peer (`slinger down`, "
+                f"{__version__}: restart the peer (`slinger down`, "
                 "`slinger up`) with the same version"
             )
         self._reader.limit = limits.FRAME

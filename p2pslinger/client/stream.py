@@ -1,10 +1,13 @@
 """One job as a program sees it: arguments go in, numbered results come out.
 
 Several calls may share a job: all `submit`s and `map`s of one function do. Each brings
-tasks of its own; a *segment* remembers which of the job's tasks are whose. Arguments
-that come while earlier ones are on their way to the peer wait and leave together: a
-batch is everything that has queued meanwhile, so one task leaves at once and a thousand
-leave as a few messages.
+tasks of its own; a *segment* remembers which of the job's tasks are whose.
+
+While nothing of the job is on its way, arguments leave at once, from the thread that
+brings them. Otherwise they queue for the sender thread, which takes all that has queued
+while it was sending the last batch: one task leaves at once, a thousand leave as a few
+messages. Whoever is flushing holds the `_flushing` flag, and never the lock while it
+sends: the thread that reads results needs it.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from p2pslinger.client.arguments import Shard
 from p2pslinger.client.failures import error_of
 from p2pslinger.client.link import Link
 from p2pslinger.client.packing import FunctionPackage
+from p2pslinger.client.sender import Sender
 from p2pslinger.client.values import Trust, unpack_values
 from p2pslinger.errors import SlingerError, UnavailableError
 from p2pslinger.rules.spans import Spans
@@ -33,8 +37,8 @@ from p2pslinger.wire.control import (
     CloseJob,
     GetValues,
     JobEnded,
-    OpenJob,
     Opened,
+    OpenJob,
     RangeOut,
     Seal,
     ShardIn,
@@ -93,17 +97,19 @@ class Stream:
 
     Args:
         link: To this machine's peer.
+        sender: Sends what has queued.
         handle: This program's number for the job.
         trust: How far values from other peers are decoded.
     """
 
-    def __init__(self, link: Link, handle: int, trust: Trust) -> None:
+    def __init__(self, link: Link, sender: Sender, handle: int, trust: Trust) -> None:
         self._link = link
+        self._sender = sender
         self.handle = handle
         self._trust = trust
         self._lock = threading.RLock()
         self._queue: deque[tuple[Source, Consumer]] = deque()
-        self._sending = False
+        self._flushing = False
         self._next = 0
         self._bases: list[int] = []
         self._segments: list[Segment] = []
@@ -127,18 +133,16 @@ class Stream:
             len(code),
             python,
         )
-        self._sending = True  # nothing is sent before the function is there
-        self._link.ask(
-            OpenJob(self.handle, name[: limits.NAME], function, policy),
-            self._opened,
-            code if big else None,
-        )
+        ask = OpenJob(self.handle, name[: limits.NAME], function, policy)
+        if big:  # the peer can take no arguments before it has read the function
+            self._opened(self._link.request(ask, code), b"")
+        else:
+            self._link.ask(ask, self._opened)
 
     def _opened(self, answer: msgspec.Struct | SlingerError, _: bytes) -> None:
         if isinstance(answer, Opened):
             self._job = answer.job
             self._open.set()
-            self._sent(answer, b"")
         elif isinstance(answer, SlingerError):
             self.broke(answer)
 
@@ -172,8 +176,9 @@ class Stream:
         """Nothing more will be put in."""
         with self._lock:
             self._sealed = True
-            if not self._sending and not self._queue:
-                self._link.push(Seal(self.handle))
+            if self._flushing:
+                return
+        self._link.push(Seal(self.handle))
 
     def close(self) -> None:
         """Want nothing more of the job."""
@@ -191,12 +196,35 @@ class Stream:
             if self._broken is not None:
                 raise self._broken
             self._queue.append((source, consumer))
-            if not self._sending:
-                self._flush()
+            if self._flushing:
+                return
+            self._flushing = True
+            direct = self._next == self._done.count
+        if direct:
+            self.flush()
+        else:
+            self._sender.wake(self)
 
-    def _flush(self) -> None:
-        """Send the next batch: small shards together, a big one by itself."""
-        shards: list[ShardIn] = []
+    def flush(self) -> None:
+        """Send all that has queued: small shards together, a big one by itself."""
+        try:
+            while True:
+                with self._lock:
+                    shards = self._pack()
+                    if not shards:
+                        self._flushing = False
+                        sealed = self._sealed
+                        break
+                self._send(shards)
+        except SlingerError as error:
+            self.broke(error)
+        else:
+            if sealed:
+                self._link.push(Seal(self.handle))
+
+    def _pack(self) -> list[Shard]:
+        """Return the next batch, numbered."""
+        shards: list[Shard] = []
         size = 0
         while self._queue and size < limits.ANSWER and len(shards) < limits.BATCH:
             source, consumer = self._queue[0]
@@ -205,40 +233,28 @@ class Stream:
             if shard is None or shard.count == 0:
                 self._queue.popleft()
                 continue
-            if len(shard.data) > limits.INLINE:
-                if shards:
-                    self._send(shards)
-                self._expect(shard.count, first, consumer)
-                self._send_big(shard)
-                return
             self._expect(shard.count, first, consumer)
+            shards.append(shard)
             size += len(shard.data)
-            shards.append(ShardIn(shard.count, int(shard.form), shard.data))
+        return shards
+
+    def _send(self, shards: list[Shard]) -> None:
+        """Send shards in order: small ones together, each big one by itself."""
+        small: list[ShardIn] = []
+        for shard in shards:
+            form = int(shard.form)
+            if len(shard.data) <= limits.INLINE:
+                small.append(ShardIn(shard.count, form, shard.data))
+                continue
+            self._send_small(small)
+            small = []
+            big = AppendBig(self.handle, shard.count, form, len(shard.data))
+            self._link.request(big, shard.data)
+        self._send_small(small)
+
+    def _send_small(self, shards: list[ShardIn]) -> None:
         if shards:
-            self._send(shards)
-        elif self._sealed and not self._queue:
-            self._link.push(Seal(self.handle))
-
-    def _send(self, shards: list[ShardIn]) -> None:
-        self._sending = True
-        self._link.ask(Append(self.handle, tuple(shards)), self._sent)
-
-    def _send_big(self, shard: Shard) -> None:
-        self._sending = True
-        message = AppendBig(self.handle, shard.count, int(shard.form), len(shard.data))
-        self._link.ask(message, self._sent, shard.data)
-
-    def _sent(self, answer: msgspec.Struct | SlingerError, _: bytes) -> None:
-        """The peer has taken a batch: send what has queued up meanwhile."""
-        if isinstance(answer, SlingerError):
-            self.broke(answer)
-            return
-        with self._lock:
-            self._sending = False
-            try:
-                self._flush()
-            except SlingerError as error:
-                self.broke(error)
+            self._link.push(Append(self.handle, tuple(shards)))
 
     def _expect(self, count: int, first: int, consumer: Consumer) -> None:
         """Number the tasks of a shard, and remember whose they are."""

@@ -16,7 +16,7 @@ import bisect
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeVar
@@ -214,10 +214,9 @@ class RecordStore:
             fitting.append(entry.signed)
         return len(live), fitting
 
-    def items(self, now: float) -> Iterator[tuple[bytes, list[Signed]]]:
-        """Return every key with what has not expired under it; forget the rest."""
-        self.sweep(now)
-        return ((key, self.get(key, now)) for key in list(self._shelves))
+    def keys(self) -> list[bytes]:
+        """Return every key that holds something, be it expired."""
+        return list(self._shelves)
 
     def sweep(self, now: float) -> None:
         """Forget what has expired."""

@@ -18,7 +18,6 @@ import msgspec
 from p2pslinger import limits
 from p2pslinger.errors import PeerError, SlingerError
 from p2pslinger.ids import GridId, JobId, PeerId
-from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange
 from p2pslinger.wire.identity import Signed

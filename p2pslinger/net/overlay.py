@@ -370,10 +370,13 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
         node = Node(key)
         target, ours = node.long_id, node.distance_to(self.source_node)
         # Mostly somebody in the key's own bucket is closer, and the rest need no look.
-        bucket = self.router.bucket_of(node)
-        for contact in itertools.chain(bucket.get_nodes(), self.router.contacts()):
-            if contact.long_id ^ target < ours and contact.id != newcomer.id:
-                return False
+        for contacts in (
+            self.router.bucket_of(node).nodes.values(),
+            self.router.contacts(),
+        ):
+            for contact in contacts:
+                if contact.long_id ^ target < ours and contact is not newcomer:
+                    return False
         near = self.router.find_neighbors(node, exclude=newcomer)
         return len(near) < K or newcomer.distance_to(node) < near[-1].distance_to(node)
 
@@ -664,9 +667,9 @@ class Overlay:
         # Decided now: those who come a moment later would each seem to be responsible.
         theirs = [
             (key, signed)
-            for key, found in self._store.items(self._wall())
+            for key in self._store.keys()
             if self._directory.falls_to_us(contact, key)
-            for signed in found
+            for signed in self._store.get(key, self._wall())
         ]
         if theirs:
             self._spawn(self._hand_over(contact.place, theirs[:HANDOVER]))
@@ -683,6 +686,7 @@ class Overlay:
         self._refresh_timer = loop.call_later(pause, self._refresh)
 
     def _refresh(self) -> None:
+        self._store.sweep(self._wall())
         key = self._directory.lonely_key()
         if key is not None:
             self._spawn(self._look_around(key))

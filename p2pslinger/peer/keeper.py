@@ -424,5 +424,3 @@ def _delivery(seat: Seat, result: RangeResult) -> Delivery:
         result.wall,
         result.cpu,
     )
-
-

@@ -99,10 +99,12 @@ class RemoteKeeper:
         self._connection.push(Unwant(number))
 
     def deliver(self, results: Sequence[RangeResult], blobs: Sequence[bytes]) -> None:
-        """Sign results and send them."""
+        """Sign results and send them; big values follow as a body."""
         batch = seal(ResultBatch(tuple(results)), self._identity, self._grid)
-        body = iter(blobs) if blobs else None
-        self._connection.ask(Deliver(batch), _ignore, body)
+        if blobs:
+            self._connection.ask(Deliver(batch), _ignore, iter(blobs))
+        else:
+            self._connection.push(Deliver(batch))
 
     def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
         """Send a heartbeat."""
@@ -185,6 +187,4 @@ class OwnKeeper:
 
 
 def _ignore(_: msgspec.Struct | SlingerError, __: Body | None) -> None:
-    """A delivery's answer changes nothing yet: a lost keeper has lost its job too."""
-
-
+    """The answer says that the body was read; a lost keeper has lost its job too."""

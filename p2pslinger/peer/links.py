@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-import p2pslinger
 from p2pslinger import limits
 from p2pslinger.errors import (
     PeerError,
@@ -26,6 +25,7 @@ from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Handler
 from p2pslinger.net.streams import Listening, Streams
 from p2pslinger.peer.events import Dropped, Events, PeerJoined, PeerLeft
+from p2pslinger.version import __version__
 from p2pslinger.wire.identity import Identity, Signed
 from p2pslinger.wire.messages import PEER_CODEC, Hello
 from p2pslinger.wire.records import PeerCard, open_signed
@@ -225,7 +225,7 @@ class Links:
     def _hello(self) -> Hello:
         return Hello(
             limits.PROTOCOL,
-            p2pslinger.__version__,
+            __version__,
             "peer",
             self._wall(),
             self._card(),

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import p2pslinger
 from p2pslinger import limits
 from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import JobId, PeerId
@@ -19,7 +18,7 @@ from p2pslinger.net.overlay import Overlay
 from p2pslinger.net.ports import PortTakenError
 from p2pslinger.peer.addresses import Addresses
 from p2pslinger.peer.config import Config
-from p2pslinger.peer.events import Events, NoticeHeard, Noted
+from p2pslinger.peer.events import Events, Noted, NoticeHeard
 from p2pslinger.peer.events import Listening as ListeningEvent
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.keepers import KeeperLink, OwnKeeper, RemoteKeeper
@@ -34,6 +33,7 @@ from p2pslinger.peer.volunteer import Terms, Volunteer
 from p2pslinger.peer.world import World
 from p2pslinger.rules.schedule import fits
 from p2pslinger.store.state import State
+from p2pslinger.version import __version__
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity, Signed
 from p2pslinger.wire.messages import Receipts
@@ -339,7 +339,7 @@ class Peer:
         return PeerCard(
             self._config.name,
             tuple(Address(host, self._port) for host in hosts[: limits.ADDRESSES]),
-            p2pslinger.__version__,
+            __version__,
             self._world.pythons,
             self._config.slot_count(),
             "none",
@@ -420,5 +420,3 @@ class Peer:
         link = self.links.open.get(volunteer)
         if link is not None:
             link.connection.push(Receipts((signed,)))
-
-

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-import p2pslinger
 from p2pslinger import limits
 from p2pslinger.errors import PeerError, SlingerError, UnavailableError, UsageError
 from p2pslinger.net.body import Body
@@ -21,6 +20,7 @@ from p2pslinger.net.exchange import Exchange, Handler, Handlers
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.reports import Reports
 from p2pslinger.peer.submitter import OwnJob, Submitter
+from p2pslinger.version import __version__
 from p2pslinger.wire.control import (
     CONTROL_CODEC,
     Append,
@@ -40,8 +40,8 @@ from p2pslinger.wire.control import (
     GetValues,
     JobEnded,
     Jobs,
-    OpenJob,
     Opened,
+    OpenJob,
     Peers,
     RangeOut,
     Results,
@@ -122,9 +122,7 @@ class Programs:
         return Connection(
             codec=CONTROL_CODEC,
             service=self,
-            hello=lambda: Hello(
-                limits.PROTOCOL, p2pslinger.__version__, "peer", self._wall()
-            ),
+            hello=lambda: Hello(limits.PROTOCOL, __version__, "peer", self._wall()),
             check=_check,
             peer_key=None,
         )
@@ -176,7 +174,7 @@ class Programs:
         try:
             return self._jobs[connection][handle]
         except KeyError:
-            raise PeerError(f"spoke of job {handle}, which it has not opened") from None
+            raise UsageError(f"job {handle} was refused, or is over") from None
 
     def _open(self, connection: Connection, ask: OpenJob, exchange: Exchange) -> None:
         if ask.handle in self._jobs[connection]:
@@ -204,12 +202,16 @@ class Programs:
         self._jobs[connection][ask.handle] = job
         exchange.reply(Opened(job.id))
 
-    def _append(
-        self, connection: Connection, append: Append, exchange: Exchange
-    ) -> None:
-        job = self._job(connection, append.handle)
-        self._submitter.append(job, [(shard, shard.data) for shard in append.shards])
-        exchange.reply(Done())
+    def _append(self, connection: Connection, append: Append, _: Exchange) -> None:
+        job = self._jobs[connection].get(append.handle)
+        if job is None:
+            return  # it was refused, or is over
+        try:
+            self._submitter.append(
+                job, [(shard, shard.data) for shard in append.shards]
+            )
+        except UsageError as error:
+            Listener(connection, append.handle).ended("usage", str(error))
 
     def _append_big(
         self, connection: Connection, append: AppendBig, exchange: Exchange
@@ -242,18 +244,23 @@ class Programs:
             exchange.fail(error)
 
     def _seal(self, connection: Connection, seal: Seal, _: Exchange) -> None:
-        self._submitter.seal(self._job(connection, seal.handle))
+        job = self._jobs[connection].get(seal.handle)
+        if job is not None:
+            self._submitter.seal(job)
 
     def _withdraw(self, connection: Connection, what: Withdraw, _: Exchange) -> None:
-        job = self._job(connection, what.handle)
-        self._submitter.withdraw(job, what.start, what.stop)
+        job = self._jobs[connection].get(what.handle)
+        if job is not None:
+            self._submitter.withdraw(job, what.start, what.stop)
 
     def _close_job(self, connection: Connection, what: CloseJob, _: Exchange) -> None:
         job = self._jobs[connection].pop(what.handle, None)
         if job is not None:
             self._submitter.leave(job)
 
-    def _values(self, connection: Connection, ask: GetValues, exchange: Exchange) -> None:
+    def _values(
+        self, connection: Connection, ask: GetValues, exchange: Exchange
+    ) -> None:
         job = self._job(connection, ask.handle)
         data = job.blobs.get(ask.digest)
         if data is None:

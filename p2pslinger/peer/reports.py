@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import p2pslinger
 from p2pslinger.ids import GridId, PeerId, short, to_text
 from p2pslinger.net.gossip import Notices
 from p2pslinger.peer.events import Event, Noted
@@ -22,6 +21,7 @@ from p2pslinger.peer.volunteer import Volunteer
 from p2pslinger.rules.reasons import PeerSituation, why_idle
 from p2pslinger.rules.schedule import fits
 from p2pslinger.store.state import Share, State
+from p2pslinger.version import __version__
 from p2pslinger.wire.facts import (
     CheckFacts,
     JobFacts,
@@ -92,7 +92,7 @@ class Reports:
             to_text(about.me),
             card.name,
             to_text(about.grid),
-            p2pslinger.__version__,
+            __version__,
             _addresses(card)[0] if card.addresses else "",
             self._loop.time() - self._started,
             len(about.links.open),
@@ -144,9 +144,7 @@ class Reports:
         for link in about.links.open.values():
             age = now - link.connection.opened_at
             facts.append(
-                _peer(
-                    link.peer, link.card, this=False, connected=age, clock=link.clock
-                )
+                _peer(link.peer, link.card, this=False, connected=age, clock=link.clock)
             )
         return tuple(facts)
 

@@ -6,6 +6,7 @@ the way in: who is asking, is it signed by them, and do the bytes fit.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from blake3 import blake3
@@ -22,7 +23,7 @@ from p2pslinger.peer.links import Links
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.submitter import Submitter
 from p2pslinger.peer.volunteer import Volunteer
-from p2pslinger.wire.identity import Signed
+from p2pslinger.wire.identity import Purpose, Signed, verify
 from p2pslinger.wire.messages import (
     Cards,
     Compare,
@@ -38,7 +39,17 @@ from p2pslinger.wire.messages import (
     Unwant,
     Want,
 )
-from p2pslinger.wire.records import RangeResult, Receipt, ResultBatch, open_signed
+from p2pslinger.wire.records import (
+    RangeResult,
+    Receipt,
+    ResultBatch,
+    open_signed,
+    read,
+)
+
+#: Seconds after which the signatures of delivered results are checked, all together:
+#: long enough for the results to have left for the program.
+VERIFY = 0.002
 
 
 class Serving:
@@ -75,6 +86,7 @@ class Serving:
         self._notices = notices
         self._links = links
         self._credited = credited
+        self._unverified: list[tuple[Connection, Signed]] = []
 
     def handlers(self) -> Handlers:
         """Return who takes which message."""
@@ -114,9 +126,10 @@ class Serving:
         self, connection: Connection, deliver: Deliver, exchange: Exchange
     ) -> None:
         seat = self._seat(connection)
-        batch = open_signed(ResultBatch, deliver.batch, self._grid)
-        if deliver.batch.signer != seat.peer:
+        if deliver.batch.key != connection.key:
             raise PeerError("delivered results that another peer has signed")
+        batch = read(ResultBatch, deliver.batch)
+        self._verify_later(connection, deliver.batch)
         if exchange.body is None:
             if any(result.digest for result in batch.results):
                 raise PeerError("delivered results without their values")
@@ -125,6 +138,24 @@ class Serving:
             self._owner.spawn(
                 self._deliver_big(seat, batch.results, exchange.body, exchange)
             )
+
+    def _verify_later(self, connection: Connection, signed: Signed) -> None:
+        """Check a signature once the results have gone on to the program.
+
+        The connection proves who has computed them; the signature is for others, and a
+        peer whose signatures are worth nothing to others is of no use here either.
+        """
+        if not self._unverified:
+            asyncio.get_running_loop().call_later(VERIFY, self._verify)
+        self._unverified.append((connection, signed))
+
+    def _verify(self) -> None:
+        unverified, self._unverified = self._unverified, []
+        for connection, signed in unverified:
+            try:
+                verify(signed, Purpose.RESULTS, self._grid)
+            except PeerError as error:
+                connection.close(error)
 
     async def _deliver_big(
         self,
@@ -187,5 +218,3 @@ class Serving:
             if link.card.addresses and link.peer != connection.peer
         ]
         exchange.reply(Cards(tuple(cards[-ask.most :])))
-
-

@@ -369,5 +369,3 @@ class Submitter:
             )
             signed = seal(receipt, self._identity, self._grid)
             self._receipts(volunteer, signed, receipt)
-
-

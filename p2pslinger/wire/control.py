@@ -55,7 +55,7 @@ class ShardIn(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Append(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """More arguments, numbered on from the last. Answered by `Done`."""
+    """Pushed: more arguments, numbered on from the last."""
 
     handle: Handle
     shards: Annotated[tuple[ShardIn, ...], Meta(max_length=limits.BATCH)]

@@ -15,7 +15,7 @@ from msgspec import Meta
 from p2pslinger import limits
 from p2pslinger.wire.decoding import decode
 from p2pslinger.wire.identity import Signed
-from p2pslinger.wire.records import Count, Digest, Id, Sequence, Seconds, Text, Wall
+from p2pslinger.wire.records import Count, Digest, Id, Seconds, Sequence, Text, Wall
 
 Text40 = Annotated[str, Meta(max_length=40)]
 
@@ -112,13 +112,16 @@ class Work(msgspec.Struct, frozen=True, array_like=True, tag=2):
 
 
 class Deliver(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """Signed results. Those too big for a message follow as one body, in order."""
+    """Signed results: pushed; or a request, with values too big for it as its body.
+
+    The values of several results follow each other in the body, in order.
+    """
 
     batch: Signed
 
 
 class Delivered(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """What became of delivered results.
+    """What became of results that were delivered as a request.
 
     Attributes:
         kept: How many keepers hold them.

@@ -154,4 +154,5 @@ def test_the_settings_file_sets_nothing_and_explains_everything(
 
     load(environ={}, file=file)
     explained = set(tomllib.loads(file.read_text()))
-    assert explained == SETTINGS.keys() - CALLERS_ONLY
+    for_children = {"throw_away"}  # a person's data folder is never to be thrown away
+    assert explained == SETTINGS.keys() - CALLERS_ONLY - for_children

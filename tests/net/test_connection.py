@@ -13,27 +13,22 @@ import pytest
 from p2pslinger import limits
 from p2pslinger.errors import (
     ConnectionLostError,
-    IncompatibleError,
     PeerError,
     SlingerError,
     TooLargeError,
     UnavailableError,
     UsageError,
 )
-from p2pslinger.net import connection as module
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
-from p2pslinger.net.exchange import Exchange
-from p2pslinger.wire.messages import Hello
+from p2pslinger.net.exchange import Done, Exchange
 from tests.net.pair import (
-    HELLO,
     Answer,
     Ask,
     Ear,
     News,
     Question,
-    join,
-    raw_pair,
+    echo,
     talk,
     until,
 )
@@ -295,44 +290,44 @@ LOSSES: list[Callable[[Connection, Connection], None]] = [
 ]
 
 
+def counting(counts: list[int], i: int) -> Done:
+    """Return a callback that counts the answers of one ask."""
+
+    def done(answer: msgspec.Struct | SlingerError, body: Body | None) -> None:
+        counts[i] += 1
+        assert isinstance(answer, Answer | ConnectionLostError)
+
+    return done
+
+
+def answering_every_second(ear: Ear) -> Ask:
+    coin = itertools.cycle([echo, ear.hold])
+
+    def answer(connection: Connection, question: Question, exchange: Exchange) -> None:
+        next(coin)(connection, question, exchange)
+
+    return answer
+
+
 @pytest.mark.parametrize("lose", LOSSES)
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5])
 def test_a_connection_lost_in_the_middle_answers_every_ask_exactly_once(
     lose: Callable[[Connection, Connection], None], turns: int
 ) -> None:
     left, right = Ear(), Ear()
-    coin = itertools.cycle([right.answer, right.hold])
-
-    def answer(connection: Connection, question: Question, exchange: Exchange) -> None:
-        next(coin)(connection, question, exchange)
-
-    right.answer = answer
+    right.answer = answering_every_second(right)
     counts = [0] * 200
-    cancelled: list[int] = []
-
-    def count(i: int) -> Callable[[msgspec.Struct | SlingerError, Body | None], None]:
-        def done(answer: msgspec.Struct | SlingerError, body: Body | None) -> None:
-            counts[i] += 1
-            assert isinstance(answer, Answer | ConnectionLostError)
-
-        return done
-
-    def watch(held: list[Exchange]) -> None:
-        for number, exchange in enumerate(held):
-            exchange.on_cancel = partial(cancelled.append, number)
 
     async def story(one: Connection, two: Connection) -> None:
         bodies = [None, b"x" * 300_000]
         for i in range(100):
-            one.ask(Question("?"), count(i), bodies[i % 7 == 0])
+            one.ask(Question("?"), counting(counts, i), bodies[i % 7 == 0])
         for _ in range(turns):
             await asyncio.sleep(0)
-        watch(right.held)
         lose(one, two)
         for i in range(100, 200):
-            one.ask(Question("?"), count(i))
+            one.ask(Question("?"), counting(counts, i))
         await until(lambda: all(counts) and bool(left.ends and right.ends))
-        assert cancelled == list(range(len(cancelled)))
 
     talk(story, left, right)
 
@@ -341,7 +336,25 @@ def test_a_connection_lost_in_the_middle_answers_every_ask_exactly_once(
     assert right.opened_times == len(right.ends) == 1
     assert not left.bugs
     assert not right.bugs
-    assert all(exchange.cancelled or exchange.answered for exchange in right.held)
+    assert all(exchange.cancelled for exchange in right.held)
+
+
+def test_open_requests_hear_once_that_the_connection_is_lost() -> None:
+    ear = Ear()
+    ear.answer = ear.hold
+    told: list[int] = []
+
+    async def story(one: Connection, two: Connection) -> None:
+        for _ in range(5):
+            one.ask(Question("?"), lambda _, __: None)
+        await until(lambda: len(ear.held) == 5)
+        for number, exchange in enumerate(ear.held):
+            exchange.on_cancel = partial(told.append, number)
+        one.close()
+        await until(lambda: bool(ear.ends))
+
+    talk(story, Ear(), ear)
+    assert told == [0, 1, 2, 3, 4]
 
 
 def test_the_reason_for_leaving_reaches_the_other_end() -> None:
@@ -367,96 +380,3 @@ def test_leaving_without_a_reason_is_no_error_here_and_a_loss_there() -> None:
     talk(story, left, right)
     assert left.ends == [None]
     assert isinstance(right.ends[0], ConnectionLostError)
-
-
-# --- the hello ------------------------------------------------------------------------
-
-
-def outcomes(
-    make: Callable[[Ear, Ear], tuple[Connection, Connection]], left: Ear, right: Ear
-) -> list[BaseException | None]:
-    """Return what each end says about the other's hello."""
-
-    async def main() -> list[BaseException | None]:
-        ends = make(left, right)
-        await join(*ends)
-        found = await asyncio.gather(*(e.ready for e in ends), return_exceptions=True)
-        for end in ends:
-            end.close()
-        await until(lambda: len(left.ends) == left.opened_times)
-        await until(lambda: len(right.ends) == right.opened_times)
-        return list(found)
-
-    return asyncio.run(main())
-
-
-def test_another_protocol_is_refused_by_both_and_both_say_who_must_update() -> None:
-    newer = Hello(2, "0.3.0", "peer", 0.0)
-    left, right = Ear(), Ear()
-
-    here, there = outcomes(
-        lambda a, b: (a.connection(), b.connection(newer)), left, right
-    )
-
-    assert isinstance(here, IncompatibleError)
-    assert isinstance(there, IncompatibleError)
-    assert str(here) == (
-        "the other end runs p2pslinger 0.3.0 (protocol 2), this one 0.1.0 "
-        "(protocol 1): update p2pslinger on this machine"
-    )
-    assert "update p2pslinger on that machine" in str(there)
-    assert left.opened_times == right.opened_times == 0
-
-
-def test_a_hello_can_be_refused_and_the_other_end_hears_why() -> None:
-    def check(connection: Connection, hello: Hello) -> None:
-        raise UnavailableError(f"a {hello.role} has no business here")
-
-    left, right = Ear(), Ear()
-    here, there = outcomes(
-        lambda a, b: (a.connection(check=check), b.connection()), left, right
-    )
-
-    assert "no business" in str(here)
-    assert left.opened_times == 0
-    assert there is None or "no business" in str(there)
-    assert all("no business" in str(why) for why in right.ends)
-
-
-def test_an_end_that_never_says_hello_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HELLO_TIMEOUT", 0.01)
-    ear = Ear()
-
-    async def main() -> None:
-        made, raw = await raw_pair(ear, hello=False)
-        with pytest.raises(PeerError, match="did not say hello"):
-            await made.ready
-        raw.writer.close()
-
-    asyncio.run(main())
-    assert ear.opened_times == 0
-    assert not ear.ends
-
-
-def test_asking_before_the_hello_is_refused() -> None:
-    async def main() -> None:
-        made, raw = await raw_pair(Ear(), hello=False)
-        with pytest.raises(ConnectionLostError, match="is not open"):
-            await made.request(Question("?"))
-        made.push(News("nobody hears this"))
-        made.close()
-        frames = await raw.heard()
-        assert [frame.kind for frame in frames] == [0]
-        raw.writer.close()
-
-    asyncio.run(main())
-
-
-def test_the_other_hello_is_known_when_the_service_hears_of_it() -> None:
-    async def story(one: Connection, two: Connection) -> None:
-        assert one.hello == HELLO
-        assert one.peer is None
-        assert one.last_heard >= one.opened_at
-        assert one.bytes_in == two.outbox.bytes
-
-    talk(story, Ear(), Ear())

@@ -197,8 +197,8 @@ def test_a_flipped_bit_anywhere_makes_a_datagram_foreign(data: st.DataObject) ->
 
 def shape(arguments: object, answer: object) -> Shape:
     return Shape(
-        msgspec.msgpack.Decoder(arguments),  # type: ignore[call-overload]
-        msgspec.msgpack.Decoder(answer),  # type: ignore[call-overload]
+        msgspec.msgpack.Decoder(arguments),
+        msgspec.msgpack.Decoder(answer),
     )
 
 
@@ -211,7 +211,7 @@ class Twice(Calls):
         self.place = Place("10.0.0.1", 1, me, True)
         self.other: Twice | None = None
         self.to_lose = 0
-        self.transport = self  # type: ignore[assignment]
+        self.transport = self
 
     def rpc_double(self, sender: Place, nodeid: bytes, number: int) -> int:
         return 2 * number
@@ -332,7 +332,7 @@ def test_closing_tells_everybody_who_waits() -> None:
     async def main() -> None:
         ann, bob = two()
         ann.to_lose = 1
-        waiting = asyncio.ensure_future(ask(ann, bob.place, 21))
+        waiting = asyncio.create_task(ask(ann, bob.place, 21))
         await asyncio.sleep(0)
         ann.close()
         assert await waiting == (None, 0)

@@ -24,7 +24,6 @@ from p2pslinger.net.connection import Connection
 from p2pslinger.net.streams import (
     Listening,
     Make,
-    PortTakenError,
     TlsListening,
     TlsStreams,
 )
@@ -317,38 +316,6 @@ def test_cancelling_a_dial_leaves_nothing_open() -> None:
             while await loop.sock_recv(accepted, 1000):
                 pass
             accepted.close()
-
-    run(story())
-
-
-def test_a_taken_port_is_named_with_its_owner_and_the_remedy() -> None:
-    async def story() -> None:
-        async with bob() as there:
-            with pytest.raises(PortTakenError) as caught:
-                async with bob(port=there.port):
-                    pass
-            assert f"port {there.port} is taken by" in str(caught.value)
-            assert f"(process {os.getpid()})" in str(caught.value)
-            assert "--port" in str(caught.value)
-
-    run(story())
-
-
-def test_a_port_taken_for_one_family_is_taken() -> None:
-    async def story() -> None:
-        async with bob(host="0.0.0.0") as there:
-            with pytest.raises(PortTakenError):
-                async with bob(host=None, port=there.port):
-                    pass
-
-    run(story())
-
-
-def test_an_address_of_another_machine_is_refused() -> None:
-    async def story() -> None:
-        with pytest.raises(UnavailableError, match=r"can't listen on 192\.0\.2\.1"):
-            async with bob(host="192.0.2.1"):
-                pass
 
     run(story())
 

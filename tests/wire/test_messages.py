@@ -22,7 +22,6 @@ from p2pslinger.wire.messages import (
     Hello,
     PeerMessage,
     Renewed,
-    Want,
     Work,
     decode_fail,
     decode_hello,
@@ -157,7 +156,7 @@ def test_a_program_does_not_speak_to_a_peer_in_the_peers_words() -> None:
 
 
 def test_lists_have_their_bounds() -> None:
-    many = Want(("3.12",) * 9, False)
+    many = Work((Grant(b"j" * 20, 1, 0, 1, 1.0, 1.0, b""),) * 65)
     with pytest.raises(PeerError, match="length"):
         PEER_CODEC.decode(PEER_CODEC.encode(many))
 
