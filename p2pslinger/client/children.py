@@ -56,6 +56,7 @@ class Child:
 
     def let_go(self) -> None:
         """Leave it to itself: it ends when its last program has gone."""
+        _let_go[:] = [one for one in _let_go if one.poll() is None]
         _let_go.append(self._process)
 
     def end(self) -> None:

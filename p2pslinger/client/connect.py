@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from p2pslinger import paths
-from p2pslinger.client.children import Child, start_peer
+from p2pslinger.client.children import start_peer
 from p2pslinger.client.grid import Grid
-from p2pslinger.client.link import Link
+from p2pslinger.client.link import Link, NoPeerError
 from p2pslinger.client.localgrid import LocalGrid
 from p2pslinger.client.values import Trust
-from p2pslinger.errors import IncompatibleError, UnavailableError, UsageError
+from p2pslinger.errors import UsageError
 
 #: Seconds that a peer gets to start.
 START = 30.0
+
+#: Seconds between two looks at whether another program's peer has started, or has gone.
+LOOK = 0.02
+
+#: Looks before it is tried to start one after all.
+LOOKS = 25
 
 
 def connect(*, trust: Trust = "safe", data: str | Path | None = None) -> Grid:
@@ -58,18 +65,22 @@ def local(peers: int = 2, *, slots: int | Sequence[int] = 1) -> Grid:
 
 
 def _link(folder: Path) -> Link:
-    path = paths.control_path(folder)
-    try:
-        return Link.open(path)
-    except IncompatibleError:
-        raise
-    except UnavailableError:
+    """Connect to the peer that runs on `folder`; start one if there is none.
+
+    Several programs may do so at once: one of their peers gets the folder, and the
+    others' say so and end. And a peer that is found running may just be leaving.
+    """
+    deadline = time.monotonic() + START
+    looks = 1
+    while True:
+        for look in range(looks):
+            time.sleep(LOOK if look else 0)
+            try:
+                return Link.open(paths.control_path(folder))
+            except NoPeerError:
+                if time.monotonic() > deadline:
+                    raise
         child = start_peer({"SLINGER_DATA": str(folder)})
-    return _link_to(child, path)
-
-
-def _link_to(child: Child, path: Path) -> Link:
-    """Connect to a peer that is starting, or to the one that was a little faster."""
-    child.wait_until_ready(START)
-    child.let_go()
-    return Link.open(path)
+        child.wait_until_ready(START)
+        child.let_go()
+        looks = LOOKS

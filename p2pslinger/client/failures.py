@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from p2pslinger import limits
 from p2pslinger.client.values import RemoteTraceback, Trust, rebuild_error
 from p2pslinger.errors import TaskKilledError, TaskTimeoutError
 from p2pslinger.wire.records import Failure
@@ -13,7 +14,8 @@ def error_of(failure: Failure, trust: Trust) -> Exception:
     if failure.kind == "timeout":
         return TaskTimeoutError(f"{where}: {failure.message}")
     if failure.kind == "killed":
-        return TaskKilledError(f"{where}: {failure.message}")
+        tries = f"tried {limits.ATTEMPTS} times, the last time"
+        return TaskKilledError(f"{where}, {tries}: {failure.message}")
     error = rebuild_error(
         failure.type,
         failure.message,

@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +50,14 @@ CHUNK = 256 * limits.KIB
 
 #: What an asker is called with, in the reading thread: the answer and its body.
 Answered = Callable[[msgspec.Struct | SlingerError, bytes], None]
+
+
+class NoPeerError(UnavailableError):
+    """No peer runs here, or the one that did is going."""
+
+
+class BrokenGridError(BrokenExecutor, ConnectionLostError):
+    """This machine's peer has gone; what was submitted to it is lost with it."""
 
 
 @dataclass(slots=True)
@@ -93,7 +102,8 @@ class Link:
             timeout: Seconds until the peer must have said hello.
 
         Raises:
-            UnavailableError: no peer is running there, or it does not answer.
+            NoPeerError: no peer is running there.
+            UnavailableError: it does not answer.
             IncompatibleError: it speaks another version.
         """
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -110,7 +120,7 @@ class Link:
             ) from None
         except OSError:
             sock.close()
-            raise UnavailableError(
+            raise NoPeerError(
                 "no peer is running here: start one with `slinger up`"
             ) from None
         except SlingerError:
@@ -144,7 +154,7 @@ class Link:
         payload = self._payload(message)
         asked = _Asked(done, None if body is None else memoryview(body))
         with self._asking:
-            self._check()
+            self.check()
             self._number += 1
             number = self._number
             self._asked[number] = asked
@@ -195,8 +205,15 @@ class Link:
         with contextlib.suppress(ConnectionLostError):
             self._send(encode(Kind.PUSH, 0, payload))
 
+    @property
+    def inherited(self) -> bool:
+        """Whether this process is a fork of the one that made the connection."""
+        return self._pid != os.getpid()
+
     def close(self) -> None:
         """Say goodbye. Requests without an answer fail."""
+        if self.inherited:
+            return  # it is the parent's, who may go on with it
         self._closing = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -213,20 +230,26 @@ class Link:
             )
         return payload
 
-    def _check(self) -> None:
-        if self._lost is not None:
-            raise self._lost
-        if self._pid != os.getpid():
+    def check(self) -> None:
+        """See that requests can be made.
+
+        Raises:
+            UsageError: this process is a fork of the one that made the connection.
+            ConnectionLostError: the peer is gone, or the connection was closed.
+        """
+        if self.inherited:
             raise UsageError(
                 "a grid can't be used in a forked process: connect again there"
             )
+        if self._lost is not None:
+            raise self._lost
 
     def _send(self, data: bytes) -> None:
         try:
             with self._sending:
                 self._socket.sendall(data)
         except OSError:
-            raise ConnectionLostError("this machine's peer has gone") from None
+            raise _gone() from None
 
     def _send_body(self, number: int, asked: _Asked) -> None:
         """Send as much of a body as the peer has room for."""
@@ -249,7 +272,7 @@ class Link:
         while not frames:
             data = self._socket.recv(CHUNK)
             if not data:
-                raise UnavailableError("the peer has closed the connection")
+                raise NoPeerError("this machine's peer is shutting down: try again")
             frames = self._reader.feed(data)
         if frames[0].kind == Kind.FAIL:
             raise IncompatibleError(decode_fail(frames[0].payload).text)
@@ -264,7 +287,7 @@ class Link:
 
     def _read(self) -> None:
         """Handle what the peer says, until it says no more."""
-        why: SlingerError = ConnectionLostError("this machine's peer has gone")
+        why: SlingerError = _gone()
         try:
             frames = self._reader.feed(b"")
             while True:
@@ -278,11 +301,12 @@ class Link:
             pass
         except SlingerError as error:
             why = error
-        with contextlib.suppress(OSError):
-            self._socket.close()
-        self._fail(why)
-        if not self._closing:
-            self.on_lost(why)
+        finally:  # a bug must not leave anyone waiting
+            with contextlib.suppress(OSError):
+                self._socket.close()
+            self._fail(why)
+            if not self._closing:
+                self.on_lost(why)
 
     def _fail(self, why: SlingerError) -> None:
         with self._asking:
@@ -329,6 +353,12 @@ class Link:
             asked = self._asked.pop(number, None)
         if asked is not None:
             asked.done(answer, b"".join(asked.pieces))
+
+
+def _gone() -> BrokenGridError:
+    return BrokenGridError(
+        "this machine's peer has gone, and with it what was submitted: connect again"
+    )
 
 
 def _error(kind: str, text: str) -> SlingerError:

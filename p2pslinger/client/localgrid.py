@@ -6,7 +6,9 @@ program's connection to it does: so nothing is left, however the program ends.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import socket
 import tempfile
 import time
@@ -38,16 +40,16 @@ class LocalGrid:
     def __init__(self, slots: Sequence[int]) -> None:
         self._children: list[Child] = []
         self._links: list[Link] = []
+        self._folders: list[Path] = []
         key = authkey.from_random(os.urandom(40)).to_text()
         port = _free_port()
         try:
-            folders = []
             for number, count in enumerate(slots):
                 folder = Path(tempfile.mkdtemp(prefix="slinger-"))
-                folders.append(folder)
+                self._folders.append(folder)
                 settings = _settings(folder, number, count, key, port)
                 self._children.append(start_peer(settings))
-            for child, folder in zip(self._children, folders, strict=True):
+            for child, folder in zip(self._children, self._folders, strict=True):
                 child.wait_until_ready(START)
                 self._links.append(Link.open(paths.control_path(folder)))
             self._wait_until_joined(len(slots))
@@ -71,6 +73,8 @@ class LocalGrid:
             link.close()
         for child in self._children:
             child.end()
+        for folder in self._folders:
+            _remove(folder)
 
     def _wait_until_joined(self, peers: int) -> None:
         """Wait until the first peer knows all others, and all slots are ready."""
@@ -88,6 +92,14 @@ class LocalGrid:
 
         _wait(joined, "the local peers do not find each other")
         _wait(staffed, "the slots of the local peers do not start")
+
+
+def _remove(folder: Path) -> None:
+    """Remove what a peer has left that was killed before it could."""
+    if folder.exists():
+        with contextlib.suppress(OSError, SlingerError):
+            paths.control_path(folder).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait(done: Callable[[], bool], trouble: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from p2pslinger.client.arguments import Shard
 from p2pslinger.ids import short
@@ -30,10 +30,14 @@ class Rows:
 
     Args:
         keep: Keep results that were read, so that they can be read again.
+        dropped: Called when whoever reads stops before the end: nobody else will.
     """
 
-    def __init__(self, *, keep: bool) -> None:
+    def __init__(
+        self, *, keep: bool, dropped: Callable[[Rows], None] | None = None
+    ) -> None:
         self._keep = keep
+        self._dropped = dropped
         self._changed = threading.Condition()
         self._parts: dict[int, tuple[Sequence[object], dict[int, Exception]]] = {}
         self._broken: BaseException | None = None
@@ -111,23 +115,27 @@ class Rows:
         """Yield the values in order; a failed task raises, or its error is yielded.
 
         Raises:
-            TimeoutError: the next value is not there `timeout` seconds after the start.
+            TimeoutError: the next value is not there `timeout` seconds after the call.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        return self._read(deadline, errors)
+
+    def _read(self, deadline: float | None, errors: str) -> Iterator[object]:
         at = 0
-        while True:
-            part = self._part(at, deadline)
-            if part is None:
-                return
-            values, failed = part
-            if failed:
-                for offset, value in enumerate(_each(values, failed)):
-                    if offset in failed and errors == "raise":
-                        raise failed[offset]
-                    yield failed.get(offset, value)
-            else:
-                yield from values
-            at += len(values)
+        try:
+            while (part := self._part(at, deadline)) is not None:
+                values, failed = part
+                if failed:
+                    for offset, value in enumerate(_each(values, failed)):
+                        if offset in failed and errors == "raise":
+                            raise failed[offset]
+                        yield failed.get(offset, value)
+                else:
+                    yield from values
+                at += len(values)
+        finally:
+            if self._dropped is not None and not self._complete:
+                self._dropped(self)
 
     def _part(
         self, at: int, deadline: float | None

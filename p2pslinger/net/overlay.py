@@ -390,7 +390,7 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
 
 
 class Overlay:
-    """This peer's part of the DHT.
+    """This peer's part of the DHT; made inside the running event loop.
 
     Args:
         identity: Whose node id it is.

@@ -13,104 +13,28 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from p2pslinger import limits
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.events import Events, Granted, TakenBack
-from p2pslinger.peer.shelf import Shard, Shelf
-from p2pslinger.rules.board import Board, Delivery
+from p2pslinger.peer.parcels import parcel
+from p2pslinger.peer.seats import KeptJob, Parked, Seat
+from p2pslinger.peer.shelf import Shard
+from p2pslinger.rules.board import Delivery
 from p2pslinger.rules.grants import Held
 from p2pslinger.rules.reasons import JobSituation, why_waiting
 from p2pslinger.rules.schedule import Candidate, fits, in_turn
-from p2pslinger.rules.spans import Span
 from p2pslinger.wire.facts import ReasonFacts
-from p2pslinger.wire.identity import Signed
-from p2pslinger.wire.manifest import Manifest
 from p2pslinger.wire.messages import (
     Delivered,
     GiveBack,
-    Grant,
     Renew,
     Renewed,
     Revoke,
-    ShardData,
     Want,
     Work,
 )
 from p2pslinger.wire.records import RangeResult
-
-
-class Sink(Protocol):
-    """Who gets a job's accepted results: its submitter."""
-
-    def accepted(
-        self, seat: Seat, result: RangeResult, blob: bytes | None, new: list[Span]
-    ) -> None:
-        """Take in a range; `new` are the tasks in it that had no outcome before."""
-
-    def finished(self) -> None:
-        """Hear that nothing is left to compute."""
-
-
-@dataclass(eq=False)
-class KeptJob:
-    """A job at its keeper."""
-
-    id: JobId
-    manifest: Manifest
-    signed: Signed
-    submitter: PeerId
-    since: float
-    board: Board
-    sink: Sink
-    priority: int = 0
-    shelf: Shelf = field(default_factory=Shelf)
-
-    @property
-    def python(self) -> str | None:
-        """The minor version that its function needs, or None for any."""
-        return self.manifest.function.python
-
-
-@dataclass(eq=False)
-class Seat:
-    """One volunteer at this keeper.
-
-    Attributes:
-        peer: Who it is.
-        mine: It is this machine's own, or trusted like it.
-        revoke: Tells it to stop.
-        pythons: What its slots offer, as far as it has said.
-        parked: Its open requests, by its own numbers.
-        sent: What its connection has carried of each job.
-    """
-
-    peer: PeerId
-    mine: bool
-    revoke: Callable[[Revoke], None]
-    pythons: tuple[str, ...] = ()
-    parked: dict[int, Parked] = field(default_factory=dict)
-    sent: dict[JobId, Sent] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Sent:
-    """What a seat's connection has carried of one job: shard numbers, batches."""
-
-    shards: set[int] = field(default_factory=set)
-    batches: set[bytes] = field(default_factory=set)
-
-
-@dataclass(eq=False, slots=True)
-class Parked:
-    """A volunteer's open request for one assignment."""
-
-    seat: Seat
-    want: Want
-    answer: Callable[[Work], None]
-    live: bool = True
 
 
 class Keeper:
@@ -160,10 +84,15 @@ class Keeper:
     # --- volunteers ---------------------------------------------------------------
 
     def sit(
-        self, peer: PeerId, *, mine: bool, revoke: Callable[[Revoke], None]
+        self,
+        peer: PeerId,
+        *,
+        mine: bool,
+        revoke: Callable[[Revoke], None],
+        own: bool = False,
     ) -> Seat:
         """Let a volunteer ask for work."""
-        seat = self.seats[peer] = Seat(peer, mine, revoke)
+        seat = self.seats[peer] = Seat(peer, mine, own, revoke)
         return seat
 
     def leave(self, seat: Seat, why: str) -> None:
@@ -281,12 +210,12 @@ class Keeper:
                 parked.seat.peer,
                 places=self._places(job),
                 now=self._loop.time(),
-                others=self.seats.keys(),
+                others=self._able(job),
             )
             if helds:
                 tasks = sum(held.stop - held.start for held in helds)
                 self._events.emit(Granted(job.id, parked.seat.peer, tasks))
-                return self._work(job, parked.seat, helds)
+                return parcel(job, parked.seat, helds)
         return None
 
     def _candidates(self, want: Want) -> list[Candidate]:
@@ -305,6 +234,14 @@ class Keeper:
             and (not want.queued or job.board.pace.may_queue)
         ]
 
+    def _able(self, job: KeptJob) -> set[PeerId]:
+        """Return the volunteers that could compute a task of this job."""
+        return {
+            seat.peer
+            for seat in self.seats.values()
+            if seat.pythons and fits(job.python, seat.pythons)
+        }
+
     def _places(self, job: KeptJob) -> int:
         """Count the places for ranges that may want a part of this job."""
         parked = sum(
@@ -313,42 +250,6 @@ class Keeper:
             if fits(job.python, seat.pythons)
         )
         return parked + job.board.grants
-
-    def _work(self, job: KeptJob, seat: Seat, helds: list[Held]) -> Work:
-        """Put an assignment together with what the seat has not been sent yet."""
-        sent = seat.sent.get(job.id)
-        manifests: tuple[Signed, ...] = ()
-        if sent is None:
-            sent = seat.sent[job.id] = Sent()
-            manifests = (job.signed,)
-        batches: list[Signed] = []
-        shards: list[ShardData] = []
-        room = limits.ANSWER
-        for held in helds:
-            for shard in job.shelf.of(held.start, held.stop):
-                if shard.number in sent.shards:
-                    continue
-                if shard.batch.signature not in sent.batches:
-                    sent.batches.add(shard.batch.signature)
-                    batches.append(shard.batch)
-                if shard.data is not None and room > 0:
-                    room -= len(shard.data)
-                    sent.shards.add(shard.number)
-                    shards.append(ShardData(job.id, shard.number, shard.data))
-        pace = job.board.pace.slice
-        grants = tuple(
-            Grant(
-                job.id,
-                held.number,
-                held.start,
-                held.stop,
-                job.board.lease,
-                pace,
-                job.board.mac(held),
-            )
-            for held in helds
-        )
-        return Work(grants, manifests, tuple(batches), tuple(shards))
 
     # --- leases -------------------------------------------------------------------
 

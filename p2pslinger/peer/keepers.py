@@ -15,7 +15,8 @@ from p2pslinger.errors import PeerError, SlingerError
 from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
-from p2pslinger.peer.keeper import Keeper, Seat
+from p2pslinger.peer.keeper import Keeper
+from p2pslinger.peer.seats import Seat
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.messages import (
     Deliver,

@@ -356,6 +356,7 @@ class Peer:
         seat = self.keeper.sit(
             self.id,
             mine=True,
+            own=True,
             revoke=lambda revoke: self.volunteer.revoke(self.id, revoke),
         )
         self._keepers[self.id] = OwnKeeper(self.keeper, seat, self._own_blob)

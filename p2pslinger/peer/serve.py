@@ -18,9 +18,10 @@ from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handlers
 from p2pslinger.net.gossip import Notices
-from p2pslinger.peer.keeper import Keeper, Seat
+from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.links import Links
 from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.seats import Seat
 from p2pslinger.peer.submitter import Submitter
 from p2pslinger.peer.volunteer import Volunteer
 from p2pslinger.wire.identity import Purpose, Signed, verify

@@ -1,4 +1,4 @@
-"""The arguments of one job, in order: shards, their signed batches, and what is done.
+"""The arguments of one job, in order: shards, and the batches they came in.
 
 Shards are numbered from 0, tasks globally; a shard knows the index of its first task.
 Of a throw-away job, the front of the shelf is dropped as soon as all of its tasks have
@@ -10,8 +10,39 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from p2pslinger.wire.identity import Signed
+from p2pslinger.ids import GridId
+from p2pslinger.wire.identity import Identity, Purpose, Signed
 from p2pslinger.wire.records import ShardHead
+
+
+class Batch:
+    """Shards that were appended at once, described in one record of the job key's.
+
+    Args:
+        first: Number of its first shard.
+        body: The encoded `ShardBatch`.
+        key: The job key.
+        grid: Which grid.
+    """
+
+    __slots__ = ("_body", "_grid", "_key", "_signed", "first")
+
+    def __init__(self, first: int, body: bytes, key: Identity, grid: GridId) -> None:
+        self.first = first
+        self._body = body
+        self._key = key
+        self._grid = grid
+        self._signed: Signed | None = None
+
+    def signed(self) -> Signed:
+        """Return the signed record; signed when the first other peer needs it."""
+        if self._signed is None:
+            self._signed = self._key.sign(Purpose.SHARDS, self._grid, self._body)
+        return self._signed
+
+    def unsigned(self) -> Signed:
+        """Return the record for this machine's own slots: nobody is to be convinced."""
+        return self._signed or Signed(self._body, self._key.public, bytes(64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +54,14 @@ class Shard:
         base: Global index of its first task.
         head: Its signed description.
         data: Its bytes, or None if they are a blob.
-        batch: The signed batch that holds its head.
+        batch: The batch that describes it.
     """
 
     number: int
     base: int
     head: ShardHead
     data: bytes | None
-    batch: Signed
+    batch: Batch
 
     @property
     def stop(self) -> int:

@@ -19,8 +19,9 @@ from p2pslinger import limits
 from p2pslinger.errors import UnavailableError, UsageError
 from p2pslinger.ids import GridId, JobId, PeerId, from_text, to_text
 from p2pslinger.peer.events import Events, JobClosed, JobOpened
-from p2pslinger.peer.keeper import Keeper, KeptJob, Seat
-from p2pslinger.peer.shelf import Shard
+from p2pslinger.peer.keeper import Keeper
+from p2pslinger.peer.seats import KeptJob, Seat
+from p2pslinger.peer.shelf import Batch, Shard
 from p2pslinger.rules.board import Board
 from p2pslinger.rules.spans import Span
 from p2pslinger.wire.control import RangeOut, ShardIn
@@ -38,6 +39,7 @@ from p2pslinger.wire.records import (
     Receipt,
     ShardBatch,
     ShardHead,
+    encode,
     seal,
 )
 
@@ -98,15 +100,16 @@ class OwnJob:
         ]
         base = board.append(sum(head.count for head in heads))
         batch = ShardBatch(self.id, self.shards, base, self.chain, tuple(heads))
-        signed = seal(batch, self.key, self.grid)
-        self.chain = blake3(self.chain + signed.body).digest()
+        body = encode(batch)
+        self.chain = blake3(self.chain + body).digest()
+        described = Batch(self.shards, body, self.key, self.grid)
         made = []
         for head, (_, data) in zip(heads, shards, strict=True):
             inline = len(data) <= limits.INLINE
             if not inline:
                 self.blobs[head.digest] = data
             made.append(
-                Shard(self.shards, base, head, data if inline else None, signed)
+                Shard(self.shards, base, head, data if inline else None, described)
             )
             self.shards += 1
             base += head.count

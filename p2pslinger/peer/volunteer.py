@@ -23,16 +23,13 @@ from p2pslinger.peer.keepers import KeeperLink
 from p2pslinger.peer.outcomes import Finished, died, finished
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.station import Station
+from p2pslinger.peer.timers import Heartbeat, Timeouts
 from p2pslinger.sandbox.slot import Exit, Outcome, SlotSource
 from p2pslinger.wire.manifest import job_id, open_manifest
-from p2pslinger.wire.messages import GiveBack, Grant, Holding, Revoke, Want, Work
+from p2pslinger.wire.messages import GiveBack, Grant, Revoke, Want, Work
 
 #: Seconds before a slot that could not be made is tried again: 1, 2, 4, ... at most 60.
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0
-
-#: Seconds between two looks at tasks with a time-out, at most; a tenth of the time-out
-#: if that is less, but never below a hundredth of a second.
-LOOK = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +84,10 @@ class Volunteer:
         self._numbers = 0
         self._wants = 0
         self._outbox: dict[KeeperLink, list[Finished]] = {}
-        self._beat: asyncio.TimerHandle | None = None
-        self._look: asyncio.TimerHandle | None = None
         self._closing = False
         self.stations = [Station() for _ in range(terms.slots)]
+        self._heartbeat = Heartbeat(loop, self.stations, self.revoke)
+        self._timeouts = Timeouts(loop, self.stations)
         #: Tasks computed since the peer started.
         self.computed = 0
         #: Why the last slot could not be made, or "".
@@ -107,9 +104,8 @@ class Volunteer:
         for station in self.stations:
             self._unwant(station, 0)
             self._abandon(station, list(station.assignments))
-        for timer in (self._beat, self._look):
-            if timer is not None:
-                timer.cancel()
+        self._heartbeat.close()
+        self._timeouts.close()
 
     @property
     def busy(self) -> int:
@@ -214,7 +210,7 @@ class Volunteer:
                 station.assignments.append(assignment)
                 self._prepare(station, assignment)
         self._fill(station)
-        self._keep_beating()
+        self._heartbeat.go_on()
 
     def _read(self, keeper: KeeperLink, work: Work) -> JobHere | None:
         """Check what came with an assignment; return its job if we know it."""
@@ -272,9 +268,7 @@ class Volunteer:
     def _begin(self, station: Station, assignment: Assignment) -> None:
         if assignment in station.assignments and station.slot is not None:
             station.begin(assignment)
-            timeout = assignment.job.manifest.policy.timeout
-            if timeout is not None and self._look is None:
-                self._look = self._loop.call_later(_look(timeout), self._looked)
+            self._timeouts.watch(assignment.job.manifest.policy.timeout)
 
     # --- results go out -----------------------------------------------------------
 
@@ -377,63 +371,3 @@ class Volunteer:
             station.slot.kill()
         elif assignments:
             self._fill(station)
-
-    # --- timers -------------------------------------------------------------------
-
-    def _keep_beating(self) -> None:
-        if self._beat is None and any(s.assignments for s in self.stations):
-            self._beat = self._loop.call_later(limits.BEAT, self._beaten)
-
-    def _beaten(self) -> None:
-        """Send every keeper one heartbeat for all that we hold of it."""
-        self._beat = None
-        holdings: dict[KeeperLink, list[Holding]] = {}
-        for station in self.stations:
-            index = station.slot.index if station.slot is not None else None
-            for assignment in station.assignments:
-                for grant in assignment.left:
-                    at = grant.start
-                    if index is not None and grant.start <= index < grant.stop:
-                        at = index
-                    holdings.setdefault(assignment.keeper, []).append(
-                        Holding(grant.job, grant.grant, at)
-                    )
-        for keeper, held in holdings.items():
-            for i in range(0, len(held), limits.BATCH):
-                self._renew(keeper, held[i : i + limits.BATCH])
-        self._keep_beating()
-
-    def _renew(self, keeper: KeeperLink, held: Sequence[Holding]) -> None:
-        jobs = {one.grant: one.job for one in held}
-
-        def void(grants: Sequence[int]) -> None:
-            for grant in grants:
-                if grant in jobs:
-                    self.revoke(keeper.peer, Revoke(jobs[grant], (grant,)))
-
-        keeper.renew(held, void)
-
-    def _looked(self) -> None:
-        """End the slots whose task has used up its time."""
-        self._look = None
-        now = self._loop.time()
-        soonest: float | None = None
-        for station in self.stations:
-            if not station.line or station.slot is None:
-                continue
-            timeout = station.line[0][0].job.manifest.policy.timeout
-            if timeout is None:
-                continue
-            soonest = min(_look(timeout), soonest or LOOK)
-            index = station.slot.index
-            if index is None or index != station.at[0]:
-                station.at = (-1 if index is None else index, now)
-            elif now - station.at[1] >= timeout and not station.killed:
-                station.killed = "timeout"
-                station.slot.kill()
-        if soonest is not None:
-            self._look = self._loop.call_later(soonest, self._looked)
-
-
-def _look(timeout: float) -> float:
-    return max(0.01, min(LOOK, timeout / 10))

@@ -252,6 +252,11 @@ _encoder = msgspec.msgpack.Encoder()
 _decoders = {kind: msgspec.msgpack.Decoder(kind) for kind in _PURPOSES}
 
 
+def encode(record: Record) -> bytes:
+    """Return a record's bytes: what is signed."""
+    return _encoder.encode(record)
+
+
 def seal(record: Record, signer: Identity, grid: GridId) -> Signed:
     """Encode a record and sign it under its own purpose."""
     return signer.sign(_PURPOSES[type(record)], grid, _encoder.encode(record))

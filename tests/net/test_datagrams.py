@@ -17,6 +17,7 @@ from p2pslinger.errors import TooLargeError
 from p2pslinger.ids import PeerId
 from p2pslinger.net import datagrams
 from p2pslinger.net.datagrams import ROOM, Calls, Place, Seals, Shape
+from p2pslinger.testing import virtual
 
 ANN, BOB, EVE = (PeerId(hashlib.sha256(n).digest()[:20]) for n in (b"a", b"b", b"e"))
 KEY = bytes(range(32))
@@ -258,7 +259,7 @@ def test_a_request_is_answered() -> None:
         ann, bob = two()
         assert await ask(ann, bob.place, 21) == (42, 0)
 
-    asyncio.run(main())
+    virtual.run(main)
 
 
 def test_a_lost_request_is_sent_once_more_and_then_given_up() -> None:
@@ -274,7 +275,7 @@ def test_a_lost_request_is_sent_once_more_and_then_given_up() -> None:
         assert await ask(ann, bob.place, 21) == (None, 1)
         assert loop.time() - start < 2.0
 
-    asyncio.run(main())
+    virtual.run(main)
 
 
 def test_an_answer_from_elsewhere_or_of_another_form_is_not_taken() -> None:
@@ -284,7 +285,7 @@ def test_an_answer_from_elsewhere_or_of_another_form_is_not_taken() -> None:
         assert await ask(ann, Place("10.0.0.2", 2, BOB), 21) == (None, 1)
         assert ann.dropped == {"misplaced": 2}
 
-    asyncio.run(main())
+    virtual.run(main)
 
 
 def test_unknown_requests_and_wrong_arguments_are_counted_and_unanswered() -> None:
@@ -309,7 +310,7 @@ def test_unknown_requests_and_wrong_arguments_are_counted_and_unanswered() -> No
         with pytest.raises(AttributeError):
             _ = bob.stun
 
-    asyncio.run(main())
+    virtual.run(main)
 
 
 @given(st.one_of(st.binary(max_size=ROOM), st.binary().map(lambda b: b"\0" * 21 + b)))
@@ -338,4 +339,4 @@ def test_closing_tells_everybody_who_waits() -> None:
         assert await waiting == (None, 0)
         assert await ask(ann, bob.place, 21) == (None, 0)
 
-    asyncio.run(main())
+    virtual.run(main)

@@ -1,0 +1,103 @@
+"""Who sits at a keeper's table: jobs that it keeps, and volunteers that ask for work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from p2pslinger.ids import JobId, PeerId
+from p2pslinger.peer.shelf import Shelf
+from p2pslinger.rules.board import Board
+from p2pslinger.rules.spans import Span
+from p2pslinger.wire.identity import Signed
+from p2pslinger.wire.manifest import Manifest
+from p2pslinger.wire.messages import Revoke, Want, Work
+from p2pslinger.wire.records import RangeResult
+
+#: Shards per job and volunteer that are remembered as sent before the list is pruned.
+REMEMBERED = 4096
+
+
+class Sink(Protocol):
+    """Who gets a job's accepted results: its submitter."""
+
+    def accepted(
+        self, seat: Seat, result: RangeResult, blob: bytes | None, new: list[Span]
+    ) -> None:
+        """Take in a range; `new` are the tasks in it that had no outcome before."""
+
+    def finished(self) -> None:
+        """Hear that nothing is left to compute."""
+
+
+@dataclass(eq=False)
+class KeptJob:
+    """A job at its keeper."""
+
+    id: JobId
+    manifest: Manifest
+    signed: Signed
+    submitter: PeerId
+    since: float
+    board: Board
+    sink: Sink
+    priority: int = 0
+    shelf: Shelf = field(default_factory=Shelf)
+
+    @property
+    def python(self) -> str | None:
+        """The minor version that its function needs, or None for any."""
+        return self.manifest.function.python
+
+
+@dataclass(eq=False)
+class Seat:
+    """One volunteer at this keeper.
+
+    Attributes:
+        peer: Who it is.
+        mine: It is this machine's own, or trusted like it.
+        own: It is this machine's own.
+        revoke: Tells it to stop.
+        pythons: What its slots offer, as far as it has said.
+        parked: Its open requests, by its own numbers.
+        sent: What its connection has carried of each job.
+    """
+
+    peer: PeerId
+    mine: bool
+    own: bool
+    revoke: Callable[[Revoke], None]
+    pythons: tuple[str, ...] = ()
+    parked: dict[int, Parked] = field(default_factory=dict)
+    sent: dict[JobId, Sent] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Sent:
+    """What a seat's connection has carried of one job, by number.
+
+    Attributes:
+        shards: Shards.
+        batches: Batches, by the number of their first shard.
+    """
+
+    shards: set[int] = field(default_factory=set)
+    batches: set[int] = field(default_factory=set)
+
+    def prune(self, first: int) -> None:
+        """Forget what lies before shard `first`, if it has become much."""
+        if len(self.shards) > REMEMBERED:
+            self.shards = {number for number in self.shards if number >= first}
+            self.batches = {number for number in self.batches if number >= first}
+
+
+@dataclass(eq=False, slots=True)
+class Parked:
+    """A volunteer's open request for one assignment."""
+
+    seat: Seat
+    want: Want
+    answer: Callable[[Work], None]
+    live: bool = True
