@@ -89,22 +89,34 @@ def main() -> None:
     width, height = options.width, options.height
 
     with slinger.local(peers=options.peers, slots=1) as grid:
+        names = {peer.peer[:7]: peer.name for peer in grid.peers()}
         tasks = [(y, width, height) for y in range(height)]
         job = grid.start(row, tasks, name="fractal")
-        rows = []
-        for line in job.results():
-            rows.append(line)
-            print(f"\r{bar(len(rows), height)}", end="", flush=True)
+        for progress in job.updates():
+            who = ", ".join(
+                f"{names[peer]}: {rows}" for peer, rows in progress.by_peer.items()
+            )
+            print(f"\r{bar(progress.fraction)} {who}", end="", flush=True)
         print()
-        options.out.write_bytes(png(width, height, rows))
-        print(f"{options.out}: {width} x {height}")
-        print(job.tally())
+        options.out.write_bytes(png(width, height, job.results()))
+        print(f"{options.out}: {width} x {height}\n")
+        print(table(job.tally()))
 
 
-def bar(done: int, total: int, cells: int = 40) -> str:
-    """Draw how much is done."""
-    full = cells * done // total
-    return f"[{'#' * full}{'.' * (cells - full)}] {done}/{total} rows"
+def bar(done: float, cells: int = 40) -> str:
+    """Draw how much is done, 0 to 1."""
+    full = int(cells * done)
+    return f"[{'#' * full}{'.' * (cells - full)}] {done:4.0%}"
+
+
+def table(rows: Iterable[slinger.TallyFacts]) -> str:
+    """Say who has computed how much."""
+    lines = [f"{'peer':<10} {'tasks':>6} {'CPU seconds':>12} {'share':>6}"]
+    for one in sorted(rows, key=lambda one: one.name):
+        lines.append(
+            f"{one.name:<10} {one.tasks:>6} {one.cpu:>12.2f} {one.share:>6.0%}"
+        )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnavailableError,
         UsageError,
     )
+    from p2pslinger.wire.facts import JobFacts, PeerFacts, StatusFacts, TallyFacts
 
 
 _HOMES = {
@@ -39,15 +40,23 @@ _HOMES = {
     "local": "p2pslinger.client.connect",
     "Grid": "p2pslinger.client.grid",
     "Job": "p2pslinger.client.job",
+    "JobFacts": "p2pslinger.wire.facts",
+    "PeerFacts": "p2pslinger.wire.facts",
+    "StatusFacts": "p2pslinger.wire.facts",
+    "TallyFacts": "p2pslinger.wire.facts",
 }
 
 __all__ = [
     "Grid",
     "Job",
+    "JobFacts",
     "PackingError",
     "PeerError",
+    "PeerFacts",
     "RemoteError",
     "SlingerError",
+    "StatusFacts",
+    "TallyFacts",
     "TaskError",
     "TaskKilledError",
     "TaskTimeoutError",

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 
+from p2pslinger import limits
 from p2pslinger.client.arguments import Shard, calls_shard
+from p2pslinger.errors import TooLargeError
 from p2pslinger.wire.control import RangeOut
 
-#: Calls packed into one shard.
+#: Calls packed into one shard, at most; fewer when their arguments are large, so that
+#: several volunteers can take them.
 MOST = 1024
+
+#: A call that waits: its future and its arguments.
+Waiting = tuple["GridFuture", tuple[object, ...], dict[str, object]]
 
 
 class GridFuture(Future[object]):
@@ -42,10 +49,10 @@ class Calls:
     ) -> None:
         self._shipped = shipped
         self._withdraw = withdraw
-        self._waiting: deque[tuple[GridFuture, tuple[object, ...], dict[str, object]]]
-        self._waiting = deque()
+        self._waiting: deque[Waiting] = deque()
         self._open: dict[int, GridFuture] = {}  # by position
         self._sent = 0
+        self._most = MOST
 
     def add(self, args: tuple[object, ...], kwargs: dict[str, object]) -> GridFuture:
         """Queue a call."""
@@ -60,7 +67,13 @@ class Calls:
 
     def futures(self) -> list[GridFuture]:
         """Return the futures of the calls without a result."""
-        return [*self._open.values(), *(entry[0] for entry in self._waiting)]
+        return [*list(self._open.values()), *(one[0] for one in list(self._waiting))]
+
+    def cancel(self) -> None:
+        """Cancel all calls without a result; the caller sees to it that they stop."""
+        for future in self.futures():
+            future.withdraw = None
+            future.cancel()
 
     # --- source -------------------------------------------------------------------
 
@@ -71,16 +84,15 @@ class Calls:
 
     def pack(self) -> Shard | None:
         """Pack the calls that have queued up."""
-        batch: list[tuple[GridFuture, tuple[object, ...], dict[str, object]]] = []
-        while self._waiting and len(batch) < MOST:
-            entry = self._waiting.popleft()
-            if not entry[0].cancelled():
-                batch.append(entry)
+        batch = self._next_batch()
         if not batch:
             return None
         shard, refused = calls_shard(
             [(args, kwargs) for _, args, kwargs in batch], shipped=self._shipped
         )
+        self._most = 1 + min(MOST, len(batch) * limits.INLINE // len(shard.data))
+        if len(shard.data) > limits.BLOB:
+            return self._give_up(batch, len(shard.data))
         for position, error in reversed(refused):
             _fail(batch.pop(position)[0], error)
         for future, _, _ in batch:
@@ -89,6 +101,30 @@ class Calls:
             future.withdraw = lambda at=at: self._withdraw(self, at)
             self._sent += 1
         return shard
+
+    def _next_batch(self) -> list[Waiting]:
+        """Take calls that have queued up, until they make a shardful."""
+        batch: list[Waiting] = []
+        size = 0
+        while self._waiting and len(batch) < self._most and size <= limits.INLINE:
+            entry = self._waiting.popleft()
+            if entry[0].cancelled():
+                continue
+            least = sum(sys.getsizeof(argument, 0) for argument in entry[1])
+            if least > limits.BLOB:
+                _fail(entry[0], _too_large(least))
+                continue
+            size += least
+            batch.append(entry)
+        return batch
+
+    def _give_up(self, batch: list[Waiting], size: int) -> Shard | None:
+        """Fail a call that is too large; try many of them one by one."""
+        if len(batch) == 1:
+            _fail(batch[0][0], _too_large(size))
+        else:
+            self._waiting.extendleft(reversed(batch))
+        return self.pack()
 
     # --- consumer -----------------------------------------------------------------
 
@@ -126,6 +162,13 @@ class Calls:
                 Future.cancel(future)
             else:
                 _fail(future, error)
+
+
+def _too_large(size: int) -> TooLargeError:
+    return TooLargeError(
+        f"the call's arguments have {size:,} bytes, and at most {limits.BLOB:,} can be "
+        "sent: send them in parts, or their place in a file that all machines can read"
+    )
 
 
 def _fail(future: GridFuture, error: BaseException) -> None:

@@ -11,14 +11,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
-from concurrent.futures import wait as futures_wait
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, TypeVar, cast
 
 import msgspec
 
+from p2pslinger import limits
 from p2pslinger.client.arguments import shards_of
 from p2pslinger.client.calls import Calls, GridFuture
 from p2pslinger.client.job import Job
@@ -28,7 +28,7 @@ from p2pslinger.client.rows import Ready, Rows
 from p2pslinger.client.sender import Sender
 from p2pslinger.client.stream import Stream
 from p2pslinger.client.values import Trust
-from p2pslinger.errors import ConnectionLostError, SlingerError, UsageError
+from p2pslinger.errors import SlingerError, TooLargeError, UsageError
 from p2pslinger.ids import from_text
 from p2pslinger.wire.control import (
     Attach,
@@ -49,10 +49,6 @@ from p2pslinger.wire.manifest import Policy
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class BrokenGridError(BrokenExecutor, ConnectionLostError):
-    """This machine's peer has gone; what was submitted to it is lost with it."""
 
 
 class Grid(Executor):
@@ -241,21 +237,24 @@ class Grid(Executor):
         """Take no more work.
 
         Args:
-            wait: Wait for the results of what was submitted.
+            wait: Wait for the results of what was submitted, started jobs excepted.
             cancel_futures: Cancel what has no result yet.
         """
+        if self._link.inherited:
+            return  # it goes on in the process that this one was forked from
         with self._lock:
             if self._down:
                 return
             self._down = True
-            shared = [calls for _, calls in self._shared.values()]
-        pending = [future for calls in shared for future in calls.futures()]
+            shared = list(self._shared.values())
         if cancel_futures:
-            for future in pending:
-                future.cancel()
+            for _, calls in shared:
+                calls.cancel()
+            self._close()
         elif wait:
-            futures_wait(pending)
-        self._close()
+            self._finish(shared)
+        else:
+            threading.Thread(target=self._finish, args=(shared,), daemon=True).start()
 
     def __exit__(
         self,
@@ -266,9 +265,21 @@ class Grid(Executor):
         """Wait for what was submitted; after an exception, cancel it instead."""
         self.shutdown(wait=error is None, cancel_futures=error is not None)
 
+    def _finish(self, shared: list[tuple[Stream, Calls]]) -> None:
+        """Wait for all results, then end; end at once if interrupted."""
+        try:
+            for stream, _ in shared:
+                stream.wait_until_idle()
+        finally:
+            self._close()
+
     def _close(self) -> None:
         _grids.discard(self)
+        self._down = True
         self._sender.close()
+        error = UsageError("the grid has been shut down: connect again")
+        for stream in list(self._streams.values()):
+            stream.broke(error)
         self._link.close()
         if self._on_close is not None:
             closing, self._on_close = self._on_close, None
@@ -311,7 +322,7 @@ class Grid(Executor):
     ) -> Iterator[T]:
         started = time.monotonic()
         stream, _ = self._stream_of(package, policy or self._policy)
-        rows = Rows(keep=False)
+        rows = Rows(keep=False, dropped=stream.drop)
         self._put_all(stream, rows, package, arguments, star=star)
         left = None if timeout is None else timeout - (time.monotonic() - started)
         return cast("Iterator[T]", rows.read(timeout=left))
@@ -329,8 +340,17 @@ class Grid(Executor):
         total = 0
         try:
             for shard in shards_of(arguments, star=star, shipped=package.modules):
+                if len(shard.data) > limits.BLOB:
+                    raise TooLargeError(
+                        f"argument {total} has {len(shard.data):,} bytes, and at most "
+                        f"{limits.BLOB:,} can be sent: send it in parts, or its "
+                        "place in a file that all machines can read"
+                    )
                 stream.put(Ready(shard, total), rows)
                 total += shard.count
+        except BaseException:
+            stream.drop(rows)
+            raise
         finally:
             rows.finish(total)
 
@@ -339,6 +359,7 @@ class Grid(Executor):
     ) -> tuple[Stream, Calls]:
         """Return the open job of a function."""
         key = (package.code, policy)
+        self._link.check()
         with self._lock:
             if self._down:
                 raise UsageError("the grid has been shut down: connect again")
@@ -355,6 +376,7 @@ class Grid(Executor):
         return stream
 
     def _new_stream(self) -> Stream:
+        self._link.check()
         with self._lock:
             if self._down:
                 raise UsageError("the grid has been shut down: connect again")
@@ -376,9 +398,8 @@ class Grid(Executor):
                 stream.ended(message)
 
     def _lost(self, why: SlingerError) -> None:
-        error = BrokenGridError(str(why))
         for stream in list(self._streams.values()):
-            stream.broke(error)
+            stream.broke(why)
 
 
 class GridOptions:
@@ -412,4 +433,5 @@ _grids: weakref.WeakSet[Grid] = weakref.WeakSet()
 @atexit.register
 def _close_all() -> None:
     for grid in list(_grids):
-        grid.shutdown(wait=False)
+        if not grid._link.inherited:
+            grid._close()

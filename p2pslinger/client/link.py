@@ -201,6 +201,8 @@ class Link:
 
     def push(self, message: msgspec.Struct) -> None:
         """Send a message that has no answer; nothing happens if the peer is gone."""
+        if self.inherited:
+            return
         payload = self._payload(message)
         with contextlib.suppress(ConnectionLostError):
             self._send(encode(Kind.PUSH, 0, payload))

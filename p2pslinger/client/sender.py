@@ -20,7 +20,8 @@ class Sender:
     def __init__(self) -> None:
         self._queue: SimpleQueue[Flushes | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        # Reentrant: a finalizer may wake us while this thread is doing so.
+        self._lock = threading.RLock()
 
     def wake(self, what: Flushes) -> None:
         """Let the thread flush `what`, soon."""

@@ -29,7 +29,7 @@ from p2pslinger.client.link import Link
 from p2pslinger.client.packing import FunctionPackage
 from p2pslinger.client.sender import Sender
 from p2pslinger.client.values import Trust, unpack_values
-from p2pslinger.errors import SlingerError, UnavailableError
+from p2pslinger.errors import SlingerError, UnavailableError, UsageError
 from p2pslinger.rules.spans import Spans
 from p2pslinger.wire.control import (
     Append,
@@ -108,6 +108,8 @@ class Stream:
         self.handle = handle
         self._trust = trust
         self._lock = threading.RLock()
+        self._idle = threading.Condition(self._lock)
+        self._awaited = False
         self._queue: deque[tuple[Source, Consumer]] = deque()
         self._flushing = False
         self._next = 0
@@ -221,6 +223,7 @@ class Stream:
         else:
             if sealed:
                 self._link.push(Seal(self.handle))
+            self._tell_if_idle()
 
     def _pack(self) -> list[Shard]:
         """Return the next batch, numbered."""
@@ -281,6 +284,29 @@ class Stream:
                     self._link.push(Withdraw(self.handle, at, at + 1))
                     return
 
+    def drop(self, consumer: Consumer) -> None:
+        """Nobody wants any more results of a consumer's tasks.
+
+        What says so may be a finalizer, in any thread and at any moment: so no lock is
+        taken here, and the sender thread does the work.
+        """
+        self._sender.wake(_Drop(self, consumer))
+
+    def forget(self, consumer: Consumer) -> None:
+        """Take back the tasks of a consumer that has been dropped."""
+        with self._lock:
+            mine = [one for one in self._queue if one[1] is consumer]
+            for one in mine:
+                self._queue.remove(one)
+            gone = [s for s in self._segments if s.consumer is consumer and s.left]
+            for segment in gone:
+                self._done.add(segment.base, segment.stop)
+                segment.left = 0
+            self._forget_done()
+        for segment in gone:
+            self._link.push(Withdraw(self.handle, segment.base, segment.stop))
+        self._tell_if_idle()
+
     # --- results ------------------------------------------------------------------
 
     def results(self, out: RangeOut) -> None:
@@ -321,6 +347,21 @@ class Stream:
             own = values if whole else values[low - out.start : high - out.start]
             failed = {i - low: e for i, e in errors.items() if low <= i < high}
             segment.consumer.took(first, own, failed, out)
+        self._tell_if_idle()
+
+    def wait_until_idle(self) -> None:
+        """Wait until every task has an outcome, or no more will come."""
+        with self._idle:
+            self._awaited = True
+            self._idle.wait_for(
+                lambda: self._broken is not None
+                or (not self._queue and self._done.count >= self._next)
+            )
+
+    def _tell_if_idle(self) -> None:
+        if self._awaited:
+            with self._idle:
+                self._idle.notify_all()
 
     def _segments_of(self, low: int, high: int) -> list[Segment]:
         start = max(0, bisect_right(self._bases, low) - 1)
@@ -337,7 +378,8 @@ class Stream:
 
     def ended(self, message: JobEnded) -> None:
         """The peer says that no more will come."""
-        self.broke(UnavailableError(message.text))
+        usage = message.kind == "usage"
+        self.broke((UsageError if usage else UnavailableError)(message.text))
 
     def broke(self, error: BaseException) -> None:
         """Nothing more will come: tell everyone who waits."""
@@ -352,3 +394,16 @@ class Stream:
         self._open.set()
         for consumer in dict.fromkeys(waiting):
             consumer.broke(error)
+        self._tell_if_idle()
+
+
+class _Drop:
+    """A consumer to be forgotten, by the sender thread."""
+
+    def __init__(self, stream: Stream, consumer: Consumer) -> None:
+        self._stream = stream
+        self._consumer = consumer
+
+    def flush(self) -> None:
+        """Take back its tasks."""
+        self._stream.forget(self._consumer)

@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         bytes_in, frames_in: What was read so far.
         outbox: Counts what was sent so far: `bytes`, `frames`, `writes`.
         ready: Done once the other end has said hello and was accepted.
+        gone: Done once the transport has let go of its socket.
         on_bug: Gets what handlers and callbacks raise that is no `SlingerError`; by
             default the event loop's exception handler, which logs it.
 
@@ -88,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.opened_at = self.last_heard = self._loop.time()
         self.ready: asyncio.Future[None] = self._loop.create_future()
+        self.gone: asyncio.Future[None] = self._loop.create_future()
         self.on_bug: Callable[[Exception], None] = self._complain
         self.outbox = Outbox(self._overflowed)
         self._codec = codec
@@ -237,6 +239,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the other end is gone."""
+        self.gone.set_result(None)
         self.outbox.lost()
         if not self._over:
             self._over = True

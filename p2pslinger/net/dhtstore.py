@@ -214,7 +214,7 @@ class RecordStore:
             fitting.append(entry.signed)
         return len(live), fitting
 
-    def keys(self) -> list[bytes]:
+    def stored_keys(self) -> list[bytes]:
         """Return every key that holds something, be it expired."""
         return list(self._shelves)
 

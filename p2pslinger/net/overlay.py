@@ -667,7 +667,7 @@ class Overlay:
         # Decided now: those who come a moment later would each seem to be responsible.
         theirs = [
             (key, signed)
-            for key in self._store.keys()
+            for key in self._store.stored_keys()
             if self._directory.falls_to_us(contact, key)
             for signed in self._store.get(key, self._wall())
         ]

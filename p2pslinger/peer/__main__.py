@@ -1,11 +1,13 @@
 """`python -m p2pslinger.peer`: a peer that a program has brought along.
 
-It is configured by its environment (SLINGER_...), says "ready HOST:PORT" or one line of
+It is configured by its environment (SLINGER_...; only here SLINGER_THROW_AWAY lets it
+remove its data folder at its end), says "ready HOST:PORT" or one line of
 what is wrong on its standard output, and ends with its last program.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
 from p2pslinger.errors import SlingerError
@@ -21,7 +23,8 @@ def main() -> int:
         print(f"ready {address}", flush=True)
 
     try:
-        run(load(program_bound=True), ready=ready)
+        throw_away = os.environ.get("SLINGER_THROW_AWAY")
+        run(load(program_bound=True, throw_away=throw_away), ready=ready)
     except FolderBusyError as error:
         print(f"busy {error}", flush=True)
         return 3

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 from blake3 import blake3
 
 from p2pslinger import limits
@@ -16,6 +18,10 @@ from p2pslinger.wire.messages import Grant
 from p2pslinger.wire.packed import pack_items
 from p2pslinger.wire.records import Failure, RangeResult
 
+#: Bytes of tracebacks, arguments and exceptions in one result: thousands of tasks that
+#: fail in the same way must still fit a frame.
+DETAILS = 256 * limits.KIB
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -24,6 +30,13 @@ class Finished:
     result: RangeResult
     blob: bytes | None = None
     how: str = ""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of a message it takes."""
+        result = self.result
+        failures = sum(len(f.traceback) + len(f.pickled) + 500 for f in result.failures)
+        return len(result.values) + len(result.output) + failures + 200
 
 
 class Place(Protocol):
@@ -54,13 +67,29 @@ def finished(grant: Grant, outcome: Outcome, host: str) -> Finished:
         values,
         digest,
         len(outcome.values),
-        tuple(_failure(one, host) for one in outcome.failures),
+        _failures(outcome.failures, host),
         False,
         outcome.wall,
         outcome.cpu,
         outcome.output[-limits.OUTPUT :],
     )
     return Finished(result, blob)
+
+
+def batches(results: Sequence[Finished]) -> Iterator[list[Finished]]:
+    """Part results into batches, each for one signature and one message."""
+    part: list[Finished] = []
+    size = 0
+    for one in results:
+        if part and (
+            size + one.size > limits.ANSWER or len(part) >= limits.SIGNED_RANGES
+        ):
+            yield part
+            part, size = [], 0
+        part.append(one)
+        size += one.size
+    if part:
+        yield part
 
 
 def died(grant: Grant, exit: Exit, killed: str, place: Place, job: JobHere) -> Finished:
@@ -108,6 +137,23 @@ def _how(exit: Exit, memory: int) -> str:
     else:
         how = f"its process exited with code {exit.code}"
     return f"{how} (peak memory {peak} of {memory / limits.MIB:.0f} MiB allowed)"
+
+
+def _failures(failures: tuple[SlotFailure, ...], host: str) -> tuple[Failure, ...]:
+    """Return failures in a result's words; of the last of very many only the names."""
+    told: list[Failure] = []
+    room = DETAILS
+    for one in failures:
+        full = _failure(one, host)
+        size = len(full.traceback) + len(full.arguments) + len(full.pickled)
+        if size > room:
+            full = msgspec.structs.replace(
+                full, traceback="", arguments="", pickled=b"", message=one.message[:80]
+            )
+            size = 0
+        room -= size
+        told.append(full)
+    return tuple(told)
 
 
 def _failure(one: SlotFailure, host: str) -> Failure:

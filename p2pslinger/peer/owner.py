@@ -1,7 +1,8 @@
 """Every task has an owner.
 
 The peer's tasks live in one `asyncio.TaskGroup`: a failure in one is a bug, ends the
-peer and shows itself; leaving the group is the shutdown. Nothing else starts tasks.
+peer and shows itself; leaving the group is the shutdown. Nothing else starts tasks. A
+single failure comes out as it is, not as a group of one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ class Owner:
 
     async def __aexit__(self, *exc: Any) -> None:
         self.cancel()
-        await self._group.__aexit__(*exc)
+        try:
+            await self._group.__aexit__(*exc)
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) == 1:
+                raise group.exceptions[0] from None
+            raise
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
         """Start a task; it is cancelled when the peer closes."""

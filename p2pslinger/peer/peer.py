@@ -45,6 +45,9 @@ FIRST_PROGRAM = 20.0
 #: Seconds that it stays after the last program has gone: another may follow at once.
 LINGER = 0.2
 
+#: Seconds that goodbyes may take.
+GOODBYE = 1.0
+
 
 class Peer:
     """One peer of a grid.
@@ -249,11 +252,14 @@ class Peer:
         self._stopping.set()
 
     async def _close(self) -> None:
+        leaving = [*self.programs.connections(), *self.links.connections()]
         self.programs.close()
         self.volunteer.close()
         if self._world.discovery is not None:
             await self._world.discovery.close()
         self.links.close()
+        if leaving:  # what they were told last should still reach them
+            await asyncio.wait([one.gone for one in leaving], timeout=GOODBYE)
         await self.overlay.close()
         self.keeper.close()
         await self._world.slots.close()

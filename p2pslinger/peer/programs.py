@@ -127,6 +127,10 @@ class Programs:
             peer_key=None,
         )
 
+    def connections(self) -> list[Connection]:
+        """Return the open connections."""
+        return list(self._jobs)
+
     def close(self) -> None:
         """End every connection."""
         for connection in list(self._jobs):

@@ -146,4 +146,4 @@ SETTINGS: dict[str, Setting] = {
 }
 
 #: Settings that only the caller may give: they make no sense for every peer at once.
-CALLERS_ONLY = frozenset({"port_fixed", "program_bound"})
+CALLERS_ONLY = frozenset({"port_fixed", "program_bound", "throw_away"})

@@ -20,7 +20,7 @@ from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.peer.assignments import Assignment, JobHere, Placed
 from p2pslinger.peer.events import Dropped, Events, SlotDied
 from p2pslinger.peer.keepers import KeeperLink
-from p2pslinger.peer.outcomes import Finished, died, finished
+from p2pslinger.peer.outcomes import Finished, batches, died, finished
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.station import Station
 from p2pslinger.peer.timers import Heartbeat, Timeouts
@@ -299,8 +299,7 @@ class Volunteer:
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, {}
         for keeper, results in outbox.items():
-            for i in range(0, len(results), limits.SIGNED_RANGES):
-                part = results[i : i + limits.SIGNED_RANGES]
+            for part in batches(results):
                 blobs = [one.blob for one in part if one.blob is not None]
                 keeper.deliver([one.result for one in part], blobs)
 

@@ -54,6 +54,7 @@ class Kind(IntEnum):
 #: Bounds as plain ints: comparing with members of an enum would cost more than the cut.
 _HELLO = int(Kind.HELLO)
 _LAST = int(max(Kind))
+_PIECES = (int(Kind.PIECE), int(Kind.ANSWER_PIECE))
 
 
 class Frame(NamedTuple):
@@ -94,16 +95,21 @@ def decode_credit(payload: bytes) -> int:
 class FrameReader:
     """Cuts a byte stream into frames, the same ones however the stream is chunked.
 
+    Only pieces of bodies are different: they are handed out as their bytes come, in as
+    many frames as that takes, because gathering them would copy every byte twice.
+
     Args:
         limit: Largest frame, bytes. May be raised once the hello has been heard.
     """
 
-    __slots__ = ("_buffer", "_wanted", "limit")
+    __slots__ = ("_buffer", "_kind", "_left", "_number", "_wanted", "limit")
 
     def __init__(self, limit: int = limits.HELLO_FRAME) -> None:
         self.limit = limit
         self._buffer = bytearray()
         self._wanted = 0  # bytes that the buffer must hold before it is worth a look
+        self._left = 0  # bytes of a piece that are still to come
+        self._kind = self._number = 0  # that piece's
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes; return frames that are complete.
@@ -129,7 +135,7 @@ class FrameReader:
 
     def _cut(self, source: bytes | memoryview, frames: list[Frame]) -> int:
         """Append the frames that `source` starts with; return where the rest starts."""
-        at, end = 0, len(source)
+        at, end = self._cut_piece(source, 0, frames), len(source)
         self._wanted = HEADER_BYTES
         while end - at >= HEADER_BYTES:
             length, kind, number = _HEADER.unpack_from(source, at)
@@ -142,14 +148,28 @@ class FrameReader:
                 )
             stop = at + 4 + length
             if stop > end:
-                self._wanted = 4 + length
-                break
+                if kind not in _PIECES:
+                    self._wanted = 4 + length
+                    break
+                self._kind, self._number, self._left = kind, number, length - 5
+                return self._cut_piece(source, at + HEADER_BYTES, frames)
             payload = bytes(source[at + HEADER_BYTES : stop])
             frames.append(Frame(kind, number, payload))
             at = stop
             if kind == _HELLO:
                 break
         return at
+
+    def _cut_piece(
+        self, source: bytes | memoryview, at: int, frames: list[Frame]
+    ) -> int:
+        """Append what has come of an unfinished piece, from `at`; return its end."""
+        size = min(self._left, len(source) - at)
+        if size:
+            payload = bytes(source[at : at + size])
+            frames.append(Frame(self._kind, self._number, payload))
+            self._left -= size
+        return at + size
 
     @property
     def pending(self) -> int:

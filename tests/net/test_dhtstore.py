@@ -195,7 +195,7 @@ def test_so_has_a_network_address_and_expired_records_make_room(
     with pytest.raises(UnavailableError):
         store.put(card(identity(5)), NOW, source="192.0.2.2")
     store.put(card(identity(5)), NOW + 60, source="192.0.2.1")
-    assert store.keys() == [identity(n).id for n in (3, 4, 5)]
+    assert store.stored_keys() == [identity(n).id for n in (3, 4, 5)]
 
 
 # --- looking up -------------------------------------------------------------------

@@ -360,3 +360,15 @@ def test_a_record_that_nobody_would_take_is_refused_before_it_is_sent() -> None:
         assert (ann.overlay.sent, bob.overlay.stored) == (before, 0)
 
     simulate(main)
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    traces = []
+
+    async def main(world: World) -> None:
+        await world.publish(await world.peers(20))
+        traces.append(world.network.trace)
+
+    simulate(main)
+    simulate(main)
+    assert traces[0] == traces[1]

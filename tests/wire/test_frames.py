@@ -19,6 +19,8 @@ from p2pslinger.wire.frames import (
     header,
 )
 
+PIECES = {Kind.PIECE, Kind.ANSWER_PIECE}
+
 frames = st.builds(
     Frame,
     st.sampled_from([int(kind) for kind in Kind]),
@@ -32,6 +34,18 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     ends = sorted({min(place, len(data)) for place in places} | {len(data)})
     starts = [0, *ends[:-1]]
     return [data[a:b] for a, b in zip(starts, ends, strict=True)]
+
+
+def joined(heard: list[Frame]) -> list[Frame]:
+    """Return frames with neighbouring pieces of the same body made one."""
+    result: list[Frame] = []
+    for frame in heard:
+        last = result[-1] if result and frame.kind in PIECES else None
+        if last is not None and last[:2] == frame[:2]:
+            result[-1] = last._replace(payload=last.payload + frame.payload)
+        else:
+            result.append(frame)
+    return result
 
 
 def read(reader: FrameReader, chunks: list[bytes]) -> tuple[list[Frame], bool]:
@@ -55,7 +69,8 @@ def test_any_chunking_gives_the_same_frames(
     stream = b"".join(encode(*frame) for frame in sent)
     reader = FrameReader()
 
-    assert read(reader, cut(stream, places)) == (sent, False)
+    heard, broken = read(reader, cut(stream, places))
+    assert (joined(heard), broken) == (joined(sent), False)
     assert reader.pending == 0
 
 
@@ -65,8 +80,9 @@ def test_any_chunking_of_garbage_gives_the_same_frames_and_the_same_verdict(
 ) -> None:
     # most garbage announces huge lengths; small ones get further
     for stream in (garbage, bytes(byte & 15 for byte in garbage)):
-        whole = read(FrameReader(), [stream])
-        assert read(FrameReader(), cut(stream, places)) == whole
+        whole, verdict = read(FrameReader(), [stream])
+        heard, broken = read(FrameReader(), cut(stream, places))
+        assert (joined(heard), broken) == (joined(whole), verdict)
 
 
 @given(st.lists(frames, max_size=5), st.integers(0, 3000))
@@ -77,8 +93,9 @@ def test_a_truncated_stream_gives_the_frames_that_are_whole(
 
     heard, broken = read(FrameReader(), [stream])
 
+    whole = joined([frame for frame in sent[: len(heard)]])
     assert not broken
-    assert heard == sent[: len(heard)]
+    assert joined(heard)[:-1] == whole[: len(joined(heard)) - 1]
     assert len(heard) == len(sent) or len(stream) == length
 
 
@@ -114,12 +131,30 @@ def test_the_limit_can_be_raised_behind_a_hello() -> None:
 def test_a_large_frame_in_small_chunks_is_read_once_it_is_whole() -> None:
     reader = FrameReader(limits.FRAME)
     payload = bytes(range(256)) * 4096
-    stream = encode(Kind.PIECE, 7, payload)
+    stream = encode(Kind.PUSH, 7, payload)
 
     heard, broken = read(reader, cut(stream, list(range(0, len(stream), 1000))))
 
-    assert heard == [Frame(Kind.PIECE, 7, payload)]
+    assert heard == [Frame(Kind.PUSH, 7, payload)]
     assert not broken
+
+
+def test_a_piece_is_handed_out_as_it_comes() -> None:
+    reader = FrameReader()
+    stream = encode(Kind.PIECE, 7, b"abcdef") + encode(Kind.END, 7, b"")
+
+    assert reader.feed(stream[:11]) == [Frame(Kind.PIECE, 7, b"ab")]
+    assert reader.feed(stream[11:12]) == [Frame(Kind.PIECE, 7, b"c")]
+    assert reader.pending == 0
+    assert reader.feed(stream[12:]) == [
+        Frame(Kind.PIECE, 7, b"def"),
+        Frame(Kind.END, 7, b""),
+    ]
+
+
+def test_an_empty_piece_is_a_frame_too() -> None:
+    reader = FrameReader()
+    assert reader.feed(encode(Kind.PIECE, 7, b"")) == [Frame(Kind.PIECE, 7, b"")]
 
 
 @given(st.integers(1, 2**32 - 1))

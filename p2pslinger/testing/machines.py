@@ -1,0 +1,248 @@
+"""One simulated machine with a peer on it, which starts, stops, crashes and returns.
+
+The peer is the real one, put together by `p2pslinger.peer.peer`; only its world is
+simulated. What is on the machine's disk (its identity, its state) outlives the peer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+import random
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from p2pslinger import limits
+from p2pslinger.errors import UsageError
+from p2pslinger.ids import PeerId
+from p2pslinger.peer.config import Config
+from p2pslinger.peer.events import Event
+from p2pslinger.peer.peer import Peer
+from p2pslinger.peer.world import World
+from p2pslinger.store.state import State
+from p2pslinger.testing.hosts import Host
+from p2pslinger.testing.hoststreams import HostStreams
+from p2pslinger.testing.loop import VirtualLoop
+from p2pslinger.testing.programs import Program, ProgramJob
+from p2pslinger.testing.slots import InlineSlots
+from p2pslinger.wire.authkey import Authkey
+from p2pslinger.wire.identity import Identity, Signed
+from p2pslinger.wire.records import Address
+
+E = TypeVar("E")
+
+#: Bytes that a simulated slot may use. Nobody checks.
+MEMORY = 1 << 30
+
+
+class Disk(State):
+    """The state of a simulated peer: it outlives the peer that closes it.
+
+    Attributes:
+        frozen: Nothing is written any more, because the process has just been killed
+            and only its tasks do not know it yet.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.frozen = False
+
+    def close(self) -> None:
+        """Do nothing: `remove` frees it."""
+
+    def remove(self) -> None:
+        """Free it."""
+        super().close()
+
+    def add_receipt(self, signed: Signed) -> bool:
+        return not self.frozen and super().add_receipt(signed)
+
+    def remember_neighbour(self, peer: PeerId, address: Address, seen: float) -> None:
+        if not self.frozen:
+            super().remember_neighbour(peer, address, seen)
+
+
+class SimulatedPeer:
+    """A machine and its peer; made by `SimulatedGrid.add`.
+
+    Args:
+        host: The machine.
+        name: What people call it; who it is follows from it.
+        authkey: The grid's.
+        group: Owns the task that the peer runs in.
+        seed: Where its chance comes from, beside its name.
+
+    Attributes:
+        identity: Who it is, whatever happens to it.
+        slots: Its slots, which a test may make slow, deadly or dishonest.
+        skew: Seconds that its clock on the wall is ahead.
+        history: When what happened, in the loop's seconds, all starts together.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        authkey: Authkey,
+        group: asyncio.TaskGroup,
+        *,
+        seed: int,
+        slots: int,
+        bootstrap: Iterable[SimulatedPeer | Address],
+        trust_members: bool,
+    ) -> None:
+        self.host = host
+        self.name = name
+        self.identity = Identity(hashlib.sha256(f"{seed} {name}".encode()).digest())
+        self.skew = 0.0
+        self.history: list[tuple[float, Event]] = []
+        self._authkey = authkey
+        self._group = group
+        self._seed = seed
+        self._starts = 0
+        self._disk = Disk()
+        self._loop: VirtualLoop = host.network.loop
+        self._peer: Peer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._control = 0
+        self.slots = InlineSlots(self._loop)
+        self.config = Config(
+            data=Path(name),
+            port_fixed=True,
+            host=host.ip,
+            bootstrap=tuple(_address(one) for one in bootstrap),
+            slots=slots,
+            trust_members=trust_members,
+            mdns=False,
+            name=name,
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self.name} at {self.host.ip}, {'up' if self._peer else 'down'}>"
+
+    @property
+    def id(self) -> PeerId:
+        """Its id."""
+        return self.identity.id
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs."""
+        return self._peer is not None
+
+    @property
+    def peer(self) -> Peer:
+        """The peer itself; it must be running."""
+        if self._peer is None:
+            raise UsageError(f"{self.name} does not run: start it first")
+        return self._peer
+
+    @property
+    def address(self) -> Address:
+        """Where it can be dialled."""
+        return Address(self.host.ip, limits.PORT)
+
+    # --- life ---------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the peer; return when it listens."""
+        if self._peer is not None:
+            raise UsageError(f"{self.name} runs already")
+        self._starts += 1
+        self._peer = peer = Peer(
+            config=self.config,
+            identity=self.identity,
+            authkey=self._authkey,
+            state=self._disk,
+            world=self._world(),
+            memory=MEMORY,
+        )
+        peer.events.subscribe(
+            lambda event: self.history.append((self._loop.time(), event))
+        )
+        listens = asyncio.Event()
+        run = peer.run(ready=lambda _: listens.set())
+        self._task = self._group.create_task(run)
+        await listens.wait()
+        self._control = self.host.listen(0, peer.programs.make).port
+
+    async def stop(self) -> None:
+        """Shut the peer down, with goodbyes."""
+        self.peer.stop()
+        await self._until_gone()
+        self.host.stop()
+
+    async def crash(self) -> None:
+        """End the peer as `kill -9` does: nobody is told, nothing more is written."""
+        if self._task is None:
+            raise UsageError(f"{self.name} does not run: start it first")
+        self.host.crash()
+        self._disk.frozen = True
+        self._task.cancel()
+        await self._until_gone()
+        self._disk.frozen = False
+
+    async def restart(self) -> None:
+        """Start again after `stop` or `crash`, as the same peer with the same state."""
+        await self.start()
+
+    def remove(self) -> None:
+        """Free what is left of a peer that does not run."""
+        self._disk.remove()
+
+    async def _until_gone(self) -> None:
+        assert self._task is not None
+        await asyncio.wait([self._task])
+        self._peer = self._task = None
+
+    def _world(self) -> World:
+        """Return the simulation, as a peer sees it."""
+        return World(
+            streams=HostStreams(self.host, self.identity, self._authkey),
+            slots=self.slots,
+            wall=lambda: self._loop.wall() + self.skew,
+            rng=random.Random(f"{self._seed} {self.name} {self._starts}"),
+            discovery=None,
+            resolve=_resolve,
+            addresses=lambda: [self.host.ip],
+            pythons=("{}.{}".format(*sys.version_info),),
+        )
+
+    # --- what tests ask -----------------------------------------------------------
+
+    async def program(self) -> Program:
+        """Return a program of this machine, connected to its peer."""
+        program = Program(self._loop)
+        await program.connect(self.host, self._control)
+        return program
+
+    async def submit(
+        self, function: Callable[..., object], arguments: Iterable[object]
+    ) -> ProgramJob:
+        """Submit a job from a program of its own, one task for each argument."""
+        program = await self.program()
+        return await program.submit(function, arguments)
+
+    def happened(self, kind: type[E], since: float = 0.0) -> list[tuple[float, E]]:
+        """Return the events of one kind, and when each came."""
+        return [
+            (when, event)
+            for when, event in self.history
+            if when >= since and isinstance(event, kind)
+        ]
+
+
+def _address(one: SimulatedPeer | Address) -> Address:
+    return one.address if isinstance(one, SimulatedPeer) else one
+
+
+async def _resolve(host: str) -> list[str]:
+    """Return a numeric address; there are no names here."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return []
+    return [host]
