@@ -155,12 +155,12 @@ class Grid(Executor):
 
     def start(
         self,
-        fn: Callable[..., object],
+        fn: Callable[..., T],
         arguments: Iterable[object],
         *,
         name: str | None = None,
         timeout: float | None = None,
-    ) -> Job:
+    ) -> Job[T]:
         """Start a job that goes on when this program ends; `job(id)` finds it again.
 
         Args:
@@ -187,7 +187,7 @@ class Grid(Executor):
         stream.seal()
         return Job(self._link, stream, rows, name or package.name)
 
-    def job(self, job: str) -> Job:
+    def job(self, job: str) -> Job[object]:
         """Find a started job of this machine again, by its id or the start of one.
 
         Raises:

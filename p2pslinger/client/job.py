@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Generic, Literal, TypeVar, cast
 
 from p2pslinger.client.link import Link
 from p2pslinger.client.rows import Rows
@@ -13,6 +13,9 @@ from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import to_text
 from p2pslinger.wire.control import CancelJob, GetJobs, Jobs
 from p2pslinger.wire.facts import JobFacts, TallyFacts
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Progress:
         return self.done / self.total if self.total else 1.0
 
 
-class Job:
+class Job(Generic[T]):
     """A started job. Made by `Grid.start` and `Grid.job`."""
 
     def __init__(self, link: Link, stream: Stream, rows: Rows, name: str) -> None:
@@ -83,7 +86,7 @@ class Job:
         *,
         timeout: float | None = None,
         errors: Literal["raise", "return"] = "raise",
-    ) -> Iterator[object]:
+    ) -> Iterator[T]:
         """Yield the results in order, as they arrive.
 
         Args:
@@ -94,7 +97,7 @@ class Job:
             TimeoutError: a result is not there in time.
             Exception: what a task has raised.
         """
-        return self._rows.read(timeout=timeout, errors=errors)
+        return cast("Iterator[T]", self._rows.read(timeout=timeout, errors=errors))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every task has an outcome; return whether that is so."""
