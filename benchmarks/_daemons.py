@@ -39,8 +39,12 @@ class Daemon:
 
     def cpu(self) -> float:
         """Return the CPU seconds that it has used, without its slots'."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        try:  # nanoseconds; the usual counters stand still for 10 ms
+            tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+            return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+        except OSError:
+            times = self.process.cpu_times()
+            return float(times.user + times.system)
 
     def memory(self) -> float:
         """Return the MB that it occupies, without its slots."""

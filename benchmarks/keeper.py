@@ -100,6 +100,10 @@ class Pretender:
     slots: int
     works: deque[bytes] = field(default_factory=deque)
 
+    def answered(self, work: Work) -> None:
+        """Take an answer, as the bytes that a connection would carry."""
+        self.works.append(PEER_CODEC.encode(work))
+
     def results(self) -> bytes:
         """Return a message with one signed result for every grant."""
         ranges = []
@@ -152,8 +156,8 @@ class Bench:
             Pretender(one, self.keeper.sit(one.id, mine=False, revoke=_ignore), slots)
             for one in identities
         ]
-        self.want = PEER_CODEC.encode(Want(("3.11",), False))
         self.granted = 0
+        self.wants = 0
 
     async def run(self) -> float:
         """Hand out all tasks, and take all results; return grants a second."""
@@ -162,21 +166,21 @@ class Bench:
             with self.timer:
                 await asyncio.sleep(0)  # the keeper goes over its requests
             self._deliver()
+        for one in self.pretenders:
+            self.keeper.leave(one.seat, "the run is over")
         self.keeper.close()
         assert self.job.board.done.count == GRANTS
         return self.granted / self.timer.total
 
     def _park(self) -> None:
         for one in self.pretenders:
-            for _ in range(one.slots - one.seat.parked):
+            for _ in range(one.slots - len(one.seat.parked)):
+                self.wants += 1
+                payload = PEER_CODEC.encode(Want(self.wants, ("3.11",), False))
                 with self.timer:
-                    want = PEER_CODEC.decode(self.want)
+                    want = PEER_CODEC.decode(payload)
                     assert isinstance(want, Want)
-                    self.keeper.want(
-                        one.seat,
-                        want,
-                        lambda work, one=one: one.works.append(PEER_CODEC.encode(work)),
-                    )
+                    self.keeper.want(one.seat, want, one.answered)
 
     def _deliver(self) -> None:
         for one in self.pretenders:

@@ -43,7 +43,9 @@ def lose(by: signal.Signals) -> float:
         lost = time.monotonic()
         victim.process.send_signal(by)
         try:
-            return future.result(timeout=60) - lost
+            again = future.result(timeout=60) - lost
+            assert again > 0, "the first try has got through"
+            return again
         finally:
             victim.process.kill()
 

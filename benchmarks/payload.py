@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import socket
 import ssl
+import statistics
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -113,7 +114,7 @@ def main() -> None:
     raw = raw_tls()
     show("64 MiB, raw TLS", raw, "GB/s")
     with slinger.local(peers=2, slots=[0, 1]) as grid:
-        measure("over TLS", grid, least=PART * sorted(raw)[len(raw) // 2])
+        measure("over TLS", grid, least=PART * statistics.median(raw))
     with ProcessPoolExecutor(1) as pool:
         measure("stdlib pool", pool)
 

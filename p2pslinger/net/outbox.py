@@ -25,6 +25,10 @@ UNSENT = 64 * limits.MIB
 #: over a loop turn, little enough that messages do not queue behind it.
 HIGH_WATER = 512 * limits.KIB
 
+#: Bytes from which a piece is worth encrypting where it lies instead of being copied
+#: next to its header first: a TLS record of its own costs about as much as 16 KiB.
+BULKY = 16 * limits.KIB
+
 #: Seconds that a closing connection gets to take what is queued.
 CLOSE_GRACE = 5.0
 
@@ -44,6 +48,7 @@ class Outbox:
     __slots__ = (
         "_abort",
         "_closed",
+        "_encrypts",
         "_loop",
         "_out",
         "_overflow",
@@ -65,6 +70,7 @@ class Outbox:
         self._scheduled = False
         self._paused = False
         self._closed = True
+        self._encrypts = False
         self._abort: asyncio.TimerHandle | None = None
         self.frames = 0
         self.bytes = 0
@@ -74,6 +80,7 @@ class Outbox:
         """Send through this transport from now on."""
         transport.set_write_buffer_limits(high=HIGH_WATER)
         self._transport = transport
+        self._encrypts = transport.get_extra_info("ssl_object") is not None
         self._closed = False
 
     def say(self, kind: int, number: int, payload: bytes | memoryview = b"") -> None:
@@ -105,11 +112,14 @@ class Outbox:
         out = self._out
         if not out or self._transport is None:
             return
-        data = b"".join(out)
+        parts = runs(out) if self._encrypts else [b"".join(out)]
         out.clear()
         self.writes += 1
-        self.bytes += len(data)
-        self._transport.write(data)
+        self.bytes += sum(map(len, parts))
+        if len(parts) == 1:
+            self._transport.write(parts[0])
+        else:  # TLS encrypts at once; others might keep what is not theirs to keep
+            self._transport.writelines(parts)
         if self._paused and self._transport.get_write_buffer_size() > UNSENT:
             self._overflow()
         elif self._senders:
@@ -170,3 +180,18 @@ class Outbox:
         self._out.clear()
         if self._abort is not None:
             self._abort.cancel()
+
+
+def runs(parts: list[bytes | memoryview]) -> list[bytes | memoryview]:
+    """Join the small ones among `parts` with their neighbours, in order."""
+    if not any(type(part) is memoryview and len(part) >= BULKY for part in parts):
+        return [b"".join(parts)]
+    found: list[bytes | memoryview] = []
+    small: list[bytes | memoryview] = []
+    for part in parts:
+        if len(part) < BULKY:
+            small.append(part)
+            continue
+        found += [b"".join(small), part]  # a header precedes it
+        small = []
+    return [*found, b"".join(small)] if small else found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
@@ -58,12 +59,12 @@ from p2pslinger.wire.messages import Hello
 RESULTS = limits.ANSWER
 
 
+@dataclass(frozen=True)
 class Listener:
     """A program's ear for one job: the submitter speaks into it."""
 
-    def __init__(self, connection: Connection, handle: int) -> None:
-        self._connection = connection
-        self._handle = handle
+    _connection: Connection
+    _handle: int
 
     def results(self, ranges: list[RangeOut]) -> None:
         """Send results, as many to a message as fit."""
@@ -144,8 +145,8 @@ class Programs:
 
     def closed(self, connection: Connection, why: SlingerError | None) -> None:
         """A program is gone, and with it its throw-away jobs."""
-        for job in self._jobs.pop(connection, {}).values():
-            self._submitter.leave(job)
+        for handle, job in self._jobs.pop(connection, {}).items():
+            self._submitter.leave(job, Listener(connection, handle))
         if not self._jobs:
             self._deserted()
 
@@ -260,17 +261,17 @@ class Programs:
     def _close_job(self, connection: Connection, what: CloseJob, _: Exchange) -> None:
         job = self._jobs[connection].pop(what.handle, None)
         if job is not None:
-            self._submitter.leave(job)
+            self._submitter.leave(job, Listener(connection, what.handle))
 
     def _values(
         self, connection: Connection, ask: GetValues, exchange: Exchange
     ) -> None:
         job = self._job(connection, ask.handle)
-        data = job.blobs.get(ask.digest)
+        data = job.values.get(ask.digest)
         if data is None:
             raise UnavailableError("these values are no longer here")
         if not job.detached:
-            del job.blobs[ask.digest]
+            job.values.drop(ask.digest)
         exchange.reply(Blob(len(data)), data)
 
     def _attach(self, connection: Connection, ask: Attach, exchange: Exchange) -> None:
@@ -282,14 +283,14 @@ class Programs:
         listener = Listener(connection, ask.handle)
         self._jobs[connection][ask.handle] = job
         exchange.reply(Attached(self._reports.job(job)))
-        job.audience = listener
+        job.audiences.append(listener)
         listener.results(job.held)
         if job.kept.board.cancelled:
             listener.ended("cancelled", "the job was cancelled")
 
     def _cancel(self, _: Connection, ask: CancelJob, exchange: Exchange) -> None:
         job = self._submitter.find(ask.job)
-        self._submitter.cancel(job, "the job was cancelled from the command line")
+        self._submitter.cancel(job, "the job was cancelled")
         exchange.reply(Done())
 
     def _shut_down(self, _: Connection, __: Stop, exchange: Exchange) -> None:

@@ -19,6 +19,7 @@ from p2pslinger import limits
 from p2pslinger.errors import UnavailableError, UsageError
 from p2pslinger.ids import GridId, JobId, PeerId, from_text, to_text
 from p2pslinger.peer.events import Events, JobClosed, JobOpened
+from p2pslinger.peer.heldblobs import HeldBlobs
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.seats import KeptJob, Seat
 from p2pslinger.peer.shelf import Batch, Shard
@@ -67,7 +68,7 @@ class OwnJob:
     kept: KeptJob
     key: Identity
     grid: GridId
-    audience: Audience | None
+    writer: Audience
     over: Callable[[OwnJob], None]
     loop: asyncio.AbstractEventLoop
     code: bytes = b""
@@ -76,7 +77,9 @@ class OwnJob:
     notice: int = 0
     held: list[RangeOut] = field(default_factory=list)
     held_bytes: int = 0
-    blobs: dict[bytes, bytes] = field(default_factory=dict)
+    arguments: HeldBlobs = field(default_factory=HeldBlobs)
+    values: HeldBlobs = field(default_factory=HeldBlobs)
+    audiences: list[Audience] = field(default_factory=list)
     _fresh: list[RangeOut] = field(default_factory=list)
 
     @property
@@ -107,7 +110,7 @@ class OwnJob:
         for head, (_, data) in zip(heads, shards, strict=True):
             inline = len(data) <= limits.INLINE
             if not inline:
-                self.blobs[head.digest] = data
+                self.arguments.add(head.digest, data)
             made.append(
                 Shard(self.shards, base, head, data if inline else None, described)
             )
@@ -122,7 +125,7 @@ class OwnJob:
     ) -> None:
         """Take in a range whose first outcome it is; send it at the end of the turn."""
         if blob is not None:
-            self.blobs[result.digest] = blob
+            self.values.add(result.digest, blob)
         out = RangeOut(
             result.start,
             result.stop,
@@ -142,7 +145,7 @@ class OwnJob:
             self.held_bytes += result.size
         else:
             self._prune()
-        if self.audience is not None:
+        if self.audiences:
             if not self._fresh:
                 self.loop.call_soon(self._send)
             self._fresh.append(out)
@@ -153,15 +156,17 @@ class OwnJob:
 
     def _send(self) -> None:
         fresh, self._fresh = self._fresh, []
-        if self.audience is not None and fresh:
-            self.audience.results(fresh)
+        if fresh:
+            for audience in self.audiences:
+                audience.results(fresh)
 
     def _prune(self) -> None:
         """Drop the arguments in front that nobody will need again."""
         done = next(iter(self.kept.board.done), (0, 0))
         if done[0] == 0:
             for shard in self.kept.shelf.prune(done[1]):
-                self.blobs.pop(shard.head.digest, None)
+                if shard.data is None:
+                    self.arguments.drop(shard.head.digest)
 
 
 class Submitter:
@@ -236,7 +241,8 @@ class Submitter:
             kept=None,  # type: ignore[arg-type]  # the two name each other
             key=key,
             grid=self._grid,
-            audience=audience,
+            writer=audience,
+            audiences=[audience],
             over=self._over,
             loop=self._loop,
             code=code,
@@ -280,14 +286,18 @@ class Submitter:
         """Stop a job for good, and tell its program why."""
         if not job.kept.board.finished:
             job.kept.board.cancel()
-            if job.audience is not None:
-                job.audience.ended("cancelled", text)
+            for audience in job.audiences:
+                audience.ended("cancelled", text)
         self._close(job, "cancelled")
 
-    def leave(self, job: OwnJob) -> None:
-        """Its program has gone, or wants nothing more of it."""
-        job.audience = None
-        if not job.detached:
+    def leave(self, job: OwnJob, audience: Audience) -> None:
+        """A program has gone, or wants nothing more of the job."""
+        if audience in job.audiences:
+            job.audiences.remove(audience)
+        if job.detached:
+            if audience == job.writer and not job.kept.board.sealed:
+                self.seal(job)  # nobody is left who could append the rest
+        else:
             self._close(job, "its program has left it")
             self.jobs.pop(job.id, None)
 
@@ -305,7 +315,9 @@ class Submitter:
         shard = own.kept.shelf.find(digest)
         if shard is None:
             raise UnavailableError("the job has no such arguments any more")
-        return shard.data if shard.data is not None else own.blobs[digest]
+        data = shard.data if shard.data is not None else own.arguments.get(digest)
+        assert data is not None  # as long as the shard is on its shelf
+        return data
 
     def find(self, text: str) -> OwnJob:
         """Return the job whose id is, or starts with, `text`.

@@ -274,6 +274,8 @@ class Volunteer:
 
     def _done(self, station: Station, outcome: Outcome) -> None:
         assignment, grant = station.line.popleft()
+        if assignment not in station.assignments:
+            return  # it has been given back, and the slot is being ended
         assignment.left.popleft()
         if outcome.stop > outcome.start:
             self.computed += outcome.stop - outcome.start

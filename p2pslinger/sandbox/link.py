@@ -46,19 +46,25 @@ class Link(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray(BUFFER)
         self._filled = 0
+        self._held: list[bytes] = []
         self._outbox: deque[memoryview] = deque()
         self._paused = False
 
+    def hold(self, kind: int, *parts: bytes) -> None:
+        """Send a frame with the next one: the runner need not wake for it alone."""
+        self._held.append(frames.HEAD.pack(kind, sum(map(len, parts))))
+        self._held.extend(parts)
+
     def send(self, kind: int, *parts: bytes) -> None:
         """Send a frame; nothing happens if the link has ended."""
+        self.hold(kind, *parts)
+        held, self._held = self._held, []
         if self._transport is None or self._transport.is_closing():
             return
-        length = sum(map(len, parts))
-        head = frames.HEAD.pack(kind, length)
-        if length <= JOINED and not self._outbox:
-            self._transport.write(b"".join((head, *parts)))
+        if sum(map(len, held)) <= JOINED and not self._outbox:
+            self._transport.write(b"".join(held))
         else:
-            self._outbox.extend(map(memoryview, (head, *parts)))
+            self._outbox.extend(map(memoryview, held))
             self._pump()
 
     def abort(self) -> None:

@@ -93,11 +93,11 @@ class SlotProcess:
     def load(self, job: int, code: bytes, seed: bytes | None) -> None:
         """Give a job's function package."""
         head = frames.LOAD_BODY.pack(job, seed is not None, len(seed or b""))
-        self.link.send(frames.LOAD, head + (seed or b""), code)
+        self.link.hold(frames.LOAD, head + (seed or b""), code)
 
     def shard(self, job: int, number: int, form: int, data: bytes) -> None:
         """Give a shard of a job's arguments."""
-        self.link.send(frames.SHARD, frames.SHARD_BODY.pack(job, number, form), data)
+        self.link.hold(frames.SHARD, frames.SHARD_BODY.pack(job, number, form), data)
 
     def forget(self, job: int, shards: Sequence[int] | None) -> None:
         """Free some shards of a job, or with None everything about it."""
@@ -108,7 +108,7 @@ class SlotProcess:
         else:
             numbers = b"".join(map(frames.FORGET_ONE.pack, shards))
             head = frames.FORGET_BODY.pack(job, len(shards))
-            self.link.send(frames.FORGET, head, numbers)
+            self.link.hold(frames.FORGET, head, numbers)
 
     def run(self, order: Order) -> None:
         """Compute an order, after those given before."""

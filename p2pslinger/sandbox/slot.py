@@ -125,7 +125,7 @@ class Slot(Protocol):
         """
 
     def shard(self, job: int, number: int, form: int, data: bytes) -> None:
-        """Give a shard of a job's arguments."""
+        """Give a shard of a job's arguments; it may be sent with the next run."""
 
     def forget(self, job: int, shards: Sequence[int] | None) -> None:
         """Free some shards of a job, or with None everything about it."""

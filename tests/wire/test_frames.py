@@ -85,7 +85,10 @@ def test_any_chunking_of_garbage_gives_the_same_frames_and_the_same_verdict(
         assert (joined(heard), broken) == (joined(whole), verdict)
 
 
-@given(st.lists(frames, max_size=5), st.integers(0, 3000))
+@given(
+    st.lists(frames.filter(lambda frame: frame.kind not in PIECES), max_size=5),
+    st.integers(0, 3000),
+)
 def test_a_truncated_stream_gives_the_frames_that_are_whole(
     sent: list[Frame], length: int
 ) -> None:
@@ -93,9 +96,8 @@ def test_a_truncated_stream_gives_the_frames_that_are_whole(
 
     heard, broken = read(FrameReader(), [stream])
 
-    whole = joined([frame for frame in sent[: len(heard)]])
     assert not broken
-    assert joined(heard)[:-1] == whole[: len(joined(heard)) - 1]
+    assert heard == sent[: len(heard)]
     assert len(heard) == len(sent) or len(stream) == length
 
 

@@ -1,0 +1,30 @@
+"""Blobs of one job in memory: equal ones are held once, until nobody needs any."""
+
+from __future__ import annotations
+
+
+class HeldBlobs:
+    """Bytes by their digest, counted: two tasks may well return the same megabyte."""
+
+    def __init__(self) -> None:
+        self._held: dict[bytes, tuple[bytes, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, digest: bytes, data: bytes) -> None:
+        """Hold `data` for one more who needs it."""
+        held, count = self._held.get(digest, (data, 0))
+        self._held[digest] = held, count + 1
+
+    def get(self, digest: bytes) -> bytes | None:
+        """Return the bytes with that digest, or None."""
+        return self._held.get(digest, (None, 0))[0]
+
+    def drop(self, digest: bytes) -> None:
+        """One who needed the bytes with that digest has had them."""
+        data, count = self._held.get(digest, (b"", 0))
+        if count > 1:
+            self._held[digest] = data, count - 1
+        else:
+            self._held.pop(digest, None)
