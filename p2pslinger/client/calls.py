@@ -71,7 +71,10 @@ class Calls:
 
     def cancel(self) -> None:
         """Cancel all calls without a result; the caller sees to it that they stop."""
-        for future in self.futures():
+        lost = self.futures()
+        self._open.clear()
+        self._waiting.clear()
+        for future in lost:
             future.withdraw = None
             future.cancel()
 

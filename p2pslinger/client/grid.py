@@ -248,6 +248,8 @@ class Grid(Executor):
             self._down = True
             shared = list(self._shared.values())
         if cancel_futures:
+            for stream, _ in shared:
+                stream.close()  # at once, for there may be many futures to cancel
             for _, calls in shared:
                 calls.cancel()
             self._close()
@@ -359,10 +361,8 @@ class Grid(Executor):
     ) -> tuple[Stream, Calls]:
         """Return the open job of a function."""
         key = (package.code, policy)
-        self._link.check()
+        self._check()
         with self._lock:
-            if self._down:
-                raise UsageError("the grid has been shut down: connect again")
             known = self._shared.get(key)
             if known is None or known[0].broken:
                 stream = self._open(package.name, package, policy)
@@ -375,11 +375,15 @@ class Grid(Executor):
         stream.open(name, package, policy)
         return stream
 
-    def _new_stream(self) -> Stream:
+    def _check(self) -> None:
+        """See that work can be taken; before any lock, which a fork may have copied."""
+        if self._down:
+            raise UsageError("the grid has been shut down: connect again")
         self._link.check()
+
+    def _new_stream(self) -> Stream:
+        self._check()
         with self._lock:
-            if self._down:
-                raise UsageError("the grid has been shut down: connect again")
             self._handles += 1
             stream = Stream(self._link, self._sender, self._handles, self._trust)
             self._streams[self._handles] = stream

@@ -304,6 +304,8 @@ class Link:
         except SlingerError as error:
             why = error
         finally:  # a bug must not leave anyone waiting
+            if self._closing:
+                why = ConnectionLostError("the connection was closed")
             with contextlib.suppress(OSError):
                 self._socket.close()
             self._fail(why)

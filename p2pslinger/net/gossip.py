@@ -2,8 +2,8 @@
 
 A new notice is pushed to every neighbour at once, who pushes it on; the newest of a job
 and its submitter wins, so it travels each connection about once. What a push has missed
-(a partition, a late joiner) is mended by comparing digests: on connecting, and every 30 s
-with one neighbour chosen by chance. Neighbours that agree exchange one hash.
+(a partition, a late joiner) is mended by comparing digests: on connecting, and every
+30 s with one neighbour chosen by chance. Neighbours that agree exchange one hash.
 """
 
 from __future__ import annotations

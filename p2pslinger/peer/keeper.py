@@ -2,8 +2,8 @@
 
 Volunteers sit at a keeper, this machine's own one among them, and park requests for
 work. Whenever something has changed, the keeper goes once over the parked requests and
-answers those that it has work for; empty slots come before queues behind running ranges,
-so every slot has its first range before any has its second.
+answers those that it has work for; empty slots come before queues behind running
+ranges, so every slot has its first range before any has its second.
 
 Everything here happens without waiting. What decides is in `p2pslinger.rules`.
 """

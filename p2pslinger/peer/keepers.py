@@ -1,7 +1,7 @@
 """A volunteer's view of a keeper: somebody else's over a connection, or our own.
 
-Both speak the same messages. To our own keeper they are handed over as they are, without
-bytes or signatures: nobody needs to prove anything to himself.
+Both speak the same messages. To our own keeper they are handed over as they are,
+without bytes or signatures: nobody needs to prove anything to himself.
 """
 
 from __future__ import annotations

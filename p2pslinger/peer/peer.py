@@ -7,15 +7,15 @@ Every part is made here and given what it needs; nothing else builds anything. L
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from p2pslinger import limits
-from p2pslinger.errors import UnavailableError
+from p2pslinger.errors import PeerError
 from p2pslinger.ids import JobId, PeerId
+from p2pslinger.net.connection import Connection
 from p2pslinger.net.gossip import Notices
 from p2pslinger.net.overlay import Overlay
-from p2pslinger.net.ports import PortTakenError
 from p2pslinger.peer.addresses import Addresses
 from p2pslinger.peer.config import Config
 from p2pslinger.peer.events import Events, Noted, NoticeHeard
@@ -24,6 +24,7 @@ from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.keepers import KeeperLink, OwnKeeper, RemoteKeeper
 from p2pslinger.peer.links import Link, Links
 from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.port import control_socket, open_port
 from p2pslinger.peer.programs import Programs
 from p2pslinger.peer.reports import Reports, Subjects
 from p2pslinger.peer.serve import Serving
@@ -105,7 +106,7 @@ class Peer:
             grid=grid,
             wall=world.wall,
             rng=world.rng,
-            neighbours=lambda: self.links.connections(),
+            neighbours=self._connections,
             heard=self._heard,
         )
         self.submitter = Submitter(
@@ -131,7 +132,7 @@ class Peer:
                 memory,
             ),
             events=self.events,
-            at_fault=lambda peer, error: self.links.refuse(peer, error),
+            at_fault=self._refuse,
         )
         serving = Serving(
             grid=grid,
@@ -229,7 +230,12 @@ class Peer:
             try:
                 await self.volunteer.start()
                 self._sit_at_own_keeper()
-                await self._listen()
+                self._port, note = await open_port(
+                    self.links, self.overlay, self._config
+                )
+                if note:
+                    self.events.emit(Noted(note))
+                self.events.emit(ListeningEvent(self._config.host, self._port))
                 server = await self._serve_programs(control)
                 self._learn_addresses()
                 self.upkeep.start()
@@ -265,49 +271,11 @@ class Peer:
         await self._world.slots.close()
         self._state.close()
 
-    async def _listen(self) -> None:
-        """Open a port, TCP and UDP: the wanted one, or the next that is free."""
-        host, first = self._config.host, self._config.port
-        for port in self._ports(first):
-            try:
-                listening = await self.links.listen(host, port)
-            except PortTakenError:
-                if self._config.port_fixed:
-                    raise
-                continue
-            try:
-                await self.overlay.open(host or "0.0.0.0", listening)
-            except PortTakenError:
-                self.links.deafen()
-                if self._config.port_fixed:
-                    raise
-                continue
-            self._port = listening
-            if first and self._port != first:
-                self.events.emit(
-                    Noted(f"port {first} was taken: listening on {self._port}")
-                )
-            self.events.emit(ListeningEvent(host, self._port))
-            return
-        raise UnavailableError(
-            f"none of the ports {first} to {first + limits.PORT_TRIES - 1} is free: "
-            "name one with --port"
-        )
-
-    def _ports(self, first: int) -> Iterator[int]:
-        if self._config.port_fixed and first:
-            yield first
-            return
-        for offset in range(limits.PORT_TRIES):
-            yield first + offset if first else 0
-
     async def _serve_programs(self, path: Path | None) -> asyncio.Server | None:
         if path is None:
             return None
-        path.unlink(missing_ok=True)  # the data folder is locked: nobody uses it
-        server = await self._loop.create_unix_server(self.programs.make, str(path))
-        path.chmod(0o600)
-        return server
+        listener = control_socket(path)
+        return await self._loop.create_unix_server(self.programs.make, sock=listener)
 
     def _learn_addresses(self) -> None:
         for neighbour in self._state.neighbours():
@@ -357,6 +325,12 @@ class Peer:
         return seal(self._make_card(), self._identity, self._authkey.grid)
 
     # --- neighbours, and their work -------------------------------------------------
+
+    def _connections(self) -> list[Connection]:
+        return self.links.connections()
+
+    def _refuse(self, peer: PeerId, error: PeerError) -> None:
+        self.links.refuse(peer, error)
 
     def _sit_at_own_keeper(self) -> None:
         seat = self.keeper.sit(

@@ -1,8 +1,7 @@
 """Programs: what this machine's own processes ask of its peer, on the control socket.
 
-One `Program` for each connection holds the jobs that it has opened, by the program's own
-handles. When the connection ends, by whatever death, its throw-away jobs end with it and
-their slots are free.
+Each connection holds the jobs that it has opened, by the program's own handles. When it
+ends, by whatever death, its throw-away jobs end with it and their slots are free.
 """
 
 from __future__ import annotations

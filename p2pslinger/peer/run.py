@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,12 +53,15 @@ def run(config: Config, *, ready: Callable[[str], None] | None = None) -> None:
         format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
     )
     folder = DataFolder.make(config.data)
-    with folder.lock(), tempfile.TemporaryDirectory(prefix="slinger-") as scratch:
+    # In the data folder, so that what a killed peer has left is found by the next one.
+    scratch = folder.path / "scratch"
+    with folder.lock():
+        shutil.rmtree(scratch, ignore_errors=True)
         try:
-            asyncio.run(_run(config, folder, Path(scratch), ready))
+            asyncio.run(_run(config, folder, scratch, ready))
         finally:
-            if config.throw_away:
-                shutil.rmtree(folder.path, ignore_errors=True)
+            left = folder.path if config.throw_away else scratch
+            shutil.rmtree(left, ignore_errors=True)
 
 
 async def _run(

@@ -1,4 +1,4 @@
-"""Who sits at a keeper's table: jobs that it keeps, and volunteers that ask for work."""
+"""Who sits at a keeper's table: the jobs that it keeps, the volunteers that ask."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The volunteer: finds work for this peer's slots, and sends back what they compute.
 
-Every slot has a station (`p2pslinger.peer.station`) with two places: one for the running
-assignment, one for the next. For each free place a request is parked at every keeper
-that has open jobs; the first answer takes the place, the other requests are taken back.
+Every slot has a station (`p2pslinger.peer.station`) with two places: one for the
+running assignment, one for the next. For each free place a request is parked at every
+keeper that has open jobs; the first answer takes the place, the others are taken back.
 
 Whatever happens to a slot or to a keeper's connection, each grant ends in one of three
 ways: its result is delivered, it is given back, or its keeper is gone.
