@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -80,6 +81,8 @@ async def _run(
                 "or `slinger init --join` with the authkey of one that exists"
             )
         key = authkeys.from_random(chance.randbytes(40))
+        # Nobody else will ever join: no open port, and none that `slinger up` wants.
+        config = replace(config, host=LOOPBACK, port=config.port * config.port_fixed)
     identity = load_or_create_identity(folder.path)
     world = World(
         streams=TlsStreams(identity, key),

@@ -16,7 +16,8 @@ from p2pslinger import limits
 from p2pslinger.errors import TooLargeError
 from p2pslinger.ids import PeerId
 from p2pslinger.net import datagrams
-from p2pslinger.net.datagrams import ROOM, Calls, Place, Seals, Shape
+from p2pslinger.net.calls import Calls, Shape
+from p2pslinger.net.datagrams import ROOM, Place, Seals
 from p2pslinger.testing import virtual
 
 ANN, BOB, EVE = (PeerId(hashlib.sha256(n).digest()[:20]) for n in (b"a", b"b", b"e"))

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from p2pslinger import limits
 from p2pslinger.errors import PeerError, UnavailableError
 from p2pslinger.ids import GridId, PeerId
-from p2pslinger.net import dhtstore
+from p2pslinger.net import dhtstore, lookup
 from p2pslinger.net.datagrams import Place
-from p2pslinger.net.dhtstore import Lookup, RecordStore, State, check
+from p2pslinger.net.dhtstore import RecordStore, check
+from p2pslinger.net.lookup import Lookup, State
 from p2pslinger.wire import records
 from p2pslinger.wire.identity import Identity, Purpose, Signed
 from p2pslinger.wire.records import Address, Notice, PeerCard
@@ -269,7 +270,7 @@ def test_a_search_for_records_waits_for_the_late_only_while_it_has_none() -> Non
 
 def test_a_search_ends_when_enough_had_records() -> None:
     crowd = Crowd(30, wants_records=True)
-    for number in range(dhtstore.ENOUGH):
+    for number in range(lookup.ENOUGH):
         crowd.lookup.had_records(crowd.place(number))
         crowd.mark(State.ANSWERED, number)
     assert crowd.overs == 1
@@ -293,5 +294,5 @@ def test_a_lookup_cannot_be_led_on_for_ever() -> None:
             led.step()
         elif not led.is_over:
             led.mark(asked[-1], State.ANSWERED)
-    assert len(asked) == dhtstore.LOOKUP_REQUESTS
+    assert len(asked) == lookup.LOOKUP_REQUESTS
     assert led.is_over
