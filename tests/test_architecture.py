@@ -20,7 +20,7 @@ ROOT = HERE.parent / "p2pslinger"
 #: Each part may import itself and the parts on earlier lines. Parts on one line are
 #: strangers to each other.
 LAYERS = (
-    {"errors", "limits"},
+    {"errors", "limits", "version"},
     {"ids"},
     {"wire"},
     {"rules"},
@@ -69,7 +69,9 @@ SHIPPED = {"cloudpickle"}
 GROUP = re.compile(r"_*(.+_)?(group|tasks)")
 
 #: Exceptions: files that start tasks and own them in another way, and how.
-OWNERS: dict[str, str] = {}
+OWNERS: dict[str, str] = {
+    "net/streams.py": "a Listening cancels its handshakes and reports their failures",
+}
 
 #: Lines beyond which a file has more than one idea. The aim is 300.
 LONGEST = 400
@@ -277,7 +279,7 @@ def test_a_zygote_really_loads_nothing_that_knows_keys() -> None:
     ).stdout.split()
 
     ours = {name for name in loaded if name.startswith("p2pslinger.")}
-    assert not {name for name in ours if name.split(".")[1] != "sandbox"}
+    assert {name.split(".")[1] for name in ours} == {"sandbox", "version"}
     others = {name.split(".")[0] for name in loaded} - sys.stdlib_module_names
     assert others <= SHIPPED | {"p2pslinger", "__main__"}
     assert "random" not in loaded, "tasks must find it unseeded by us"

@@ -7,6 +7,7 @@ much, the connection goes on, and the bug is reported.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ from p2pslinger.wire.messages import Codec, encode
 
 if TYPE_CHECKING:
     from p2pslinger.net.connection import Connection
+
+log = logging.getLogger(__name__)
 
 # Members of an enum are slow to look up, and these are looked up for every frame.
 _REPLY = int(Kind.REPLY)
@@ -180,6 +183,8 @@ class Answering:
             exchange.fail(error)
             raise
         except SlingerError as error:
+            if not exchange.number:  # a push: there is nobody to tell
+                log.info("a push was not taken: %s", error)
             exchange.fail(error)
         except Exception as error:  # noqa: BLE001  # others' requests must go on
             exchange.fail(UnavailableError(f"met a bug of its own: {error!r}"))

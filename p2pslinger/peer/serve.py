@@ -116,6 +116,8 @@ class Serving:
 
     def _want(self, connection: Connection, want: Want, exchange: Exchange) -> None:
         seat = self._seat(connection)
+        if not exchange.number:
+            raise PeerError("asked for work without waiting for an answer")
         if want.number in seat.parked:
             raise PeerError(f"asked for work twice under number {want.number}")
         self._keeper.want(seat, want, exchange.reply)

@@ -13,7 +13,6 @@ from typing import cast
 import msgspec
 from blake3 import blake3
 
-import p2pslinger
 from p2pslinger import limits
 from p2pslinger.client.arguments import Shard, shards_of
 from p2pslinger.client.failures import error_of
@@ -24,6 +23,7 @@ from p2pslinger.ids import JobId
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handler, Handlers
 from p2pslinger.testing.hosts import Host
+from p2pslinger.version import __version__
 from p2pslinger.wire.control import (
     CONTROL_CODEC,
     Append,
@@ -109,7 +109,7 @@ class Program:
             codec=CONTROL_CODEC,
             service=self,
             hello=lambda: Hello(
-                limits.PROTOCOL, p2pslinger.__version__, "program", 0.0
+                limits.PROTOCOL, __version__, "program", 0.0
             ),
             check=lambda *_: None,
             peer_key=None,

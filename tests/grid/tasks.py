@@ -1,0 +1,115 @@
+"""Functions that tests have computed elsewhere. They travel with this file."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def nap(x: int) -> int:
+    """Take 50 ms and say which task it was."""
+    time.sleep(0.05)
+    return x
+
+
+def kwargs(a: int, b: int = 0, *, c: int = 0) -> tuple[int, int, int]:
+    return a, b, c
+
+
+def words(x: int) -> list[str]:
+    """Return the words of a set, in the order in which it has them."""
+    return list({f"word {i}" for i in range(20 + x)})
+
+
+def chance(_: int) -> float:
+    return random.random()
+
+
+def raises(x: int) -> int:
+    raise ValueError(f"no {x} today")
+
+
+def endless(_: int) -> None:
+    while True:
+        pass
+
+
+def exits(code: int) -> None:
+    sys.exit(code)
+
+
+def exits_at_once(code: int) -> None:
+    os._exit(code)
+
+
+def kills_itself(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def dies_at_25(x: int) -> int:
+    if x == 25:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return x
+
+
+def dies_once(file: str) -> float:
+    """Die at the first try; note at each what chance has given."""
+    number = random.random()
+    tries = Path(file).read_text().split() if Path(file).exists() else []
+    Path(file).write_text("\n".join([*tries, str(number)]))
+    if not tries:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def prints(size: int) -> int:
+    print("y" * size)
+    print("z" * size, file=sys.stderr)
+    return size
+
+
+def eats(size: int) -> int:
+    hoard = []
+    for _ in range(size >> 20):
+        hoard.append(os.urandom(1 << 20))
+    return len(hoard)
+
+
+def daemonises(_: int) -> int:
+    """Leave a process behind, in a session of its own; return its id."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.write(writer, b"%d" % os.getpid())
+            signal.pause()
+        os._exit(0)
+    os.wait()
+    return int(os.read(reader, 20))
+
+
+def forks(x: int) -> int:
+    """Fork, and let the child come back like a second self."""
+    os.fork()
+    return x
+
+
+def waits_for(file: str) -> str:
+    """Return once a file exists."""
+    while not Path(file).exists():
+        time.sleep(0.01)
+    return file
+
+
+def touches_and_waits(file: str) -> None:
+    """Say by a file that it runs, and go on until ended."""
+    Path(file).touch()
+    signal.pause()
