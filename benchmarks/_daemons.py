@@ -72,4 +72,4 @@ def daemons() -> list[Daemon]:
         for child in psutil.Process().children()
         if MODULE in child.cmdline()
     ]
-    return sorted(found, key=lambda daemon: daemon.process.pid)
+    return sorted(found, key=lambda daemon: daemon.process.create_time())

@@ -1,11 +1,12 @@
 """How much work a keeper hands out and takes back, and what a large job costs it.
 
 Speed: the real keeper in this process, volunteers that only pretend to compute. They
-exchange bytes, as over a connection: a keeper's time is what it takes to read a request,
-to grant, to write the answer, to read and verify results, and to take them in. What
-volunteers do (above all: sign) is not counted.
+exchange bytes, as over a connection: a keeper's time is what it takes to read a
+request, to grant, to write the answer, to read and verify results, and to take them in.
+What volunteers do (above all: sign) is not counted.
 
-Memory: a real peer, and a map of 1,000,000 tasks through another one.
+Memory: a real peer. A map of 1,000,000 tasks that another one computes as they come;
+and a job of as many that all wait, because nobody has a slot, and is cancelled.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from dataclasses import dataclass, field
 from blake3 import blake3
 
 import p2pslinger as slinger
-from benchmarks._daemons import daemons
-from benchmarks.figures import show
+from benchmarks._daemons import Daemon, daemons
+from benchmarks.figures import show, wait_until
 from p2pslinger.ids import GridId, JobId
 from p2pslinger.peer.events import Events
-from p2pslinger.peer.keeper import Keeper, KeptJob, Seat
-from p2pslinger.peer.shelf import Shard
+from p2pslinger.peer.keeper import Keeper
+from p2pslinger.peer.seats import KeptJob, Seat
+from p2pslinger.peer.shelf import Batch, Shard
 from p2pslinger.rules.board import Board
 from p2pslinger.rules.spans import Span
-from p2pslinger.wire.identity import Identity, Signed
+from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.manifest import Function, Manifest, Policy, job_id, seal_manifest
 from p2pslinger.wire.messages import PEER_CODEC, Deliver, Grant, Want, Work
 from p2pslinger.wire.records import (
@@ -35,6 +37,7 @@ from p2pslinger.wire.records import (
     ResultBatch,
     ShardBatch,
     ShardHead,
+    encode,
     open_signed,
     seal,
 )
@@ -44,7 +47,7 @@ RUNS = 3
 GRID = GridId(bytes(8))
 
 #: Grants in one run; each is one task of a second.
-GRANTS = 10_000
+GRANTS = 5000
 
 #: Tasks in one shard of these: arguments of some bytes.
 SHARD = 1000
@@ -225,7 +228,7 @@ def _shards(job: JobId, key: Identity) -> list[Shard]:
     data = os.urandom(3 * SHARD)
     head = ShardHead(SHARD, 0, blake3(data).digest(), len(data))
     heads = (head,) * (GRANTS // SHARD)
-    batch: Signed = seal(ShardBatch(job, 0, 0, bytes(32), heads), key, GRID)
+    batch = Batch(0, encode(ShardBatch(job, 0, 0, bytes(32), heads)), key, GRID)
     return [Shard(i, i * SHARD, head, data, batch) for i in range(len(heads))]
 
 
@@ -251,22 +254,43 @@ def nothing(_: int) -> None:
 
 
 def measure_memory() -> None:
-    """Print what a job of 1,000,000 tasks adds to a peer, during and after."""
+    """Print what 1,000,000 tasks add to a peer, during and after."""
     with slinger.local(peers=2, slots=[0, 1]) as grid:
         assert sum(1 for _ in grid.map(nothing, range(1000))) == 1000
-        keeper = daemons()[0]
-        before = keeper.memory()
-        keeper.forget_peak()
+        watch = Memory(daemons()[0])
         assert sum(1 for _ in grid.map(nothing, range(MANY))) == MANY
-        peak = keeper.peak_memory()
-        show(f"keeper, {MANY:,} tasks, peak RSS above before", [peak - before], "MB")
-        show(f"keeper, {MANY:,} tasks, peak RSS", [peak], "MB", most=MOST)
+        watch.show("computed as they come")
+    with slinger.local(peers=1, slots=0) as grid:
+        grid.start(nothing, range(1000)).cancel()
+        watch = Memory(daemons()[0])
+        job = grid.start(nothing, range(MANY))
+        wait_until(lambda: grid.jobs()[0].tasks == MANY, 60, "sending the arguments")
+        job.cancel()
+        watch.show("all waiting, then cancelled")
+
+
+class Memory:
+    """What a daemon occupies, compared with now."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._before = daemon.memory()
+        daemon.forget_peak()
+
+    def show(self, what: str) -> None:
+        """Print the peak, and what is left once that is little or a minute is over."""
+        peak = self._daemon.peak_memory()
+        name = f"keeper, {MANY:,} tasks, {what}"
+        show(f"{name}, peak RSS", [peak], "MB", most=MOST)
         ended = time.monotonic()
-        while keeper.memory() - before > LEFT and time.monotonic() - ended < AFTER:
+        while self._above() > LEFT and time.monotonic() - ended < AFTER:
             time.sleep(1.0)
-        left, waited = keeper.memory() - before, time.monotonic() - ended
-        name = f"keeper, RSS above before, {waited:.0f} s after the last result"
-        show(name, [left], "MB", most=LEFT)
+        waited = time.monotonic() - ended
+        what = f"RSS above before, {waited:.0f} s after its end"
+        show(f"{name}, {what}", [self._above()], "MB", most=LEFT)
+
+    def _above(self) -> float:
+        return self._daemon.memory() - self._before
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """How many tasks a second `map` carries when they do nothing: 100,000 of them.
 
-Through another peer's process, as in latency.py. The standard library's pool needs to be
-told how large its chunks are to come near; the grid measures that for itself.
+Through another peer's process, as in latency.py. The standard library's pool needs to
+be told how large its chunks are to come near; the grid measures that for itself.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from multiprocessing.sharedctypes import Synchronized
 import p2pslinger as slinger
 from benchmarks.figures import seconds, show
 
-RUNS, TASKS = 5, 120
+RUNS, TASKS = 5, 100
 
 #: Rounds of the loop in one task: about 20 ms.
 ROUNDS = 250_000
@@ -81,7 +81,7 @@ class PlainProcesses:
         self._taken.value = 0
         for pipe in self._pipes:
             pipe.send(True)
-        return sum(pipe.recv() for pipe in self._pipes)
+        return sum(float(pipe.recv()) for pipe in self._pipes)
 
     def close(self) -> None:
         """End them."""

@@ -1,8 +1,8 @@
 """Peers as child processes of a program.
 
 A child is configured by its environment and says on its standard output when it is
-ready, or what is wrong. It lives in a session of its own, so that Ctrl-C in the terminal
-reaches the program and not its peer.
+ready, or what is wrong. It lives in a session of its own, so that Ctrl-C in the
+terminal reaches the program and not its peer.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from p2pslinger.ids import to_text
 from p2pslinger.wire.control import CancelJob, GetJobs, Jobs
 from p2pslinger.wire.facts import JobFacts, TallyFacts
 
-
 T = TypeVar("T")
 
 

@@ -330,11 +330,17 @@ class Link:
             error = _error(fail.kind, fail.text)
             if number == 0:
                 raise error
-            if asked is not None:
-                self._end(number, error)
+            self._end(number, error)
         elif asked is None:
             raise PeerError(f"answered request {number}, which nobody made")
-        elif kind == Kind.REPLY:
+        else:
+            self._hear_answer(kind, number, payload, asked)
+
+    def _hear_answer(
+        self, kind: int, number: int, payload: bytes, asked: _Asked
+    ) -> None:
+        """Handle a frame that answers a request."""
+        if kind == Kind.REPLY:
             self._end(number, CONTROL_CODEC.decode(payload))
         elif kind == Kind.REPLY_BODY:
             asked.reply = CONTROL_CODEC.decode(payload)

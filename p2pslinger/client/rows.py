@@ -97,7 +97,7 @@ class Rows:
         return self.total is not None and self.done >= self.total
 
     def wait_for_change(self, seen: int, timeout: float) -> int:
-        """Wait until more than `seen` tasks are done, or time is up; return how many."""
+        """Wait until more than `seen` are done, or time is up; return how many are."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._broken or self.done > seen or self._complete, timeout

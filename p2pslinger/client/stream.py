@@ -281,8 +281,13 @@ class Stream:
             for segment in self._segments:
                 at = segment.base + position - segment.first
                 if segment.consumer is consumer and segment.base <= at < segment.stop:
-                    self._link.push(Withdraw(self.handle, at, at + 1))
-                    return
+                    segment.left -= len(self._done.add(at, at + 1))
+                    self._forget_done()
+                    break
+            else:
+                return
+        self._link.push(Withdraw(self.handle, at, at + 1))
+        self._tell_if_idle()
 
     def drop(self, consumer: Consumer) -> None:
         """Nobody wants any more results of a consumer's tasks.
@@ -354,8 +359,10 @@ class Stream:
         with self._idle:
             self._awaited = True
             self._idle.wait_for(
-                lambda: self._broken is not None
-                or (not self._queue and self._done.count >= self._next)
+                lambda: (
+                    self._broken is not None
+                    or (not self._queue and self._done.count >= self._next)
+                )
             )
 
     def _tell_if_idle(self) -> None:

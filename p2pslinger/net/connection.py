@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
         outbox: Counts what was sent so far: `bytes`, `frames`, `writes`.
         ready: Done once the other end has said hello and was accepted.
         gone: Done once the transport has let go of its socket.
+        broke: It has ended without a goodbye from either end.
         on_bug: Gets what handlers and callbacks raise that is no `SlingerError`; by
             default the event loop's exception handler, which logs it.
 
@@ -90,6 +91,7 @@ class Connection(asyncio.Protocol):
         self.opened_at = self.last_heard = self._loop.time()
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.gone: asyncio.Future[None] = self._loop.create_future()
+        self.broke = False
         self.on_bug: Callable[[Exception], None] = self._complain
         self.outbox = Outbox(self._overflowed)
         self._codec = codec
@@ -242,7 +244,7 @@ class Connection(asyncio.Protocol):
         self.gone.set_result(None)
         self.outbox.lost()
         if not self._over:
-            self._over = True
+            self._over = self.broke = True
             self._tear_down(self._lost("was lost", exc))
 
     # --- the beginning ------------------------------------------------------------

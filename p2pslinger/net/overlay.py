@@ -114,10 +114,16 @@ class Overlay:
         self._plan_refresh()
         return int(transport.get_extra_info("sockname")[1])
 
-    async def join(self, addresses: Iterable[tuple[str, int]]) -> int:
+    async def join(
+        self, addresses: Iterable[tuple[str, int]], card: Signed | None = None
+    ) -> int:
         """Get to know the peers at `addresses`, and through them those near to us.
 
         May be called again and again; that is how the halves of a split grid merge.
+
+        Args:
+            addresses: Where peers may be.
+            card: Our own, to be stored at those near to us while we are there.
 
         Returns:
             How many peers answered there.
@@ -128,7 +134,9 @@ class Overlay:
         asked = [self._ask(place, "ping") for place in places]
         answers = [await answer for answer in asked]
         heard = {place.peer: place for place, answer in answers if answer is not None}
-        await self._look_up(self._me, seeds=heard.values())
+        lookup = await self._look_up(self._me, seeds=heard.values())
+        if card is not None:
+            await self._store_at(lookup, self._me, card)
         return len(heard)
 
     def add_contact(self, peer: PeerId, host: str, port: int) -> None:
@@ -149,14 +157,7 @@ class Overlay:
         except PeerError as error:
             raise UsageError(f"can't publish this record: we {error}") from None
         lookup = await self._look_up(key, patient=True)
-        places = lookup.closest()
-        copies = 0
-        if len(places) < K or lookup.distance(self._me) < lookup.distance(
-            places[-1].peer
-        ):
-            copies = self._keep(record)
-        stored = [self._ask(place, "store", key, record) for place in places]
-        return copies + sum([(await answer)[1] is True for answer in stored])
+        return await self._store_at(lookup, key, record)
 
     async def find(self, key: bytes) -> list[Signed]:
         """Return the records of a peer id or job id, the newest of each signer.
@@ -301,6 +302,17 @@ class Overlay:
         return [Place(str(entry[4][0]), port) for entry in found]
 
     # --- upkeep -----------------------------------------------------------------------
+
+    async def _store_at(self, lookup: Lookup, key: bytes, record: Signed) -> int:
+        """Store a record at those that a look-up of its key has found."""
+        places = lookup.closest()
+        copies = 0
+        if len(places) < K or lookup.distance(self._me) < lookup.distance(
+            places[-1].peer
+        ):
+            copies = self._keep(record)
+        stored = [self._ask(place, "store", key, record) for place in places]
+        return copies + sum([(await answer)[1] is True for answer in stored])
 
     def _keep(self, record: Signed) -> int:
         """Store one of our own here; return how many copies that makes."""

@@ -2,7 +2,9 @@
 
 It is configured by its environment (SLINGER_...; only here SLINGER_THROW_AWAY lets it
 remove its data folder at its end), says "ready HOST:PORT" or one line of
-what is wrong on its standard output, and ends with its last program.
+what is wrong on its standard output, and ends with its last program. Once it is ready
+it complains into peer.log of its data folder: it may outlive the program that started
+it, and who reads that program's standard error waits until all have closed it.
 """
 
 from __future__ import annotations
@@ -15,16 +17,24 @@ from p2pslinger.peer.config import load
 from p2pslinger.peer.run import run
 from p2pslinger.store.folder import FolderBusyError
 
+LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+
 
 def main() -> int:
     """Run the peer; return the exit code."""
 
-    def ready(address: str) -> None:
-        print(f"ready {address}", flush=True)
-
     try:
         throw_away = os.environ.get("SLINGER_THROW_AWAY")
-        run(load(program_bound=True, throw_away=throw_away), ready=ready)
+        config = load(program_bound=True, throw_away=throw_away)
+
+        def ready(address: str) -> None:
+            if not config.throw_away:
+                log = os.open(config.data / "peer.log", LOG_FLAGS, 0o600)
+                os.dup2(log, sys.stderr.fileno())
+                os.close(log)
+            print(f"ready {address}", flush=True)
+
+        run(config, ready=ready)
     except FolderBusyError as error:
         print(f"busy {error}", flush=True)
         return 3

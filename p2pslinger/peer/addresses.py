@@ -1,24 +1,31 @@
 """Where peers might be: addresses to dial, and how patient to be with each.
 
-They come from last time's neighbours, the configuration, the local network and other
-peers' cards. An address that fails is tried again later and later, but for ever.
+They come from last time's neighbours, the configuration, the local network, other
+peers' cards and the directory. An address that fails is tried again later and later,
+but for ever: who is cut off today may be back tomorrow.
 """
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from p2pslinger.ids import PeerId
 
-#: Seconds before a failed address is tried again: 1, 2, 4, ... at most 60.
-FIRST_RETRY, LAST_RETRY = 1.0, 60.0
+#: Seconds before a failed address is tried again: 1, 2, 4, ... at most a minute if the
+#: owner has named it, and ten if not: the peers that a grid had once may be many.
+FIRST_RETRY, LAST_RETRY, LAST_RETRY_UNNAMED = 1.0, 60.0, 600.0
 
-#: Addresses from strangers' cards that are remembered.
+#: Seconds before a peer that has said goodbye is tried again.
+AFTER_GOODBYE = 30.0
+
+#: Addresses that are remembered.
 MOST = 1024
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Place:
     """One address.
 
@@ -27,7 +34,8 @@ class Place:
         port: TCP and UDP.
         peer: Who is there, as far as we know.
         named: The owner has named it: it is never forgotten.
-        due: When to try it next, on the monotonic clock.
+        met: Somebody was there since this peer started.
+        due: When to try it next, on the monotonic clock; infinite while it is tried.
         wait: Seconds until the try after that.
         why: Why the last try failed, or "".
     """
@@ -36,9 +44,15 @@ class Place:
     port: int
     peer: PeerId | None = None
     named: bool = False
+    met: bool = False
     due: float = 0.0
     wait: float = FIRST_RETRY
     why: str = ""
+
+    @property
+    def urgent(self) -> bool:
+        """Whether the owner wants us there, and we have never been."""
+        return self.named and not self.met
 
 
 class Addresses:
@@ -59,8 +73,9 @@ class Addresses:
         known = self._places.get((host, port))
         if known is not None:
             known.peer = peer or known.peer
+            known.named = known.named or named
             return False
-        if len(self._places) >= MOST and not named:
+        if len(self._places) >= MOST and not named and not self._make_room():
             return False
         self._places[host, port] = Place(host, port, peer, named)
         return True
@@ -69,43 +84,81 @@ class Addresses:
         """Return where a peer might be."""
         return [place for place in self._places.values() if place.peer == peer]
 
-    def due(self, now: float, connected: set[PeerId]) -> list[Place]:
-        """Return what to try now, in random order, the owner's own words first."""
+    def untried(self, avoid: Container[PeerId | None]) -> int:
+        """Count the addresses that have not failed, those of `avoid` left out."""
+        return sum(
+            1
+            for place in self._places.values()
+            if not place.why and place.peer not in avoid
+        )
+
+    def due(self, now: float, avoid: Container[PeerId | None]) -> list[Place]:
+        """Return what may be tried now, in random order, but what is urgent first.
+
+        Args:
+            now: Monotonic time.
+            avoid: Peers that need no dialling.
+        """
         places = [
             place
             for place in self._places.values()
-            if place.due <= now and place.peer not in connected
+            if place.due <= now and place.peer not in avoid
         ]
         self._rng.shuffle(places)
-        return sorted(places, key=lambda place: not place.named)
+        return sorted(places, key=lambda place: not place.urgent)
 
-    def next_due(self, connected: set[PeerId]) -> float | None:
-        """Return when the next address is due."""
-        times = [p.due for p in self._places.values() if p.peer not in connected]
-        return min(times, default=None)
+    def next_due(
+        self, avoid: Container[PeerId | None], *, urgent: bool = False
+    ) -> float:
+        """Return when the next address is due, of all or of the `urgent` ones."""
+        return min(
+            (
+                place.due
+                for place in self._places.values()
+                if place.peer not in avoid and (place.urgent or not urgent)
+            ),
+            default=math.inf,
+        )
 
-    def reached(self, place: Place, peer: PeerId) -> None:
+    def trying(self, place: Place) -> None:
+        """Note that somebody is on the way there."""
+        place.due = math.inf
+
+    def reached(self, place: Place, peer: PeerId, now: float) -> None:
         """Note who was there."""
-        place.peer, place.wait, place.why = peer, FIRST_RETRY, ""
+        place.peer, place.met, place.due = peer, True, now
+        place.wait, place.why = FIRST_RETRY, ""
 
     def failed(self, place: Place, why: str, now: float) -> None:
-        """Note that nobody was there; try again later, or forget it."""
+        """Note that nobody was there; try again later."""
         place.why = why
         place.due = now + place.wait * self._rng.uniform(0.75, 1.25)
-        place.wait = min(LAST_RETRY, place.wait * 2)
-        if not place.named and place.wait >= LAST_RETRY:
-            self._places.pop((place.host, place.port), None)
+        most = LAST_RETRY if place.named else LAST_RETRY_UNNAMED
+        place.wait = min(most, place.wait * 2)
 
     def forget(self, place: Place) -> None:
         """Forget an address: it turned out to be our own."""
         self._places.pop((place.host, place.port), None)
 
-    def soon(self, peer: PeerId, now: float) -> None:
-        """A peer has left: try its addresses again, a little later."""
+    def lost(self, peer: PeerId, now: float) -> None:
+        """A connection has broken: try the peer's addresses again very soon."""
         for place in self.of(peer):
             place.wait = FIRST_RETRY
             place.due = now + self._rng.uniform(0.1, FIRST_RETRY)
 
-    def troubles(self) -> list[Place]:
+    def parted(self, peer: PeerId, now: float) -> None:
+        """A peer has said goodbye, or we have: try others before it."""
+        for place in self.of(peer):
+            pause = FIRST_RETRY if place.urgent else AFTER_GOODBYE
+            place.due = now + pause * self._rng.uniform(0.75, 1.25)
+
+    def troubles(self) -> Iterable[Place]:
         """Return the addresses that the owner named and that do not answer."""
         return [place for place in self._places.values() if place.named and place.why]
+
+    def _make_room(self) -> bool:
+        """Forget the address that has failed for longest, if any has failed."""
+        failing = [p for p in self._places.values() if p.why and not p.named]
+        if failing:
+            self.forget(max(failing, key=lambda place: place.wait))
+        return bool(failing)

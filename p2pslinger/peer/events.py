@@ -101,6 +101,13 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreached:
+    """An address that the owner has named does not answer, for the time being."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something that the owner should know."""
 
@@ -118,6 +125,7 @@ Event = (
     | TakenBack
     | SlotDied
     | Dropped
+    | Unreached
     | Noted
 )
 

@@ -65,7 +65,7 @@ class Keeper:
         """Hand out new arguments."""
         for shard in shards:
             job.shelf.add(shard)
-        self.wake()
+        self._pump()  # at once: a parked slot may be waiting for just this
 
     def drop(self, job: KeptJob) -> None:
         """Forget a job: whoever computes it stops, and forgets it too."""
@@ -172,6 +172,7 @@ class Keeper:
                 blob = blobs.get(result.digest) if blobs else None
                 job.sink.accepted(seat, result, blob, new)
         for job in touched.values():
+            job.sink.delivered()
             self._over(job)
         self.wake()
         return Delivered(1, tuple(refused))

@@ -108,8 +108,13 @@ class Links:
         self._listening: Listening | None = None
         self._closing = False
         self.open: dict[PeerId, Link] = {}
-        #: Connections that were refused or broken off, by cause.
-        self.dropped: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """Connections that were refused or broken off, by cause."""
+        refused = self._listening.refused if self._listening is not None else 0
+        return self._dropped + Counter({"handshake": refused})
 
     def connections(self) -> list[Connection]:
         """Return the open connections."""
@@ -152,7 +157,7 @@ class Links:
 
     def refuse(self, peer: PeerId, error: PeerError) -> None:
         """Break with a peer that does not keep to the protocol."""
-        self.dropped["protocol"] += 1
+        self._dropped["protocol"] += 1
         link = self.open.get(peer)
         if link is not None:
             link.connection.close(error)
@@ -192,7 +197,7 @@ class Links:
         """Forget a connection."""
         self._heard.pop(connection, None)
         if isinstance(why, PeerError):
-            self.dropped["protocol"] += 1
+            self._dropped["protocol"] += 1
             self._events.emit(Dropped("protocol", str(why)))
         if connection.peer is not None:
             link = self.open.get(connection.peer)

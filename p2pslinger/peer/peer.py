@@ -172,6 +172,7 @@ class Peer:
                 world.resolve,
                 self._card,
                 self._wanted_keepers,
+                lambda: bool(self.keeper.jobs),
             ),
             grid=grid,
             rng=world.rng,
@@ -196,6 +197,7 @@ class Peer:
                     self.overlay.dropped,
                     self.links.dropped,
                     self.notices.dropped,
+                    self.programs.dropped,
                 ),
             )
         )

@@ -7,6 +7,7 @@ ends, by whatever death, its throw-away jobs end with it and their slots are fre
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -112,6 +113,8 @@ class Programs:
         self._stop = stop
         self._deserted = deserted
         self._jobs: dict[Connection, dict[int, OwnJob]] = {}
+        #: Connections that were broken off, by cause.
+        self.dropped: Counter[str] = Counter()
         self._table = self._make_table()
 
     def __len__(self) -> int:
@@ -119,13 +122,15 @@ class Programs:
 
     def make(self) -> Connection:
         """Return the peer's end of a new control connection."""
-        return Connection(
+        connection = Connection(
             codec=CONTROL_CODEC,
             service=self,
             hello=lambda: Hello(limits.PROTOCOL, __version__, "peer", self._wall()),
             check=_check,
             peer_key=None,
         )
+        connection.ready.add_done_callback(self._greeted)
+        return connection
 
     def connections(self) -> list[Connection]:
         """Return the open connections."""
@@ -144,10 +149,19 @@ class Programs:
 
     def closed(self, connection: Connection, why: SlingerError | None) -> None:
         """A program is gone, and with it its throw-away jobs."""
+        self._count(why)
         for handle, job in self._jobs.pop(connection, {}).items():
             self._submitter.leave(job, Listener(connection, handle))
         if not self._jobs:
             self._deserted()
+
+    def _greeted(self, ready: asyncio.Future[None]) -> None:
+        if not ready.cancelled():
+            self._count(ready.exception())
+
+    def _count(self, why: BaseException | None) -> None:
+        if isinstance(why, PeerError):
+            self.dropped["control"] += 1
 
     def handlers(self) -> Mapping[type[msgspec.Struct], Handler]:
         """Return who takes which message."""

@@ -27,6 +27,9 @@ class Sink(Protocol):
     ) -> None:
         """Take in a range; `new` are the tasks in it that had no outcome before."""
 
+    def delivered(self) -> None:
+        """Hear that these were all, for now."""
+
     def finished(self) -> None:
         """Hear that nothing is left to compute."""
 

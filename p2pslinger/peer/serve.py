@@ -48,9 +48,9 @@ from p2pslinger.wire.records import (
     read,
 )
 
-#: Seconds after which the signatures of delivered results are checked, all together:
-#: long enough for the results to have left for the program.
-VERIFY = 0.002
+#: Seconds between two spot checks of signatures: each volunteer's latest one. Checking
+#: one costs as much as everything else that is done with a small result.
+CHECK = 0.1
 
 
 class Serving:
@@ -87,7 +87,7 @@ class Serving:
         self._notices = notices
         self._links = links
         self._credited = credited
-        self._unverified: list[tuple[Connection, Signed]] = []
+        self._unchecked: dict[Connection, Signed] = {}
 
     def handlers(self) -> Handlers:
         """Return who takes which message."""
@@ -132,7 +132,7 @@ class Serving:
         if deliver.batch.key != connection.key:
             raise PeerError("delivered results that another peer has signed")
         batch = read(ResultBatch, deliver.batch)
-        self._verify_later(connection, deliver.batch)
+        self._spot_check(connection, deliver.batch)
         if exchange.body is None:
             if any(result.digest for result in batch.results):
                 raise PeerError("delivered results without their values")
@@ -142,19 +142,20 @@ class Serving:
                 self._deliver_big(seat, batch.results, exchange.body, exchange)
             )
 
-    def _verify_later(self, connection: Connection, signed: Signed) -> None:
-        """Check a signature once the results have gone on to the program.
+    def _spot_check(self, connection: Connection, signed: Signed) -> None:
+        """Check some of a volunteer's signatures, when its results have gone on.
 
-        The connection proves who has computed them; the signature is for others, and a
-        peer whose signatures are worth nothing to others is of no use here either.
+        The connection proves who has computed them. The signature is evidence for
+        others, who check it before they believe it; results of a throw-away job have no
+        others. But a peer that signs badly is of no use, and is found out here.
         """
-        if not self._unverified:
-            asyncio.get_running_loop().call_later(VERIFY, self._verify)
-        self._unverified.append((connection, signed))
+        if not self._unchecked:
+            asyncio.get_running_loop().call_later(CHECK, self._check)
+        self._unchecked[connection] = signed
 
-    def _verify(self) -> None:
-        unverified, self._unverified = self._unverified, []
-        for connection, signed in unverified:
+    def _check(self) -> None:
+        unchecked, self._unchecked = self._unchecked, {}
+        for connection, signed in unchecked.items():
             try:
                 verify(signed, Purpose.RESULTS, self._grid)
             except PeerError as error:

@@ -70,7 +70,6 @@ class OwnJob:
     grid: GridId
     writer: Audience
     over: Callable[[OwnJob], None]
-    loop: asyncio.AbstractEventLoop
     code: bytes = b""
     chain: bytes = bytes(32)
     shards: int = 0
@@ -146,15 +145,14 @@ class OwnJob:
         else:
             self._prune()
         if self.audiences:
-            if not self._fresh:
-                self.loop.call_soon(self._send)
             self._fresh.append(out)
 
     def finished(self) -> None:
         """Nothing is left to compute."""
         self.over(self)
 
-    def _send(self) -> None:
+    def delivered(self) -> None:
+        """Send the program what has come."""
         fresh, self._fresh = self._fresh, []
         if fresh:
             for audience in self.audiences:
@@ -244,7 +242,6 @@ class Submitter:
             writer=audience,
             audiences=[audience],
             over=self._over,
-            loop=self._loop,
             code=code,
         )
         own.kept = KeptJob(

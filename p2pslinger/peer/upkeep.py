@@ -1,14 +1,21 @@
 """Upkeep: how a peer finds the grid, and stays in it.
 
-Joining is tried for ever: last time's neighbours, configured addresses, the local
-network. A peer keeps a few connections of its own choice, for gossip; beyond those it
-dials whoever keeps a job that it could work on. It tells the directory where it is, and
-compares notices with a neighbour now and then.
+1. Joining is tried for ever: last time's neighbours, configured addresses, the local
+   network. The first neighbour takes us into the directory, and the directory names
+   peers from all over the grid.
+2. A peer keeps a few connections for gossip: it dials while it has fewer than
+   `limits.LINKS`, and parts from the oldest when it has more than `KEPT`. So whoever
+   everyone joins by does not stay connected with everyone, and no message has far to go.
+3. Beyond those it dials whoever keeps a job that it could work on.
+4. Now and then it dials somebody else, sooner if connections have broken: so the halves
+   of a grid that was split grow together again, however content each is with itself.
+5. It tells the directory where it is, and compares notices with a neighbour.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -22,21 +29,40 @@ from p2pslinger.net.body import Body
 from p2pslinger.net.gossip import Notices
 from p2pslinger.net.overlay import Overlay
 from p2pslinger.peer.addresses import Addresses, Place
-from p2pslinger.peer.events import Dropped, Events, Noted
-from p2pslinger.peer.links import Link, Links, OwnAddressError
+from p2pslinger.peer.dialling import Dialling
+from p2pslinger.peer.events import Dropped, Events, Noted, Unreached
+from p2pslinger.peer.links import Link, Links
 from p2pslinger.peer.owner import Owner
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.messages import Cards, GetCards
-from p2pslinger.wire.records import PeerCard, open_signed
+from p2pslinger.wire.records import PeerCard, open_signed, read
 
-#: Addresses that are dialled at the same time.
-DIALS = 4
-
-#: Cards that are asked of a new neighbour.
+#: Cards that are asked of a new neighbour when we know hardly anybody, and contacts
+#: that are taken over from the directory.
 CARDS = 16
 
-#: Seconds between two looks at whether this peer is where it should be.
-LOOK = 15.0
+#: Links until the directory has named peers from all over the grid: the first ones are
+#: with whoever came just before us, and a grid of such links alone would be a chain.
+FIRST_LINKS = 2
+
+#: Links that a peer with nothing to compute keeps: twice what it looks for, because
+#: others have looked for it, and a margin. Each costs the kernel a packet now and then.
+KEPT = 12
+
+#: Seconds after its last own job for which a peer keeps its volunteers' links as well:
+#: the next job may follow.
+LINGER = 600.0
+
+#: Seconds between two looks at whether this peer is where it should be. Whatever can be
+#: foreseen or heard of is looked at when it happens.
+LOOK = 60.0
+
+#: Seconds until somebody else is dialled: after connections have broken, then doubled
+#: each time until it is a habit.
+REACH_FIRST, REACH_LAST = 5.0, 300.0
+
+#: Peers whose connections have broken and who are dialled first.
+LOST = 16
 
 
 @dataclass(frozen=True)
@@ -50,7 +76,8 @@ class Surroundings:
         addresses: Where peers might be.
         resolve: Turns host names into addresses.
         card: Gives our signed card.
-        wanted: Gives the keepers that we would work for and are not connected to.
+        wanted: Gives the keepers that we would work for, connected or not.
+        busy: Whether others may be at work for us.
     """
 
     links: Links
@@ -60,6 +87,7 @@ class Surroundings:
     resolve: Callable[[str], Awaitable[list[str]]]
     card: Callable[[], Signed]
     wanted: Callable[[], Iterable[PeerId]]
+    busy: Callable[[], bool]
 
 
 class Upkeep:
@@ -89,9 +117,23 @@ class Upkeep:
         self._events = events
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
-        self._dialling: set[tuple[str, int]] = set()
-        self._seeking: set[PeerId] = set()
-        self._told: set[tuple[str, int]] = set()
+        self._dialling = Dialling(
+            links=around.links,
+            addresses=around.addresses,
+            resolve=around.resolve,
+            look_up=self._look_up,
+            rng=rng,
+            owner=owner,
+            failed=self._failed,
+            ended=self.look,
+        )
+        self._told: set[Place] = set()
+        self._lost: dict[PeerId, None] = {}
+        self._listed = False
+        self._listing = False
+        self._reach_wait = REACH_LAST
+        self._reach_at = self._loop.time() + REACH_LAST * rng.uniform(0.5, 1.0)
+        self._busy_until = -math.inf
 
     def start(self) -> None:
         """Begin."""
@@ -109,7 +151,9 @@ class Upkeep:
             self.look()
 
     def joined(self, link: Link) -> None:
-        """Get to know a new neighbour, and its neighbours."""
+        """Get to know a new neighbour, and its neighbours if we know few."""
+        self._lost.pop(link.peer, None)
+        self._told.difference_update(self._around.addresses.of(link.peer))
         self._learn(link.card, link.peer)
         host = link.connection.host
         if host and link.card.addresses:
@@ -117,101 +161,102 @@ class Upkeep:
             self._around.addresses.add(host, port, link.peer)
             self._owner.spawn(self._list(link.peer, host, port))
         self._around.notices.compare_with(link.connection)
-        link.connection.ask(GetCards(CARDS), self._got_cards)
+        if self._around.addresses.untried(self._dialling.peers()) < CARDS:
+            link.connection.ask(GetCards(CARDS), self._got_cards)
         self.look()
 
     def left(self, link: Link) -> None:
         """A neighbour is gone: try to get it back, or find another."""
-        self._around.addresses.soon(link.peer, self._loop.time())
+        now = self._loop.time()
+        if link.connection.broke:
+            self._around.addresses.lost(link.peer, now)
+            self._lost[link.peer] = None
+            if len(self._lost) > LOST:
+                del self._lost[next(iter(self._lost))]
+            self._reach_wait = REACH_FIRST
+            self._reach_at = min(self._reach_at, now + self._reach_pause())
+        else:
+            self._around.addresses.parted(link.peer, now)
         self.look()
 
     def notes(self) -> list[str]:
         """Return what the owner should know."""
         return [_trouble(place) for place in self._around.addresses.troubles()]
 
-    # --- dialling -----------------------------------------------------------------
+    # --- links --------------------------------------------------------------------
 
     async def _keep_linked(self) -> None:
         while True:
             self._changed.clear()
+            self._part_from_some()
+            self._dialling.seek(self._around.wanted(), limits.PARKED_AT)
             self._dial_some()
-            for peer in self._around.wanted():
-                self._seek(peer)
-            linked = set(self._around.links.open)
-            due = self._around.addresses.next_due(linked)
-            wait = LOOK if due is None else due - self._loop.time()
+            pause = self._next() - self._loop.time()
             try:
-                async with asyncio.timeout(min(LOOK, max(0.05, wait))):
+                async with asyncio.timeout(max(0.0, pause)):
                     await self._changed.wait()
             except TimeoutError:
                 continue
 
+    def _room(self) -> int:
+        """Return how many links are lacking."""
+        wanted = limits.LINKS if self._listed else FIRST_LINKS
+        return wanted - len(self._around.links.open) - len(self._dialling.places)
+
     def _dial_some(self) -> None:
-        links = self._around.links.open
-        room = limits.LINKS - len(links) - len(self._dialling)
-        for place in self._around.addresses.due(self._loop.time(), set(links)):
-            if len(self._dialling) >= DIALS:
+        now, dialling = self._loop.time(), self._dialling
+        if dialling.full or self._next() > now:
+            return
+        room = self._room()
+        due = self._around.addresses.due(now, dialling.peers())
+        if now >= self._reach_at:
+            self._reach_wait = min(REACH_LAST, self._reach_wait * 2)
+            self._reach_at = now + self._reach_pause()
+            due.sort(key=lambda place: place.peer not in self._lost)
+            room = max(1, room)
+        for place in due:
+            if dialling.full:
                 break
-            if place.named or room > 0:
+            if (room > 0 or place.urgent) and place.peer not in dialling.peers():
                 room -= 1
-                self._dial_soon(place)
+                dialling.dial_soon(place)
 
-    def _dial_soon(self, place: Place) -> None:
-        key = (place.host, place.port)
-        if key not in self._dialling:
-            self._dialling.add(key)
-            self._owner.spawn(self._dial(place))
+    def _reach_pause(self) -> float:
+        return self._reach_wait * self._rng.uniform(0.75, 1.25)
 
-    async def _dial(self, place: Place) -> None:
-        try:
-            await self._dial_each(place)
-        finally:
-            self._dialling.discard((place.host, place.port))
-            self.look()
+    def _next(self) -> float:
+        """Return when there is something to do, unless something happens before."""
+        times = [self._loop.time() + LOOK, self._dialling.next_search]
+        if not self._dialling.full:
+            addresses, avoid = self._around.addresses, self._dialling.peers()
+            times.append(addresses.next_due(avoid, urgent=self._room() <= 0))
+            times.append(self._reach_at)
+        return min(times)
 
-    async def _dial_each(self, place: Place) -> None:
-        """Dial what a host name stands for, one address after the other."""
-        hosts = await self._around.resolve(place.host)
-        why = "" if hosts else "no such host is known"
-        for host in hosts:
-            try:
-                peer = await self._around.links.dial(host, place.port)
-            except OwnAddressError:
-                self._around.addresses.forget(place)
-                return
-            except SlingerError as error:
-                why = str(error)
-            else:
-                self._around.addresses.reached(place, peer)
-                self._told.discard((place.host, place.port))
-                return
-        self._failed(place, why)
+    def _part_from_some(self) -> None:
+        """Close the oldest of too many links, those that others have made first."""
+        now = self._loop.time()
+        if self._around.busy():
+            self._busy_until = now + LINGER
+        links = [li for li in self._around.links.open.values() if li.connection.is_open]
+        surplus = len(links) - KEPT
+        if surplus <= 0 or now < self._busy_until:
+            return
+        wanted = set(self._around.wanted())
+        idle = [link for link in links if link.peer not in wanted]
+        idle.sort(key=lambda link: link.dialled)
+        for link in idle[:surplus]:
+            link.connection.close(UnavailableError("the peer has neighbours enough"))
 
-    def _failed(self, place: Place, why: str) -> None:
-        self._around.addresses.failed(place, why, self._loop.time())
-        key = (place.host, place.port)
-        if place.named and key not in self._told:
-            self._told.add(key)
-            self._events.emit(Noted(_trouble(place)))
+    def _failed(self, place: Place) -> None:
+        """Tell the owner, once, that an address which he named does not answer."""
+        if place.named and place not in self._told:
+            self._told.add(place)
+            self._events.emit(Unreached(_trouble(place)))
 
-    def _seek(self, peer: PeerId) -> None:
-        """Connect to one peer in particular, wherever the directory says it is."""
-        if peer not in self._seeking and peer not in self._around.links.open:
-            self._seeking.add(peer)
-            self._owner.spawn(self._find_and_dial(peer))
-
-    async def _find_and_dial(self, peer: PeerId) -> None:
-        try:
-            places = self._around.addresses.of(peer)
-            if not places:
-                for signed in await self._around.overlay.find(peer):
-                    self._learn_signed(signed)
-                places = self._around.addresses.of(peer)
-            for place in places:
-                if peer not in self._around.links.open:
-                    await self._dial(place)
-        finally:
-            self._seeking.discard(peer)
+    async def _look_up(self, peer: PeerId) -> None:
+        for signed in await self._around.overlay.find(peer):
+            self._learn_signed(signed)
 
     # --- learning -----------------------------------------------------------------
 
@@ -223,11 +268,18 @@ class Upkeep:
 
     def _learn_signed(self, signed: Signed) -> None:
         try:
-            card = open_signed(PeerCard, signed, self._grid)
+            card = read(PeerCard, signed)
+            if not self._knows(card, signed.signer):  # most are known: check the rest
+                open_signed(PeerCard, signed, self._grid)
         except PeerError as error:
             self._events.emit(Dropped("card", str(error)))
         else:
             self._learn(card, signed.signer)
+
+    def _knows(self, card: PeerCard, peer: PeerId) -> bool:
+        """Return whether a card would tell us nothing new."""
+        places = {(p.host, p.port) for p in self._around.addresses.of(peer)}
+        return places >= {(a.host, a.port) for a in card.addresses}
 
     def _learn(self, card: PeerCard, peer: PeerId) -> None:
         for address in card.addresses:
@@ -237,11 +289,20 @@ class Upkeep:
 
     async def _list(self, peer: PeerId, host: str, port: int) -> None:
         """Bring a neighbour into the directory; the first one takes us into it."""
-        first = not self._around.overlay.contacts()
-        self._around.overlay.add_contact(peer, host, port)
-        if first:
-            await self._around.overlay.join([(host, port)])
-            await self._publish()
+        overlay = self._around.overlay
+        overlay.add_contact(peer, host, port)
+        if self._listing or (self._listed and overlay.contacts()):
+            return
+        self._listing = True
+        try:
+            await overlay.join([(host, port)], self._around.card())
+            contacts = overlay.contacts()
+            for contact in self._rng.sample(contacts, min(CARDS, len(contacts))):
+                self._around.addresses.add(contact[1], contact[2], contact[0])
+        finally:
+            self._listing = False
+            self._listed = True  # also if datagrams do not pass: links must do then
+            self.look()
 
     async def _keep_listed(self) -> None:
         while True:

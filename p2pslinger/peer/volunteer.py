@@ -279,7 +279,8 @@ class Volunteer:
         assignment.left.popleft()
         if outcome.stop > outcome.start:
             self.computed += outcome.stop - outcome.start
-            self._send(assignment, finished(grant, outcome, self._terms.host))
+            result = finished(grant, outcome, self._terms.host)
+            self._send(assignment, result, more=bool(station.line))
         else:
             self._refuse(assignment.keeper, (grant,))
         if not assignment.left:
@@ -292,11 +293,15 @@ class Volunteer:
             station.shed()
             self._fill(station)
 
-    def _send(self, assignment: Assignment, result: Finished) -> None:
-        """Send a result with all others of this turn of the loop."""
-        if not self._outbox:
+    def _send(
+        self, assignment: Assignment, result: Finished, *, more: bool = False
+    ) -> None:
+        """Send a result: at once, or if more are about to come, together with them."""
+        if not self._outbox and more:
             self._loop.call_soon(self._flush)
         self._outbox.setdefault(assignment.keeper, []).append(result)
+        if not more:
+            self._flush()
 
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, {}

@@ -8,7 +8,6 @@ delivered to another keeper, still shows that it was asked for.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import struct
 from dataclasses import dataclass
@@ -70,7 +69,7 @@ class Ledger:
         """Return the MAC that goes with a grant of at most [start, stop)."""
         head = struct.pack("!QQQ", number, start, stop)
         text = self._job + head + volunteer
-        return hmac.digest(self._key, text, hashlib.sha256)[:MAC_BYTES]
+        return hmac.digest(self._key, text, "sha256")[:MAC_BYTES]
 
     def renew(self, number: int, volunteer: PeerId, index: int, now: float) -> bool:
         """Take a heartbeat; return whether the grant is still live."""

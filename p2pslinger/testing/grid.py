@@ -80,6 +80,8 @@ class SimulatedGrid:
             for peer in running:
                 await peer.crash()
         finally:
+            if not isinstance(error, asyncio.CancelledError):
+                kind = error = trace = None  # goes on as it is, not as one of a group
             await self._group.__aexit__(kind, error, trace)
             for peer in self.peers.values():
                 peer.remove()

@@ -1,4 +1,4 @@
-"""One simulated machine with a peer on it, which starts, stops, crashes and returns.
+"""One simulated machine with a peer on it, which starts, stops, dies and returns.
 
 The peer is the real one, put together by `p2pslinger.peer.peer`; only its world is
 simulated. What is on the machine's disk (its identity, its state) outlives the peer.
@@ -171,32 +171,47 @@ class SimulatedPeer:
 
     async def stop(self) -> None:
         """Shut the peer down, with goodbyes."""
+        assert self._task is not None
         self.peer.stop()
-        await self._until_gone()
+        await asyncio.wait([self._task])
+        await self._free()
         self.host.stop()
 
+    async def kill(self) -> None:
+        """End the peer as `kill -9` does: its kernel closes its streams, no more."""
+        self.host.stop()
+        await self._end_at_once()
+
     async def crash(self) -> None:
-        """End the peer as `kill -9` does: nobody is told, nothing more is written."""
+        """End the peer as a power cut does: nobody is told anything."""
+        self.host.crash()
+        await self._end_at_once()
+
+    async def _end_at_once(self) -> None:
+        """End its tasks, whatever they would still like to say or write."""
         if self._task is None:
             raise UsageError(f"{self.name} does not run: start it first")
-        self.host.crash()
         self._disk.frozen = True
-        self._task.cancel()
-        await self._until_gone()
+        while not self._task.done():
+            self._task.cancel()
+            await asyncio.sleep(0)
+        await self._free()
         self._disk.frozen = False
 
     async def restart(self) -> None:
-        """Start again after `stop` or `crash`, as the same peer with the same state."""
+        """Start again, as the same peer with the same state."""
         await self.start()
 
     def remove(self) -> None:
         """Free what is left of a peer that does not run."""
         self._disk.remove()
 
-    async def _until_gone(self) -> None:
-        assert self._task is not None
-        await asyncio.wait([self._task])
-        self._peer = self._task = None
+    async def _free(self) -> None:
+        """Let go of a peer that has ended, also where it was not given the time."""
+        peer, self._peer, self._task = self.peer, None, None
+        await peer.overlay.close()
+        peer.keeper.close()
+        await self.slots.close()
 
     def _world(self) -> World:
         """Return the simulation, as a peer sees it."""

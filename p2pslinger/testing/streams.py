@@ -8,6 +8,7 @@ An error raised by a protocol closes nothing; it fails the run.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
@@ -44,7 +45,7 @@ class StreamTransport(asyncio.Transport):
         self._outbound = outbound
         self._inbound = inbound
         outbound.writer = inbound.reader = self
-        self._context = host.network.context
+        self._context = contextvars.Context()  # until then as well
         self._protocol = asyncio.Protocol()  # until `open` brings the real one
         self._unread: deque[bytes] = deque()
         self._high, self._low = HIGH_WATER, HIGH_WATER // 4

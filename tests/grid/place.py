@@ -21,7 +21,9 @@ from typing import TypeVar
 import psutil
 
 import p2pslinger as slinger
+from p2pslinger import paths
 from p2pslinger.client.grid import Grid
+from p2pslinger.wire import authkey
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -71,16 +73,21 @@ class Peer:
         return slinger.connect(data=self.data)
 
     def kill(self) -> None:
-        """End it without a goodbye."""
+        """End it without a goodbye.
+
+        Its control socket stays, for its successor to replace; here there is none.
+        """
         self.process.kill()
         self.process.wait(HANGING)
+        paths.control_path(self.data).unlink(missing_ok=True)
 
 
 @dataclass
 class Place:
-    """Folders that stand for a machine, and what was started on it."""
+    """Folders that stand for a machine, a grid's authkey, and what was started."""
 
     folder: Path
+    key: str = authkey.from_random(bytes(range(40))).to_text()
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -130,22 +137,35 @@ class Place:
 
     # --- peers --------------------------------------------------------------------
 
-    def peer(self, name: str, *options: str, **variables: str) -> Peer:
-        """Start a peer on a data folder of its own; return when it listens."""
-        process = self.peer_process(name, *options, **variables)
+    def peer(
+        self, name: str, *options: str, any_port: bool = True, **variables: str
+    ) -> Peer:
+        """Start a peer on a data folder of its own; return when it listens.
+
+        Any port, unless the test is about ports: several runs may share a machine.
+        """
+        port = ("--port", "0") if any_port else ()
+        process = self.peer_process(name, *port, *options, **variables)
         said = line(process)
         assert said.startswith("listening on "), said + str(process.communicate())
         address = said.removeprefix("listening on ")
         return Peer(process, self.folder / name, address)
+
+    def volunteer(self, name: str, friend: Peer, *, trusting: bool = True) -> Peer:
+        """Start a peer with a slot, and return when it has joined through `friend`."""
+        trust = ("--trust-members",) if trusting else ()
+        options = ("--slots", "1", "--bootstrap", friend.address, *trust)
+        peer = self.peer(name, *options, SLINGER_AUTHKEY=self.key)
+        with friend.connect() as grid:
+            until(lambda: name in [one.name for one in grid.peers()])
+        return peer
 
     def peer_process(
         self, name: str, *options: str, **variables: str
     ) -> subprocess.Popen[str]:
         """Start a peer that may fail to start."""
         given = {"SLINGER_DATA": str(self.folder / name), "SLINGER_NAME": name}
-        port = () if "--port" in options or "SLINGER_PORT" in variables else PORT_0
-        words = ("-m", "p2pslinger", "up", *port, *options)
-        return self.start(*words, **given, **variables)
+        return self.start("-m", "p2pslinger", "up", *options, **given, **variables)
 
     # --- the end ------------------------------------------------------------------
 
@@ -153,6 +173,10 @@ class Place:
         """Return the processes that belong here, slots and orphans included."""
         mine = str(self.folder) + "/"
         return [one for one in psutil.process_iter() if mine in _marks(one)]
+
+    def peers(self) -> list[psutil.Process]:
+        """Return the peers that programs have brought along."""
+        return [one for one in self.processes() if "p2pslinger.peer" in _command(one)]
 
     def end(self) -> None:
         """End what the test has left running on purpose."""
@@ -175,10 +199,6 @@ class Place:
     def leftovers(self) -> list[Path]:
         """Return sockets and temporary folders of ours."""
         return [*self.folder.glob("run/slinger/*"), *self.folder.glob("tmp/slinger*")]
-
-
-#: Any port: several test runs may share a machine.
-PORT_0 = ("--port", "0")
 
 
 def output(process: subprocess.Popen[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import random
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 
@@ -153,8 +152,10 @@ def test_a_result_that_is_not_there_in_time_is_a_time_out(
 
     with within(5.0), pytest.raises(TimeoutError):
         next(results)
+    future = grid.submit(tasks.waits_for, never)
     with within(5.0), pytest.raises(TimeoutError):
-        grid.submit(tasks.waits_for, never).result(0.1)
+        future.result(0.1)
+    assert future.cancel()
 
 
 def test_a_map_that_nobody_reads_on_is_given_up(grid: Grid) -> None:
@@ -218,7 +219,7 @@ def test_a_function_that_cannot_be_sent_is_named_with_the_object_in_it(
     with pytest.raises(slinger.PackingError) as caught:
         grid.submit(lambda: lock)
     assert "`lock`" in str(caught.value)
-    with pytest.raises(slinger.PackingError, match="is argument|argument 1"):
+    with pytest.raises(slinger.PackingError, match="argument 1"):
         list(grid.map(tasks.square, [1, lock]))
     with pytest.raises(slinger.PackingError):
         grid.submit(tasks.square, lock).result(HANGING)  # type: ignore[arg-type]
@@ -239,15 +240,13 @@ def test_leaving_the_block_waits_for_maps_and_futures(module_place: Place) -> No
 
 
 def test_leaving_the_block_by_an_exception_cancels(module_place: Place) -> None:
-    started = time.monotonic()
-    with pytest.raises(ZeroDivisionError), slinger.local(peers=1) as grid:
-        job = grid.start(tasks.nap, range(1000))
-        futures = [grid.submit(tasks.nap, i) for i in range(1000)]
-        assert futures[0].result(HANGING) == 0
-        started = time.monotonic()
-        1 / 0  # noqa: B018
+    grid = slinger.local(peers=1)
+    futures = [grid.submit(tasks.nap, i) for i in range(1000)]
+    job = grid.start(tasks.nap, range(1000))
+    assert futures[0].result(HANGING) == 0
 
-    assert time.monotonic() - started < 3.0
+    with within(3.0), pytest.raises(ZeroDivisionError), grid:
+        raise ZeroDivisionError
     assert futures[-1].cancelled()
     with pytest.raises(slinger.SlingerError):
         list(job.results(timeout=HANGING))
