@@ -3,7 +3,8 @@
 Speed: the real keeper in this process, volunteers that only pretend to compute. They
 exchange bytes, as over a connection: a keeper's time is what it takes to read a
 request, to grant, to write the answer, to read and verify results, and to take them in.
-What volunteers do (above all: sign) is not counted.
+What volunteers do (above all: sign) is not counted, nor what a connection adds: frames,
+TLS and system calls.
 
 Memory: a real peer. A map of 1,000,000 tasks that another one computes as they come;
 and a job of as many that all wait, because nobody has a slot, and is cancelled.

@@ -52,6 +52,8 @@ class Calls:
         self._waiting: deque[Waiting] = deque()
         self._open: dict[int, GridFuture] = {}  # by position
         self._sent = 0
+        #: Maps that are about to put more into the same job.
+        self.sharers = 0
         self._most = MOST
 
     def add(self, args: tuple[object, ...], kwargs: dict[str, object]) -> GridFuture:

@@ -26,7 +26,7 @@ from p2pslinger.client.link import Link
 from p2pslinger.client.packing import FunctionPackage, pack_function, pack_source
 from p2pslinger.client.rows import Ready, Rows
 from p2pslinger.client.sender import Sender
-from p2pslinger.client.stream import Stream
+from p2pslinger.client.stream import RetiredError, Stream
 from p2pslinger.client.values import Trust
 from p2pslinger.errors import SlingerError, TooLargeError, UsageError
 from p2pslinger.ids import from_text
@@ -46,6 +46,10 @@ from p2pslinger.wire.control import (
 )
 from p2pslinger.wire.facts import JobFacts, PeerFacts, StatusFacts, TallyFacts
 from p2pslinger.wire.manifest import Policy
+
+#: Functions whose jobs stay open though nothing of them is under way: opening one again
+#: costs a millisecond, and each costs some memory here, at the peer and in the slots.
+SHARED = 64
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,6 +80,7 @@ class Grid(Executor):
         self._shared: dict[tuple[bytes, Policy], tuple[Stream, Calls]] = {}
         self._handles = 0
         self._sender = Sender()
+        self._most_shared = SHARED
         self._down = False
         self._policy = Policy()
         link.on_push = self._heard
@@ -296,10 +301,15 @@ class Grid(Executor):
         kwargs: dict[str, object],
         policy: Policy,
     ) -> GridFuture:
-        stream, calls = self._stream_of(pack_function(fn), policy)
-        future = calls.add(args, kwargs)
-        stream.put(calls, calls)
-        return future
+        package = pack_function(fn)
+        while True:
+            stream, calls = self._stream_of(package, policy)
+            future = calls.add(args, kwargs)
+            try:
+                stream.put(calls, calls)
+            except RetiredError:
+                continue  # by another thread, a moment ago
+            return future
 
     def _map_over(
         self,
@@ -323,9 +333,15 @@ class Grid(Executor):
         policy: Policy | None = None,
     ) -> Iterator[T]:
         started = time.monotonic()
-        stream, _ = self._stream_of(package, policy or self._policy)
+        with self._lock:
+            stream, calls = self._stream_of(package, policy or self._policy)
+            calls.sharers += 1  # the arguments may be slow to come
         rows = Rows(keep=False, dropped=stream.drop)
-        self._put_all(stream, rows, package, arguments, star=star)
+        try:
+            self._put_all(stream, rows, package, arguments, star=star)
+        finally:
+            with self._lock:
+                calls.sharers -= 1
         left = None if timeout is None else timeout - (time.monotonic() - started)
         return cast("Iterator[T]", rows.read(timeout=left))
 
@@ -365,10 +381,25 @@ class Grid(Executor):
         with self._lock:
             known = self._shared.get(key)
             if known is None or known[0].broken:
+                self._retire_some()
                 stream = self._open(package.name, package, policy)
                 calls = Calls(package.modules, stream.withdraw)
                 known = self._shared[key] = (stream, calls)
             return known
+
+    def _retire_some(self) -> None:
+        """Close jobs that do nothing: closures in a loop are as many functions."""
+        while len(self._shared) >= self._most_shared:
+            idle = [
+                (key, stream)
+                for key, (stream, calls) in self._shared.items()
+                if stream.broken or (not calls.sharers and stream.retire())
+            ]
+            for key, stream in idle:
+                del self._shared[key]
+                del self._streams[stream.handle]
+            # With all of them at work, look again when there are twice as many.
+            self._most_shared = max(SHARED, 2 * len(self._shared))
 
     def _open(self, name: str, package: FunctionPackage, policy: Policy) -> Stream:
         stream = self._new_stream()

@@ -47,6 +47,10 @@ from p2pslinger.wire.control import (
 from p2pslinger.wire.manifest import Function, Policy
 
 
+class RetiredError(SlingerError):
+    """Nothing was under way, so the job was closed. Never seen by programs."""
+
+
 class Consumer(Protocol):
     """Who wants the results of some tasks. Called in the link's reading thread."""
 
@@ -185,6 +189,19 @@ class Stream:
     def close(self) -> None:
         """Want nothing more of the job."""
         self._link.push(CloseJob(self.handle))
+
+    def retire(self) -> bool:
+        """End the job if nothing of it is under way; return whether that is so.
+
+        Whoever puts something in all the same hears a `RetiredError`.
+        """
+        with self._lock:
+            busy = self._flushing or self._queue or self._done.count < self._next
+            if busy or self._broken is not None:
+                return False
+            self._broken = RetiredError("the job has been closed: open another")
+        self.close()
+        return True
 
     # --- arguments ----------------------------------------------------------------
 

@@ -78,8 +78,8 @@ class Dialling:
 
     def peers(self) -> set[PeerId | None]:
         """Return who need not be dialled: connected, or being dialled."""
-        dialled = {place.peer for place in self.places if place.peer is not None}
-        return dialled | self._links.open.keys()
+        dialled = (place.peer for place in self.places if place.peer is not None)
+        return {*dialled, *self._links.open}
 
     def dial_soon(self, place: Place) -> None:
         """Start dialling an address."""

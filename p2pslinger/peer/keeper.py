@@ -36,6 +36,10 @@ from p2pslinger.wire.messages import (
 )
 from p2pslinger.wire.records import RangeResult
 
+#: Jobs that one request is weighed against: a program that submits ten thousand
+#: closures opens as many jobs, and the oldest ones are next anyway.
+CONSIDERED = 64
+
 
 class Keeper:
     """The jobs that this peer keeps, and the volunteers that compute them.
@@ -50,6 +54,7 @@ class Keeper:
         self._events = events
         self.jobs: dict[JobId, KeptJob] = {}
         self.seats: dict[PeerId, Seat] = {}
+        self._stocked: dict[JobId, KeptJob] = {}  # those that may have open tasks
         self._empty: deque[Parked] = deque()  # requests of slots that do nothing
         self._behind: deque[Parked] = deque()  # places behind a running range
         self._pumping = False
@@ -65,11 +70,13 @@ class Keeper:
         """Hand out new arguments."""
         for shard in shards:
             job.shelf.add(shard)
+        self._restock(job)
         self._pump()  # at once: a parked slot may be waiting for just this
 
     def drop(self, job: KeptJob) -> None:
         """Forget a job: whoever computes it stops, and forgets it too."""
         self.jobs.pop(job.id, None)
+        self._stocked.pop(job.id, None)
         job.board.cancel()
         for seat in self.seats.values():
             if seat.sent.pop(job.id, None) is not None:
@@ -104,6 +111,7 @@ class Keeper:
         seat.parked.clear()
         for job in self.jobs.values():
             self._report(job, job.board.leave(seat.peer), why)
+            self._restock(job)
         self.wake()
 
     def want(self, seat: Seat, want: Want, answer: Callable[[Work], None]) -> None:
@@ -141,6 +149,7 @@ class Keeper:
                 seat.sent.pop(job.id, None)
             for grant in back.grants:
                 job.board.give_back(seat.peer, grant)
+            self._restock(job)
             self.wake()
 
     def deliver(
@@ -173,6 +182,7 @@ class Keeper:
                 job.sink.accepted(seat, result, blob, new)
         for job in touched.values():
             job.sink.delivered()
+            self._restock(job)
             self._over(job)
         self.wake()
         return Delivered(1, tuple(refused))
@@ -220,20 +230,23 @@ class Keeper:
         return None
 
     def _candidates(self, want: Want) -> list[Candidate]:
-        return [
-            Candidate(
-                job.id,
-                job.submitter,
-                job.board.grants,
-                job.priority,
-                job.since,
-                job.python,
-            )
-            for job in self.jobs.values()
-            if job.board.open
-            and fits(job.python, want.pythons)
-            and (not want.queued or job.board.pace.may_queue)
-        ]
+        """Return jobs with something for this request, the first ones if many."""
+        found: list[Candidate] = []
+        for job in list(self._stocked.values()):
+            if not job.board.open:
+                del self._stocked[job.id]
+            elif fits(job.python, want.pythons) and (
+                not want.queued or job.board.pace.may_queue
+            ):
+                found.append(_candidate(job))
+                if len(found) == CONSIDERED:
+                    break
+        return found
+
+    def _restock(self, job: KeptJob) -> None:
+        """Note that a job may have open tasks again."""
+        if job.board.open and job.id in self.jobs:
+            self._stocked.setdefault(job.id, job)
 
     def _able(self, job: KeptJob) -> set[PeerId]:
         """Return the volunteers that could compute a task of this job."""
@@ -268,6 +281,7 @@ class Keeper:
         now = self._loop.time()
         for job in self.jobs.values():
             self._report(job, job.board.lapse(now), "it has been silent")
+            self._restock(job)
         self.wake()
 
     def close(self) -> None:
@@ -310,6 +324,17 @@ class Keeper:
                 idle=sum(1 for seat in fitting if seat.parked),
             )
         )
+
+
+def _candidate(job: KeptJob) -> Candidate:
+    return Candidate(
+        job.id,
+        job.submitter,
+        job.board.grants,
+        job.priority,
+        job.since,
+        job.python,
+    )
 
 
 def _delivery(seat: Seat, result: RangeResult) -> Delivery:

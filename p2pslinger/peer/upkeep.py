@@ -5,7 +5,7 @@
    peers from all over the grid.
 2. A peer keeps a few connections for gossip: it dials while it has fewer than
    `limits.LINKS`, and parts from the oldest when it has more than `KEPT`. So whoever
-   everyone joins by does not stay connected with everyone, and no message has far to go.
+   everyone joins by is not connected with everyone for ever.
 3. Beyond those it dials whoever keeps a job that it could work on.
 4. Now and then it dials somebody else, sooner if connections have broken: so the halves
    of a grid that was split grow together again, however content each is with itself.
@@ -212,7 +212,7 @@ class Upkeep:
         if now >= self._reach_at:
             self._reach_wait = min(REACH_LAST, self._reach_wait * 2)
             self._reach_at = now + self._reach_pause()
-            due.sort(key=lambda place: place.peer not in self._lost)
+            due.sort(key=lambda place: (place.peer not in self._lost, place.met))
             room = max(1, room)
         for place in due:
             if dialling.full:

@@ -277,6 +277,8 @@ class Volunteer:
         if assignment not in station.assignments:
             return  # it has been given back, and the slot is being ended
         assignment.left.popleft()
+        if not assignment.left:  # first: its job may be over once the result is told
+            station.assignments.remove(assignment)
         if outcome.stop > outcome.start:
             self.computed += outcome.stop - outcome.start
             result = finished(grant, outcome, self._terms.host)
@@ -284,7 +286,6 @@ class Volunteer:
         else:
             self._refuse(assignment.keeper, (grant,))
         if not assignment.left:
-            station.assignments.remove(assignment)
             assignment.job.prune(
                 placed.number
                 for one in station.assignments

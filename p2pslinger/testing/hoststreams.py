@@ -52,9 +52,7 @@ class HostStreams:
                 )
                 await _until_ready(connection)
         except TimeoutError:
-            raise UnavailableError(
-                f"{where((host, port))} did not answer"
-            ) from None
+            raise UnavailableError(f"{where((host, port))} did not answer") from None
         except OSError as error:
             raise translate(error, where((host, port))) from error
         return connection

@@ -108,9 +108,7 @@ class Program:
         return Connection(
             codec=CONTROL_CODEC,
             service=self,
-            hello=lambda: Hello(
-                limits.PROTOCOL, __version__, "program", 0.0
-            ),
+            hello=lambda: Hello(limits.PROTOCOL, __version__, "program", 0.0),
             check=lambda *_: None,
             peer_key=None,
         )

@@ -123,7 +123,7 @@ def test_the_tasks_of_a_killed_volunteer_are_granted_again_within_a_second(
 ) -> None:
     async def main() -> None:
         async with SimulatedGrid(virtual.network()) as grid:
-            ann, bob, eve = await three(grid)
+            ann, bob, _ = await three(grid)
             job = await ann.submit(square, range(TASKS))
             await in_the_middle(grid, job)
             killed = grid.network.loop.time()
@@ -143,7 +143,7 @@ def test_the_tasks_of_a_volunteer_without_power_are_granted_again_within_5_secon
 ) -> None:
     async def main() -> None:
         async with SimulatedGrid(virtual.network()) as grid:
-            ann, bob, eve = await three(grid)
+            ann, bob, _ = await three(grid)
             job = await ann.submit(square, range(TASKS))
             await in_the_middle(grid, job)
             crashed = grid.network.loop.time()
@@ -237,7 +237,7 @@ def test_a_task_that_kills_its_process_is_tried_three_times_and_fails_alone(
 def test_a_task_that_hangs_is_ended_by_its_time_out(virtual: VirtualTime) -> None:
     async def main() -> None:
         async with SimulatedGrid(virtual.network()) as grid:
-            ann, bob, _ = await three(grid)
+            _, bob, _ = await three(grid)
             for peer in grid.peers.values():
                 peer.slots.hangs = lambda index: index == 5
             program = await bob.program()

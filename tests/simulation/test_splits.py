@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from p2pslinger.ids import JobId
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 
@@ -17,7 +18,7 @@ def nothing(_: int) -> None:
     return None
 
 
-def knows_all(peer: SimulatedPeer, jobs: set[bytes]) -> bool:
+def knows_all(peer: SimulatedPeer, jobs: set[JobId]) -> bool:
     return jobs <= {notice.job for notice in peer.peer.notices.open_notices()}
 
 
