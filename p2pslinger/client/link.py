@@ -88,6 +88,7 @@ class Link:
         self._lost: SlingerError | None = None
         self._closing = False
         self._pid = os.getpid()
+        self._reading = 0
         #: Called in the reading thread with every pushed message.
         self.on_push: Callable[[msgspec.Struct], None] = lambda _: None
         #: Called once in the reading thread when the peer has gone by itself.
@@ -184,6 +185,11 @@ class Link:
         timeout: float | None = None,
     ) -> tuple[msgspec.Struct, bytes]:
         """Like `request`; return the body that came with the answer as well."""
+        if self.is_reading:
+            raise UsageError(
+                "a future's callback can't wait for the peer, whose answers come "
+                "through the same thread: ask from another one"
+            )
         got: list[tuple[msgspec.Struct | SlingerError, bytes]] = []
         ready = threading.Event()
 
@@ -206,6 +212,11 @@ class Link:
         payload = self._payload(message)
         with contextlib.suppress(ConnectionLostError):
             self._send(encode(Kind.PUSH, 0, payload))
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether this is the thread that handles answers, and so must not wait."""
+        return threading.get_ident() == self._reading
 
     @property
     def inherited(self) -> bool:
@@ -289,6 +300,7 @@ class Link:
 
     def _read(self) -> None:
         """Handle what the peer says, until it says no more."""
+        self._reading = threading.get_ident()
         why: SlingerError = _gone()
         try:
             frames = self._reader.feed(b"")

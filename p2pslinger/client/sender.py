@@ -26,7 +26,7 @@ class Sender:
     def wake(self, what: Flushes) -> None:
         """Let the thread flush `what`, soon."""
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=self._run, name="slinger sender", daemon=True
                 )

@@ -116,6 +116,7 @@ class Stream:
         self._awaited = False
         self._queue: deque[tuple[Source, Consumer]] = deque()
         self._flushing = False
+        self._opening: tuple[OpenJob, bytes] | None = None
         self._next = 0
         self._bases: list[int] = []
         self._segments: list[Segment] = []
@@ -141,7 +142,9 @@ class Stream:
         )
         ask = OpenJob(self.handle, name[: limits.NAME], function, policy)
         if big:  # the peer can take no arguments before it has read the function
-            self._opened(self._link.request(ask, code), b"")
+            self._flushing = True
+            self._opening = ask, code
+            self._sender.wake(self)
         else:
             self._link.ask(ask, self._opened)
 
@@ -195,11 +198,15 @@ class Stream:
 
         Whoever puts something in all the same hears a `RetiredError`.
         """
-        with self._lock:
+        if not self._lock.acquire(blocking=False):
+            return False  # whoever holds it may be waiting for a lock of our caller
+        try:
             busy = self._flushing or self._queue or self._done.count < self._next
             if busy or self._broken is not None:
                 return False
             self._broken = RetiredError("the job has been closed: open another")
+        finally:
+            self._lock.release()
         self.close()
         return True
 
@@ -219,14 +226,18 @@ class Stream:
                 return
             self._flushing = True
             direct = self._next == self._done.count
-        if direct:
+        if direct and not self._link.is_reading:  # that thread must never wait
             self.flush()
         else:
             self._sender.wake(self)
 
     def flush(self) -> None:
         """Send all that has queued: small shards together, a big one by itself."""
+        failed: BaseException | None = UnavailableError("sending was interrupted")
         try:
+            if self._opening is not None:
+                self._opened(self._link.request(*self._opening), b"")
+                self._opening = None
             while True:
                 with self._lock:
                     shards = self._pack()
@@ -235,9 +246,13 @@ class Stream:
                         sealed = self._sealed
                         break
                 self._send(shards)
+            failed = None
         except SlingerError as error:
-            self.broke(error)
-        else:
+            failed = error
+        finally:
+            if failed is not None:
+                self.broke(failed)
+        if failed is None:
             if sealed:
                 self._link.push(Seal(self.handle))
             self._tell_if_idle()

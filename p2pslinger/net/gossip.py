@@ -4,13 +4,16 @@ A new notice is pushed to every neighbour at once, who pushes it on; the newest 
 and its submitter wins, so it travels each connection about once. What a push has missed
 (a partition, a late joiner) is mended by comparing digests: on connecting, and every
 30 s with one neighbour chosen by chance. Neighbours that agree exchange one hash.
+
+Those that are over are remembered as well, as long as there is room: somebody may still
+believe that they are open. When there is none, everyone forgets the same ones.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -26,6 +29,13 @@ from p2pslinger.wire.records import Notice, open_signed
 
 #: Notices of one submitter that a peer remembers: one member's flood leaves room.
 PER_SUBMITTER = 1000
+
+#: Seconds that a notice may live, at most. Its submitter renews it.
+LIFE = 3600.0
+
+#: News from a comparison up to which it is pushed on; beyond that we have probably been
+#: away, and others need no more than a comparison of their own.
+PUSHED = 64
 
 Key = tuple[JobId, PeerId]
 
@@ -56,7 +66,7 @@ class Notices:
         self._neighbours = neighbours
         self._heard = heard
         self._known: dict[Key, tuple[Notice, Signed]] = {}
-        self._count: Counter[PeerId] = Counter()
+        self._of: defaultdict[PeerId, set[JobId]] = defaultdict(set)
         self._seen: set[bytes] = set()  # signatures of what is known
         self._digest: bytes | None = None
         #: Notices that were refused, by cause.
@@ -70,11 +80,16 @@ class Notices:
         """Return the notices of jobs that are open."""
         return [notice for notice, _ in self._known.values() if notice.open]
 
-    def compare_with(self, connection: Connection) -> None:
-        """Find out what a neighbour and we do not both know."""
+    def compare_with(self, connection: Connection, *, behind: bool = False) -> None:
+        """Find out what a neighbour and we do not both know.
+
+        Args:
+            connection: To the neighbour.
+            behind: It has just told us more than fits a message, and goes on.
+        """
         connection.ask(
             Compare(self._hash()),
-            lambda answer, _: self._compared(connection, answer),
+            lambda answer, _: self._compared(connection, answer, behind),
         )
 
     def compare_with_one(self) -> None:
@@ -107,33 +122,39 @@ class Notices:
             if self._sequence((JobId(key[0]), PeerId(key[1]))) < line.sequence
         ]
         lacking = [
-            signed
+            (notice, signed)
             for key, (notice, signed) in self._known.items()
             if key not in theirs or theirs[key].sequence < notice.sequence
         ]
-        exchange.reply(Compared(False, tuple(wanted), tuple(lacking[: limits.BATCH])))
+        lacking.sort(key=lambda both: not both[0].open)  # what is open matters first
+        told = tuple(signed for _, signed in lacking[: limits.BATCH])
+        exchange.reply(Compared(False, tuple(wanted), told))
 
     def _compared(
-        self, connection: Connection, answer: msgspec.Struct | SlingerError
+        self,
+        connection: Connection,
+        answer: msgspec.Struct | SlingerError,
+        behind: bool,
     ) -> None:
-        if not isinstance(answer, Compared) or answer.equal:
-            return
-        if not answer.wanted and not answer.notices:
+        if isinstance(answer, Compared) and not answer.equal:
             lines = tuple(
                 Heard(job, submitter, notice.sequence)
                 for (job, submitter), (notice, _) in self._known.items()
             )
             connection.ask(
                 Compare(self._hash(), lines),
-                lambda again, _: self._exchanged(connection, again),
+                lambda again, _: self._exchanged(connection, again, behind),
             )
 
     def _exchanged(
-        self, connection: Connection, answer: msgspec.Struct | SlingerError
+        self,
+        connection: Connection,
+        answer: msgspec.Struct | SlingerError,
+        behind: bool,
     ) -> None:
         if not isinstance(answer, Compared):
             return
-        self._take(answer.notices, connection)
+        news = [signed for signed in answer.notices if self._is_news(signed)]
         found = [
             self._known[JobId(line.job), PeerId(line.submitter)][1]
             for line in answer.wanted
@@ -141,14 +162,23 @@ class Notices:
         ]
         for i in range(0, len(found), limits.BATCH):
             connection.push(Gossip(tuple(found[i : i + limits.BATCH])))
+        if news and len(answer.notices) >= limits.BATCH:
+            self.compare_with(connection, behind=True)
+        elif behind or len(news) > PUSHED:
+            for neighbour in self._neighbours():
+                if neighbour is not connection:
+                    self.compare_with(neighbour)
+        else:
+            self._push(news, connection)
 
     # --- inside -------------------------------------------------------------------
 
     def _take(self, notices: Iterable[Signed], source: Connection | None) -> None:
         """Keep what is news, and pass it on to every neighbour but its source."""
-        news = [signed for signed in notices if self._is_news(signed)]
+        self._push([signed for signed in notices if self._is_news(signed)], source)
+
+    def _push(self, news: list[Signed], source: Connection | None) -> None:
         if news:
-            self._digest = None
             for connection in self._neighbours():
                 if connection is not source:
                     connection.push(Gossip(tuple(news)))
@@ -167,20 +197,39 @@ class Notices:
             return False
         if notice.sequence <= self._sequence(key):
             return False
-        if key not in self._known:
-            if (
-                self._count[key[1]] >= PER_SUBMITTER
-                or len(self._known) >= limits.NOTICES
-            ):
-                self.dropped["too many notices"] += 1
-                return False
-            self._count[key[1]] += 1
-        else:
+        if key in self._known:
             self._seen.discard(self._known[key][1].signature)
+        elif not self._make_room(notice):
+            self.dropped["too many notices"] += 1
+            return False
         self._known[key] = (notice, signed)
+        self._of[key[1]].add(key[0])
         self._seen.add(signed.signature)
+        self._digest = None
         self._heard(notice)
         return True
+
+    def _make_room(self, notice: Notice) -> bool:
+        """Return whether there is room for one more, once the least is forgotten."""
+        submitter = PeerId(notice.submitter)
+        if len(self._of[submitter]) >= PER_SUBMITTER:
+            keys = [(job, submitter) for job in self._of[submitter]]
+        elif len(self._known) >= limits.NOTICES:
+            keys = list(self._known)
+        else:
+            return True
+        least = min(keys, key=lambda key: _rank(self._known[key][0]))
+        if _rank(self._known[least][0]) >= _rank(notice):
+            return False
+        self._forget(least)
+        return True
+
+    def _forget(self, key: Key) -> None:
+        self._seen.discard(self._known.pop(key)[1].signature)
+        self._of[key[1]].discard(key[0])
+        if not self._of[key[1]]:
+            del self._of[key[1]]
+        self._digest = None
 
     def _sequence(self, key: Key) -> int:
         known = self._known.get(key)
@@ -199,6 +248,9 @@ class Notices:
     def _expire(self) -> None:
         now = self._wall()
         for key in [k for k, (n, _) in self._known.items() if n.expires < now]:
-            self._seen.discard(self._known.pop(key)[1].signature)
-            self._count[key[1]] -= 1
-            self._digest = None
+            self._forget(key)
+
+
+def _rank(notice: Notice) -> tuple[bool, float, bytes]:
+    """Return what decides whom to forget, the lowest first: the same everywhere."""
+    return notice.open, notice.expires, notice.job

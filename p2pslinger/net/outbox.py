@@ -53,6 +53,7 @@ class Outbox:
         "_out",
         "_overflow",
         "_paused",
+        "_queued",
         "_scheduled",
         "_senders",
         "_transport",
@@ -66,6 +67,7 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes | memoryview] = []
+        self._queued = 0
         self._senders: deque[Sender] = deque()
         self._scheduled = False
         self._paused = False
@@ -75,6 +77,12 @@ class Outbox:
         self.frames = 0
         self.bytes = 0
         self.writes = 0
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of messages that wait for the other end to read."""
+        buffered = self._transport.get_write_buffer_size() if self._transport else 0
+        return buffered + self._queued
 
     def open(self, transport: asyncio.Transport) -> None:
         """Send through this transport from now on."""
@@ -90,6 +98,7 @@ class Outbox:
         self._out.append(frames.header(kind, number, len(payload)))
         if payload:
             self._out.append(payload)
+            self._queued += len(payload)
         self.frames += 1
         if not self._scheduled:
             self._scheduled = True
@@ -114,6 +123,7 @@ class Outbox:
             return
         parts = runs(out) if self._encrypts else [b"".join(out)]
         out.clear()
+        self._queued = 0
         self.writes += 1
         self.bytes += sum(map(len, parts))
         if len(parts) == 1:

@@ -296,7 +296,7 @@ class Overlay:
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-        except OSError:
+        except (OSError, UnicodeError):  # unknown, or no host name at all
             self.dropped["unresolved"] += 1
             return []
         return [Place(str(entry[4][0]), port) for entry in found]

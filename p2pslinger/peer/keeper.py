@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import count
 
 from p2pslinger import limits
 from p2pslinger.ids import JobId, PeerId
@@ -40,6 +41,10 @@ from p2pslinger.wire.records import RangeResult
 #: closures opens as many jobs, and the oldest ones are next anyway.
 CONSIDERED = 64
 
+#: Seconds after which a volunteer that has not asked for work is no "elsewhere" any
+#: more for a task that killed its slot.
+AWAY = 10.0
+
 
 class Keeper:
     """The jobs that this peer keeps, and the volunteers that compute them.
@@ -52,6 +57,8 @@ class Keeper:
     def __init__(self, loop: asyncio.AbstractEventLoop, events: Events) -> None:
         self._loop = loop
         self._events = events
+        #: Numbers for grants: one source, so that a number means one job only.
+        self.numbers = count(1)
         self.jobs: dict[JobId, KeptJob] = {}
         self.seats: dict[PeerId, Seat] = {}
         self._stocked: dict[JobId, KeptJob] = {}  # those that may have open tasks
@@ -118,6 +125,7 @@ class Keeper:
         """Park a request; `answer` is called when there is work for it."""
         parked = Parked(seat, want, answer)
         seat.pythons = want.pythons
+        seat.heard = self._loop.time()
         seat.parked[want.number] = parked
         (self._behind if want.queued else self._empty).append(parked)
         self.wake()
@@ -170,21 +178,23 @@ class Keeper:
         """
         refused = []
         touched: dict[JobId, KeptJob] = {}
-        for result in results:
-            job = self.jobs.get(JobId(result.job))
-            if job is None:
-                refused.append(result.grant)
-                continue
-            touched[job.id] = job
-            new = job.board.deliver(_delivery(seat, result), result.granted)
-            if new:
-                blob = blobs.get(result.digest) if blobs else None
-                job.sink.accepted(seat, result, blob, new)
-        for job in touched.values():
-            job.sink.delivered()
-            self._restock(job)
-            self._over(job)
-        self.wake()
+        try:
+            for result in results:
+                job = self.jobs.get(JobId(result.job))
+                if job is None:
+                    refused.append(result.grant)
+                    continue
+                touched[job.id] = job
+                new = job.board.deliver(_delivery(seat, result), result.granted)
+                if new:
+                    blob = blobs.get(result.digest) if blobs else None
+                    job.sink.accepted(seat, result, blob, new)
+        finally:  # one that is refused leaves those before it accepted
+            for job in touched.values():
+                job.sink.delivered()
+                self._restock(job)
+                self._over(job)
+            self.wake()
         return Delivered(1, tuple(refused))
 
     # --- handing out --------------------------------------------------------------
@@ -217,12 +227,7 @@ class Keeper:
     def _work_for(self, parked: Parked) -> Work | None:
         for candidate in in_turn(self._candidates(parked.want)):
             job = self.jobs[candidate.job]
-            helds = job.board.grant(
-                parked.seat.peer,
-                places=self._places(job),
-                now=self._loop.time(),
-                others=self._able(job),
-            )
+            helds = self._grant(job, parked.seat)
             if helds:
                 tasks = sum(held.stop - held.start for held in helds)
                 self._events.emit(Granted(job.id, parked.seat.peer, tasks))
@@ -248,12 +253,31 @@ class Keeper:
         if job.board.open and job.id in self.jobs:
             self._stocked.setdefault(job.id, job)
 
+    def _grant(
+        self, job: KeptJob, seat: Seat, most: int = limits.JOB_TASKS
+    ) -> list[Held]:
+        """Grant a seat some tasks, of no more shards than fit a message."""
+        helds = job.board.grant(
+            seat.peer,
+            places=self._places(job),
+            now=self._loop.time(),
+            others=self._able(job),
+            most=most,
+        )
+        shards = sum(job.shelf.count(held.start, held.stop) for held in helds)
+        if shards <= limits.BATCH or most <= limits.BATCH:
+            return helds
+        for held in helds:
+            job.board.give_back(seat.peer, held.number)
+        return self._grant(job, seat, limits.BATCH)
+
     def _able(self, job: KeptJob) -> set[PeerId]:
-        """Return the volunteers that could compute a task of this job."""
+        """Return the volunteers that could compute a task of this job, soon."""
+        since = self._loop.time() - AWAY
         return {
             seat.peer
             for seat in self.seats.values()
-            if seat.pythons and fits(job.python, seat.pythons)
+            if seat.heard >= since and fits(job.python, seat.pythons)
         }
 
     def _places(self, job: KeptJob) -> int:

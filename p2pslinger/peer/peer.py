@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from p2pslinger import limits
-from p2pslinger.errors import PeerError
+from p2pslinger.errors import DiskError, PeerError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.gossip import Notices
@@ -28,7 +28,7 @@ from p2pslinger.peer.port import control_socket, open_port
 from p2pslinger.peer.programs import Programs
 from p2pslinger.peer.reports import Reports, Subjects
 from p2pslinger.peer.serve import Serving
-from p2pslinger.peer.submitter import Submitter
+from p2pslinger.peer.submitter import RENEW, Submitter
 from p2pslinger.peer.upkeep import Surroundings, Upkeep
 from p2pslinger.peer.volunteer import Terms, Volunteer
 from p2pslinger.peer.world import World
@@ -45,6 +45,9 @@ FIRST_PROGRAM = 20.0
 
 #: Seconds that it stays after the last program has gone: another may follow at once.
 LINGER = 0.2
+
+#: Seconds after which other keepers are asked for work, where there are very many.
+ROTATE = 5.0
 
 #: Seconds that goodbyes may take.
 GOODBYE = 1.0
@@ -79,6 +82,7 @@ class Peer:
         self._state = state
         self._world = world
         self._port = 0
+        self._looking = False
         self._stopping = asyncio.Event()
         self._linger: asyncio.TimerHandle | None = None
         self._keepers: dict[PeerId, KeeperLink] = {}
@@ -135,6 +139,7 @@ class Peer:
             at_fault=self._refuse,
         )
         serving = Serving(
+            me=me.id,
             grid=grid,
             owner=self.owner,
             keeper=self.keeper,
@@ -241,6 +246,8 @@ class Peer:
                 server = await self._serve_programs(control)
                 self._learn_addresses()
                 self.upkeep.start()
+                self.owner.spawn(self._keep_looking())
+                self.owner.spawn(self._keep_renewing())
                 if self._world.discovery is not None:
                     self.owner.spawn(self._discover())
                 if ready is not None:
@@ -260,6 +267,7 @@ class Peer:
         self._stopping.set()
 
     async def _close(self) -> None:
+        self.submitter.close()
         leaving = [*self.programs.connections(), *self.links.connections()]
         self.programs.close()
         self.volunteer.close()
@@ -356,9 +364,15 @@ class Peer:
         )
         if link.card.addresses:
             address = link.card.addresses[0]
-            self._state.remember_neighbour(link.peer, address, self._world.wall())
+            self._remember(link.peer, address)
         self.upkeep.joined(link)
         self._look_for_work()
+
+    def _remember(self, peer: PeerId, address: Address) -> None:
+        try:
+            self._state.remember_neighbour(peer, address, self._world.wall())
+        except DiskError as error:
+            self.events.emit(Noted(f"a neighbour could not be remembered: {error}"))
 
     def _left(self, link: Link, why: str) -> None:
         seat = self.keeper.seats.get(link.peer)
@@ -371,11 +385,14 @@ class Peer:
 
     def _heard(self, notice: Notice) -> None:
         if notice.submitter == self.id:
+            self._loop.call_soon(self.submitter.disown, notice)
             return
         self.events.emit(
             NoticeHeard(JobId(notice.job), PeerId(notice.submitter), notice.open)
         )
-        self._look_for_work()
+        if not self._looking:
+            self._looking = True
+            self._loop.call_soon(self._look_for_work)
         self.upkeep.look()
 
     def _wanted_keepers(self) -> list[PeerId]:
@@ -391,15 +408,36 @@ class Peer:
         ]
 
     def _look_for_work(self) -> None:
-        """Ask the right keepers: our own first, then whoever has an open job."""
+        """Ask the right keepers: our own, those that we work for, others by chance."""
+        self._looking = False
         wanted = dict.fromkeys([self.id, *self._wanted_keepers()])
-        self.volunteer.serve(
-            self._keepers[peer] for peer in wanted if peer in self._keepers
-        )
+        keepers = [self._keepers[peer] for peer in wanted if peer in self._keepers]
+        if len(keepers) > limits.PARKED_AT:
+            busy = self.volunteer.working_for()
+            others = [one for one in keepers[1:] if one not in busy]
+            self._world.rng.shuffle(others)
+            held = [one for one in keepers[1:] if one in busy]
+            keepers = [keepers[0], *held, *others]
+        self.volunteer.serve(keepers)
+
+    async def _keep_looking(self) -> None:
+        """Ask other keepers in turn, where there are more than we ask at once."""
+        while True:
+            await asyncio.sleep(ROTATE)
+            if len(self._wanted_keepers()) >= limits.PARKED_AT:
+                self._look_for_work()
+
+    async def _keep_renewing(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW * self._world.rng.uniform(0.9, 1.0))
+            self.submitter.renew()
 
     def _credit(self, volunteer: PeerId, signed: Signed, _: Receipt) -> None:
         """Keep a receipt, and hand it to the volunteer if it is here."""
-        self._state.add_receipt(signed)
+        try:
+            self._state.add_receipt(signed)
+        except DiskError as error:
+            self.events.emit(Noted(f"a receipt could not be kept: {error}"))
         link = self.links.open.get(volunteer)
         if link is not None:
             link.connection.push(Receipts((signed,)))

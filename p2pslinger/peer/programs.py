@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,9 +18,11 @@ from p2pslinger.errors import PeerError, SlingerError, UnavailableError, UsageEr
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handler, Handlers
+from p2pslinger.peer.listener import Listener
 from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.ownjob import OwnJob
 from p2pslinger.peer.reports import Reports
-from p2pslinger.peer.submitter import OwnJob, Submitter
+from p2pslinger.peer.submitter import Submitter
 from p2pslinger.version import __version__
 from p2pslinger.wire.control import (
     CONTROL_CODEC,
@@ -39,13 +41,10 @@ from p2pslinger.wire.control import (
     GetStatus,
     GetTally,
     GetValues,
-    JobEnded,
     Jobs,
     Opened,
     OpenJob,
     Peers,
-    RangeOut,
-    Results,
     Seal,
     ShardIn,
     Status,
@@ -55,33 +54,12 @@ from p2pslinger.wire.control import (
 )
 from p2pslinger.wire.messages import Hello
 
-#: Bytes of results in one message to a program.
-RESULTS = limits.ANSWER
 
+class Following(NamedTuple):
+    """A job that a program follows, and its ear for it."""
 
-@dataclass(frozen=True)
-class Listener:
-    """A program's ear for one job: the submitter speaks into it."""
-
-    _connection: Connection
-    _handle: int
-
-    def results(self, ranges: list[RangeOut]) -> None:
-        """Send results, as many to a message as fit."""
-        part: list[RangeOut] = []
-        size = 0
-        for one in ranges:
-            part.append(one)
-            size += len(one.values) + sum(len(f.traceback) for f in one.failures)
-            if size > RESULTS or len(part) >= limits.BATCH:
-                self._connection.push(Results(self._handle, tuple(part)))
-                part, size = [], 0
-        if part:
-            self._connection.push(Results(self._handle, tuple(part)))
-
-    def ended(self, kind: str, text: str) -> None:
-        """Say that no more will come."""
-        self._connection.push(JobEnded(self._handle, kind, text))
+    job: OwnJob
+    listener: Listener
 
 
 class Programs:
@@ -112,7 +90,7 @@ class Programs:
         self._wall = wall
         self._stop = stop
         self._deserted = deserted
-        self._jobs: dict[Connection, dict[int, OwnJob]] = {}
+        self._jobs: dict[Connection, dict[int, Following]] = {}
         #: Connections that were broken off, by cause.
         self.dropped: Counter[str] = Counter()
         self._table = self._make_table()
@@ -150,8 +128,8 @@ class Programs:
     def closed(self, connection: Connection, why: SlingerError | None) -> None:
         """A program is gone, and with it its throw-away jobs."""
         self._count(why)
-        for handle, job in self._jobs.pop(connection, {}).items():
-            self._submitter.leave(job, Listener(connection, handle))
+        for following in self._jobs.pop(connection, {}).values():
+            self._submitter.leave(following.job, following.listener)
         if not self._jobs:
             self._deserted()
 
@@ -190,7 +168,7 @@ class Programs:
 
     def _job(self, connection: Connection, handle: int) -> OwnJob:
         try:
-            return self._jobs[connection][handle]
+            return self._jobs[connection][handle].job
         except KeyError:
             raise UsageError(f"job {handle} was refused, or is over") from None
 
@@ -214,22 +192,21 @@ class Programs:
     ) -> None:
         if connection not in self._jobs:
             return  # it has gone while its function was being read
-        job = self._submitter.open(
-            ask.name, ask.function, code, ask.policy, Listener(connection, ask.handle)
-        )
-        self._jobs[connection][ask.handle] = job
+        listener = Listener(connection, ask.handle)
+        job = self._submitter.open(ask.name, ask.function, code, ask.policy, listener)
+        self._jobs[connection][ask.handle] = Following(job, listener)
         exchange.reply(Opened(job.id))
 
     def _append(self, connection: Connection, append: Append, _: Exchange) -> None:
-        job = self._jobs[connection].get(append.handle)
-        if job is None:
+        following = self._jobs[connection].get(append.handle)
+        if following is None:
             return  # it was refused, or is over
         try:
             self._submitter.append(
-                job, [(shard, shard.data) for shard in append.shards]
+                following.job, [(shard, shard.data) for shard in append.shards]
             )
         except UsageError as error:
-            Listener(connection, append.handle).ended("usage", str(error))
+            following.listener.ended("usage", str(error))
 
     def _append_big(
         self, connection: Connection, append: AppendBig, exchange: Exchange
@@ -262,19 +239,19 @@ class Programs:
             exchange.fail(error)
 
     def _seal(self, connection: Connection, seal: Seal, _: Exchange) -> None:
-        job = self._jobs[connection].get(seal.handle)
-        if job is not None:
-            self._submitter.seal(job)
+        following = self._jobs[connection].get(seal.handle)
+        if following is not None:
+            self._submitter.seal(following.job)
 
     def _withdraw(self, connection: Connection, what: Withdraw, _: Exchange) -> None:
-        job = self._jobs[connection].get(what.handle)
-        if job is not None:
-            self._submitter.withdraw(job, what.start, what.stop)
+        following = self._jobs[connection].get(what.handle)
+        if following is not None:
+            self._submitter.withdraw(following.job, what.start, what.stop)
 
     def _close_job(self, connection: Connection, what: CloseJob, _: Exchange) -> None:
-        job = self._jobs[connection].pop(what.handle, None)
-        if job is not None:
-            self._submitter.leave(job, Listener(connection, what.handle))
+        following = self._jobs[connection].pop(what.handle, None)
+        if following is not None:
+            self._submitter.leave(following.job, following.listener)
 
     def _values(
         self, connection: Connection, ask: GetValues, exchange: Exchange
@@ -294,11 +271,11 @@ class Programs:
         if not job.detached:
             raise UsageError("a throw-away job belongs to the program that opened it")
         listener = Listener(connection, ask.handle)
-        self._jobs[connection][ask.handle] = job
+        self._jobs[connection][ask.handle] = Following(job, listener)
         exchange.reply(Attached(self._reports.job(job)))
         job.audiences.append(listener)
         listener.results(job.held)
-        if job.kept.board.cancelled:
+        if job.end == "cancelled":
             listener.ended("cancelled", "the job was cancelled")
 
     def _cancel(self, _: Connection, ask: CancelJob, exchange: Exchange) -> None:

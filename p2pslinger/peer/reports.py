@@ -16,7 +16,8 @@ from p2pslinger.net.gossip import Notices
 from p2pslinger.peer.events import Event, Noted
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.links import Links
-from p2pslinger.peer.submitter import OwnJob, Submitter
+from p2pslinger.peer.ownjob import OwnJob
+from p2pslinger.peer.submitter import Submitter
 from p2pslinger.peer.volunteer import Volunteer
 from p2pslinger.rules.reasons import PeerSituation, why_idle
 from p2pslinger.rules.schedule import fits
@@ -160,11 +161,9 @@ class Reports:
     def job(self, own: OwnJob) -> JobFacts:
         """Return what there is to know about a job."""
         board = own.kept.board
-        state = "open"
-        if board.cancelled and board.done.count < board.total:
+        state = own.end or "open"
+        if state not in {"open", "computed"}:
             state = "cancelled"
-        elif board.sealed and board.done.count >= board.total:
-            state = "computed"
         shares = [
             Share(peer, credit.tasks, credit.failures, credit.cpu)
             for peer, credit in board.credits.items()

@@ -119,7 +119,7 @@ async def _resolve(host: str) -> list[str]:
         found = await asyncio.get_running_loop().getaddrinfo(
             host, None, type=socket.SOCK_STREAM
         )
-    except OSError:
+    except (OSError, UnicodeError):  # unknown, or no host name at all
         return []
     addresses = dict.fromkeys(str(info[4][0]) for info in found)
     return sorted(addresses, key=lambda address: ":" in address)

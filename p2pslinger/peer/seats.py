@@ -65,6 +65,7 @@ class Seat:
         revoke: Tells it to stop.
         pythons: What its slots offer, as far as it has said.
         parked: Its open requests, by its own numbers.
+        heard: When it last asked for work, on the loop's clock.
         sent: What its connection has carried of each job.
     """
 
@@ -73,6 +74,7 @@ class Seat:
     own: bool
     revoke: Callable[[Revoke], None]
     pythons: tuple[str, ...] = ()
+    heard: float = float("-inf")
     parked: dict[int, Parked] = field(default_factory=dict)
     sent: dict[JobId, Sent] = field(default_factory=dict)
 

@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from p2pslinger import limits
 from p2pslinger.errors import PeerError, SlingerError, UnavailableError
-from p2pslinger.ids import GridId, JobId
+from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handlers
@@ -57,6 +57,7 @@ class Serving:
     """The way in for other peers' messages.
 
     Args:
+        me: This peer.
         grid: Which grid.
         owner: Owns the tasks that read bodies.
         keeper: Hands out work and takes results.
@@ -70,6 +71,7 @@ class Serving:
     def __init__(
         self,
         *,
+        me: PeerId,
         grid: GridId,
         owner: Owner,
         keeper: Keeper,
@@ -79,6 +81,7 @@ class Serving:
         links: Callable[[], Links],
         credited: Callable[[Signed], object],
     ) -> None:
+        self._me = me
         self._grid = grid
         self._owner = owner
         self._keeper = keeper
@@ -121,6 +124,7 @@ class Serving:
         if want.number in seat.parked:
             raise PeerError(f"asked for work twice under number {want.number}")
         self._keeper.want(seat, want, exchange.reply)
+        exchange.on_cancel = lambda: self._keeper.unwant(seat, want.number)
 
     def _unwant(self, connection: Connection, what: Unwant, _: Exchange) -> None:
         self._keeper.unwant(self._seat(connection), what.number)
@@ -132,6 +136,8 @@ class Serving:
         if deliver.batch.key != connection.key:
             raise PeerError("delivered results that another peer has signed")
         batch = read(ResultBatch, deliver.batch)
+        if any(len(result.values) > limits.INLINE for result in batch.results):
+            raise PeerError("delivered values in a message that are too big for one")
         self._spot_check(connection, deliver.batch)
         if exchange.body is None:
             if any(result.digest for result in batch.results):
@@ -210,6 +216,8 @@ class Serving:
             receipt = open_signed(Receipt, signed, self._grid)
             if signed.signer != receipt.submitter or signed.key != connection.key:
                 raise PeerError("sent a receipt that its submitter has not signed")
+            if receipt.volunteer != self._me:
+                raise PeerError("sent a receipt for somebody else")
             self._credited(signed)
 
     # --- neighbourhood ------------------------------------------------------------

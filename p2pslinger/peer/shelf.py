@@ -89,6 +89,11 @@ class Shelf:
         high = bisect_right(self._bases, stop - 1)
         return self._shards[max(0, low) : high]
 
+    def count(self, start: int, stop: int) -> int:
+        """Return how many shards hold the tasks [start, stop)."""
+        low = max(0, bisect_right(self._bases, start) - 1)
+        return bisect_right(self._bases, stop - 1) - low
+
     def find(self, digest: bytes) -> Shard | None:
         """Return the shard with that content."""
         for shard in self._shards:

@@ -10,22 +10,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
 
+import msgspec
 from blake3 import blake3
 
-from p2pslinger import limits
 from p2pslinger.errors import UnavailableError, UsageError
 from p2pslinger.ids import GridId, JobId, PeerId, from_text, to_text
 from p2pslinger.peer.events import Events, JobClosed, JobOpened
-from p2pslinger.peer.heldblobs import HeldBlobs
 from p2pslinger.peer.keeper import Keeper
-from p2pslinger.peer.seats import KeptJob, Seat
-from p2pslinger.peer.shelf import Batch, Shard
+from p2pslinger.peer.ownjob import Audience, OwnJob
+from p2pslinger.peer.seats import KeptJob
 from p2pslinger.rules.board import Board
-from p2pslinger.rules.spans import Span
-from p2pslinger.wire.control import RangeOut, ShardIn
+from p2pslinger.wire.control import ShardIn
 from p2pslinger.wire.identity import Identity, Signed
 from p2pslinger.wire.manifest import (
     Function,
@@ -36,135 +32,17 @@ from p2pslinger.wire.manifest import (
 )
 from p2pslinger.wire.records import (
     Notice,
-    RangeResult,
     Receipt,
-    ShardBatch,
-    ShardHead,
-    encode,
     seal,
 )
 
 #: Seconds that a job is kept after it was submitted, unless it says otherwise.
 KEEP = 7 * 24 * 3600.0
 
-#: Bytes of results of one detached job that this peer holds for its program.
-HELD_RESULTS = 512 * limits.MIB
-
-
-class Audience(Protocol):
-    """A program that wants a job's results."""
-
-    def results(self, ranges: list[RangeOut]) -> None:
-        """Take results, in the order in which they were accepted."""
-
-    def ended(self, kind: str, text: str) -> None:
-        """Hear that no more will come, before all were there."""
-
-
-@dataclass(eq=False)
-class OwnJob:
-    """A job that was submitted here; also the sink of its results at the keeper."""
-
-    kept: KeptJob
-    key: Identity
-    grid: GridId
-    writer: Audience
-    over: Callable[[OwnJob], None]
-    code: bytes = b""
-    chain: bytes = bytes(32)
-    shards: int = 0
-    notice: int = 0
-    held: list[RangeOut] = field(default_factory=list)
-    held_bytes: int = 0
-    arguments: HeldBlobs = field(default_factory=HeldBlobs)
-    values: HeldBlobs = field(default_factory=HeldBlobs)
-    audiences: list[Audience] = field(default_factory=list)
-    _fresh: list[RangeOut] = field(default_factory=list)
-
-    @property
-    def id(self) -> JobId:
-        """The job's id."""
-        return self.kept.id
-
-    @property
-    def detached(self) -> bool:
-        """Whether the job outlives its program."""
-        return self.kept.manifest.policy.durable
-
-    # --- arguments ----------------------------------------------------------------
-
-    def append(self, shards: list[tuple[ShardIn, bytes]]) -> list[Shard]:
-        """Number and sign shards; each comes with its bytes."""
-        board = self.kept.board
-        heads = [
-            ShardHead(shard.count, shard.form, blake3(data).digest(), len(data))
-            for shard, data in shards
-        ]
-        base = board.append(sum(head.count for head in heads))
-        batch = ShardBatch(self.id, self.shards, base, self.chain, tuple(heads))
-        body = encode(batch)
-        self.chain = blake3(self.chain + body).digest()
-        described = Batch(self.shards, body, self.key, self.grid)
-        made = []
-        for head, (_, data) in zip(heads, shards, strict=True):
-            inline = len(data) <= limits.INLINE
-            if not inline:
-                self.arguments.add(head.digest, data)
-            made.append(
-                Shard(self.shards, base, head, data if inline else None, described)
-            )
-            self.shards += 1
-            base += head.count
-        return made
-
-    # --- results (the keeper's sink) ----------------------------------------------
-
-    def accepted(
-        self, seat: Seat, result: RangeResult, blob: bytes | None, new: list[Span]
-    ) -> None:
-        """Take in a range whose first outcome it is; send it at the end of the turn."""
-        if blob is not None:
-            self.values.add(result.digest, blob)
-        out = RangeOut(
-            result.start,
-            result.stop,
-            result.form,
-            result.values,
-            result.digest,
-            result.size,
-            result.failures,
-            seat.peer,
-            seat.mine,
-            result.wall,
-            result.cpu,
-            result.output,
-        )
-        if self.detached:
-            self.held.append(out)
-            self.held_bytes += result.size
-        else:
-            self._prune()
-        if self.audiences:
-            self._fresh.append(out)
-
-    def finished(self) -> None:
-        """Nothing is left to compute."""
-        self.over(self)
-
-    def delivered(self) -> None:
-        """Send the program what has come."""
-        fresh, self._fresh = self._fresh, []
-        if fresh:
-            for audience in self.audiences:
-                audience.results(fresh)
-
-    def _prune(self) -> None:
-        """Drop the arguments in front that nobody will need again."""
-        done = next(iter(self.kept.board.done), (0, 0))
-        if done[0] == 0:
-            for shard in self.kept.shelf.prune(done[1]):
-                if shard.data is None:
-                    self.arguments.drop(shard.head.digest)
+#: Seconds that a notice lives: others forget the jobs of a peer that has vanished. The
+#: submitter renews it in time, so that a lost message costs nothing.
+NOTICE = 600.0
+RENEW = 200.0
 
 
 class Submitter:
@@ -250,7 +128,7 @@ class Submitter:
             signed,
             self._identity.id,
             self._loop.time(),
-            Board(job, self._rng.randbytes(32)),
+            Board(job, self._rng.randbytes(32), numbers=self._keeper.numbers),
             own,
         )
         self.jobs[job] = own
@@ -281,11 +159,10 @@ class Submitter:
 
     def cancel(self, job: OwnJob, text: str) -> None:
         """Stop a job for good, and tell its program why."""
-        if not job.kept.board.finished:
-            job.kept.board.cancel()
+        if not job.end:
+            self._close(job, "cancelled")
             for audience in job.audiences:
                 audience.ended("cancelled", text)
-        self._close(job, "cancelled")
 
     def leave(self, job: OwnJob, audience: Audience) -> None:
         """A program has gone, or wants nothing more of the job."""
@@ -295,7 +172,7 @@ class Submitter:
             if audience == job.writer and not job.kept.board.sealed:
                 self.seal(job)  # nobody is left who could append the rest
         else:
-            self._close(job, "its program has left it")
+            self._close(job, "left by its program")
             self.jobs.pop(job.id, None)
 
     def blob(self, job: JobId, digest: bytes) -> bytes:
@@ -338,6 +215,25 @@ class Submitter:
             f"this machine knows no job {text!r}: `slinger jobs` lists them"
         )
 
+    def renew(self) -> None:
+        """Say again which jobs are open. To be called every `RENEW` seconds."""
+        for job in self.jobs.values():
+            if not job.end:
+                self._notify(job, is_open=True)
+
+    def disown(self, notice: Notice) -> None:
+        """A notice of ours, from before a crash, speaks of a job that is no more."""
+        if notice.open and JobId(notice.job) not in self.jobs:
+            closed = msgspec.structs.replace(
+                notice, open=False, sequence=notice.sequence + 1
+            )
+            self._announce(seal(closed, self._identity, self._grid))
+
+    def close(self) -> None:
+        """The peer goes, and its jobs with it: tell everyone."""
+        for job in list(self.jobs.values()):
+            self._close(job, "gone with its peer")
+
     # --- inside -------------------------------------------------------------------
 
     def _over(self, job: OwnJob) -> None:
@@ -345,12 +241,13 @@ class Submitter:
         self._close(job, "computed")
 
     def _close(self, job: OwnJob, why: str) -> None:
-        if job.id not in self._keeper.jobs:
+        if job.end:
             return
-        self._receipt(job)
         self._keeper.drop(job.kept)
+        job.close(why)
         self._notify(job, is_open=False)
         self._events.emit(JobClosed(job.id, why))
+        self._receipt(job)
 
     def _notify(self, job: OwnJob, *, is_open: bool) -> None:
         job.notice += 1
@@ -362,7 +259,7 @@ class Submitter:
             manifest.function.python,
             is_open,
             job.notice,
-            manifest.keep_until,
+            self._wall() + NOTICE,
         )
         self._announce(seal(notice, self._identity, self._grid))
 

@@ -125,6 +125,10 @@ class Volunteer:
         for station in self.stations:
             self._fill(station)
 
+    def working_for(self) -> set[KeeperLink]:
+        """Return the keepers whose assignments our stations hold."""
+        return {one.keeper for s in self.stations for one in s.assignments}
+
     def lose(self, keeper: KeeperLink) -> None:
         """A keeper is gone, and what we compute for it has lost its purpose."""
         self._keepers = [one for one in self._keepers if one is not keeper]

@@ -18,7 +18,7 @@ seen the same results in any order agree on which tasks are done. `cancelled` ab
 from __future__ import annotations
 
 import hmac
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 from p2pslinger.errors import PeerError, UsageError
@@ -76,12 +76,14 @@ class Board:
         key: Secret for the MACs, 32 bytes, shared by the job's keepers.
         lease: Seconds a grant lives without renewal.
         attempts: Tries of a task that kills its process.
+        numbers: Numbers for grants, shared by all jobs of a keeper.
     """
 
     job: JobId
     key: bytes = field(repr=False)
     lease: float = LEASE
     attempts: int = ATTEMPTS
+    numbers: Iterator[int] | None = None
     #: Tasks appended so far.
     total: int = 0
     #: Nothing more will be appended.
@@ -97,7 +99,7 @@ class Board:
     pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
-        self._ledger = Ledger(self.job, self.key, self.lease)
+        self._ledger = Ledger(self.job, self.key, self.lease, self.numbers)
         self._open = Spans()
         self._solo: set[int] = set()
         # Of tasks that are not done: the tries that died, by MAC, since a volunteer may
@@ -140,7 +142,13 @@ class Board:
     # --- the volunteers' events ---------------------------------------------------
 
     def grant(
-        self, volunteer: PeerId, *, places: int, now: float, others: Set[PeerId]
+        self,
+        volunteer: PeerId,
+        *,
+        places: int,
+        now: float,
+        others: Set[PeerId],
+        most: int = JOB_TASKS,
     ) -> list[Held]:
         """Give a volunteer something to do, for one slot.
 
@@ -149,6 +157,7 @@ class Board:
             places: How many places for ranges there are, this one included.
             now: The keeper's monotonic time, seconds.
             others: Volunteers that could take a task that this one has lost.
+            most: Tasks to grant at most.
 
         Returns:
             The new grants; none if there is nothing for it.
@@ -159,7 +168,7 @@ class Board:
         if task is not None:
             self._solo.remove(task)
             return [self._ledger.make(volunteer, task, task + 1, now)]
-        want = self.pace.size(self._open.count, places)
+        want = min(most, self.pace.size(self._open.count, places))
         return [
             self._ledger.make(volunteer, start, stop, now)
             for start, stop in self._take(want)

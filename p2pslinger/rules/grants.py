@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hmac
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.limits import LEASE
@@ -47,20 +49,27 @@ class Ledger:
         job: Its id.
         key: The keepers' secret, 32 bytes.
         lease: Seconds a grant lives without renewal.
+        numbers: Where grants get their numbers: one source for all jobs of a keeper.
     """
 
-    def __init__(self, job: JobId, key: bytes, lease: float = LEASE) -> None:
+    def __init__(
+        self,
+        job: JobId,
+        key: bytes,
+        lease: float = LEASE,
+        numbers: Iterator[int] | None = None,
+    ) -> None:
         self._job = job
         self._key = key
         self._lease = lease
-        self._next = 1
+        self._numbers = numbers or count(1)
         self._held: dict[int, Held] = {}
         self._of: dict[PeerId, set[int]] = {}
 
     def make(self, volunteer: PeerId, start: int, stop: int, now: float) -> Held:
         """Grant [start, stop) to `volunteer`."""
-        held = Held(self._next, volunteer, start, stop, now + self._lease, start)
-        self._next += 1
+        number = next(self._numbers)
+        held = Held(number, volunteer, start, stop, now + self._lease, start)
         self._held[held.number] = held
         self._of.setdefault(volunteer, set()).add(held.number)
         return held

@@ -41,7 +41,7 @@ MIGRATIONS = (
         body BLOB NOT NULL,
         key BLOB NOT NULL,
         signature BLOB NOT NULL,
-        PRIMARY KEY (job, volunteer)
+        PRIMARY KEY (job, volunteer, submitter)
     ) WITHOUT ROWID;
     CREATE TABLE neighbours (
         peer BLOB PRIMARY KEY,
@@ -130,8 +130,8 @@ class State:
         added = self._database.execute(
             """
             INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (job, volunteer) DO UPDATE SET
-                submitter = excluded.submitter, tasks = excluded.tasks,
+            ON CONFLICT (job, volunteer, submitter) DO UPDATE SET
+                tasks = excluded.tasks,
                 failures = excluded.failures, cpu = excluded.cpu,
                 sequence = excluded.sequence, wall = excluded.wall,
                 body = excluded.body, key = excluded.key,

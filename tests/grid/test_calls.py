@@ -5,8 +5,8 @@ from __future__ import annotations
 import operator
 import random
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 
 import pytest
 
@@ -142,6 +142,39 @@ def test_callbacks_may_submit_more(grid: Grid) -> None:
     again(2)
     assert done.wait(HANGING)
     assert seen == [2, 4, 16, 256]
+
+
+def test_callbacks_may_submit_what_is_big_and_may_not_wait(grid: Grid) -> None:
+    big = bytes(1 << 20)
+    later: list[Future[int]] = []
+    refused: list[Exception] = []
+    done = threading.Event()
+
+    def more(_: Future[int]) -> None:
+        later.append(grid.submit(len, big))
+        later.append(grid.submit(lambda: len(big)))  # a big function
+        try:
+            grid.peers()
+        except slinger.UsageError as error:
+            refused.append(error)
+        done.set()
+
+    grid.submit(tasks.square, 2).add_done_callback(more)
+    assert done.wait(HANGING)
+    assert [future.result(HANGING) for future in later] == [1 << 20] * 2
+    assert "callback can't wait" in str(refused[0])
+
+
+def test_thousands_of_closures_are_as_many_functions(grid: Grid) -> None:
+    def adder(n: int) -> Callable[[int], int]:
+        return lambda x: x + n
+
+    with within(15.0):
+        futures = [grid.submit(adder(n), 1) for n in range(500)]
+        assert [future.result(HANGING) for future in futures] == list(range(1, 501))
+        for n in range(500, 550):
+            assert grid.submit(adder(n), 1).result(HANGING) == n + 1
+    assert len([job for job in grid.jobs() if job.state == "open"]) < 100
 
 
 def test_a_result_that_is_not_there_in_time_is_a_time_out(

@@ -17,7 +17,7 @@ from p2pslinger.testing.virtual import current
 
 JOB, SHARD = 1, 0
 
-#: One more than the tasks of a shard.
+#: Tasks of the shard.
 COUNT = 10
 
 
