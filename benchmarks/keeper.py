@@ -86,6 +86,9 @@ class Sink:
         """Take in a range."""
         self.tasks += result.stop - result.start
 
+    def delivered(self) -> None:
+        """Hear that these were all, for now."""
+
     def finished(self) -> None:
         """Hear that nothing is left."""
 
@@ -152,8 +155,9 @@ class Bench:
     def __init__(self, volunteers: int, slots: int) -> None:
         loop = asyncio.get_running_loop()
         self.keeper = Keeper(loop, Events())
-        self.job = _job()
+        self.job, shards = _job()
         self.keeper.keep(self.job)
+        self.keeper.appended(self.job, shards)
         self.timer = Timer()
         identities = [Identity(os.urandom(32)) for _ in range(volunteers)]
         self.pretenders = [
@@ -165,10 +169,11 @@ class Bench:
 
     async def run(self) -> float:
         """Hand out all tasks, and take all results; return grants a second."""
-        while self.job.board.open:
+        while (left := self.job.board.open) > 0:
             self._park()
             with self.timer:
                 await asyncio.sleep(0)  # the keeper goes over its requests
+            assert self.job.board.open < left, "the keeper hands nothing out"
             self._deliver()
         for one in self.pretenders:
             self.keeper.leave(one.seat, "the run is over")
@@ -200,8 +205,8 @@ class Bench:
                 PEER_CODEC.encode(answer)
 
 
-def _job() -> KeptJob:
-    """Return a job of one-second tasks, whose time is known already."""
+def _job() -> tuple[KeptJob, list[Shard]]:
+    """Return a job of one-second tasks, whose time is known, and its arguments."""
     submitter, job_key = Identity(os.urandom(32)), Identity(os.urandom(32))
     function = Function("pretend", b"code", blake3(b"code").digest(), 4, "3.11")
     manifest = Manifest(
@@ -220,9 +225,7 @@ def _job() -> KeptJob:
     board.append(GRANTS)
     board.pace.measured(1, 1.0)
     kept = KeptJob(job, manifest, signed, submitter.id, 0.0, board, Sink())
-    for shard in _shards(job, job_key):
-        kept.shelf.add(shard)
-    return kept
+    return kept, _shards(job, job_key)
 
 
 def _shards(job: JobId, key: Identity) -> list[Shard]:

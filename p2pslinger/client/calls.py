@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import CancelledError, Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 
 from p2pslinger import limits
@@ -21,18 +22,35 @@ MOST = 1024
 Waiting = tuple["GridFuture", tuple[object, ...], dict[str, object]]
 
 
-class GridFuture(Future[object]):
-    """A future whose cancellation reaches the grid."""
+#: Whoever tells those who wait for a future that it has been cancelled: telling them
+#: twice would be an error, and any number of threads may cancel.
+_telling = threading.Lock()
 
-    withdraw: Callable[[], None] | None = None
+
+class GridFuture(Future[object]):
+    """A future whose cancellation reaches the grid.
+
+    Attributes:
+        calls: The calls that it has been packed with, or None.
+        position: Its number among them.
+        given_up: It has been cancelled.
+    """
+
+    calls: Calls | None = None
+    position = 0
+    given_up = False
 
     def cancel(self) -> bool:
         """Cancel the call unless it has a result; a slot that runs it is ended."""
         if not super().cancel():
             return False
-        self.set_running_or_notify_cancel()
-        if self.withdraw is not None:
-            self.withdraw()
+        with _telling:
+            if not self.given_up:
+                self.given_up = True
+                self.set_running_or_notify_cancel()
+        # Only then: who packs it now looks the other way round, so one of us sees it.
+        if self.calls is not None:
+            self.calls.withdraw(self)
         return True
 
 
@@ -62,11 +80,6 @@ class Calls:
         self._waiting.append((future, args, kwargs))
         return future
 
-    @property
-    def open(self) -> int:
-        """Calls without a result."""
-        return len(self._waiting) + len(self._open)
-
     def futures(self) -> list[GridFuture]:
         """Return the futures of the calls without a result."""
         return [*list(self._open.values()), *(one[0] for one in list(self._waiting))]
@@ -77,8 +90,12 @@ class Calls:
         self._open.clear()
         self._waiting.clear()
         for future in lost:
-            future.withdraw = None
             future.cancel()
+
+    def withdraw(self, future: GridFuture) -> None:
+        """Have the grid forget a cancelled call, if it knows it."""
+        if self._open.pop(future.position, None) is not None:
+            self._withdraw(self, future.position)
 
     # --- source -------------------------------------------------------------------
 
@@ -92,20 +109,30 @@ class Calls:
         batch = self._next_batch()
         if not batch:
             return None
-        shard, refused = calls_shard(
-            [(args, kwargs) for _, args, kwargs in batch], shipped=self._shipped
-        )
+        try:
+            shard, refused = calls_shard(
+                [(args, kwargs) for _, args, kwargs in batch], shipped=self._shipped
+            )
+        except BaseException:  # an interrupt: they are to hear that they are lost
+            self._waiting.extendleft(reversed(batch))
+            raise
         self._most = 1 + min(MOST, len(batch) * limits.INLINE // len(shard.data))
         if len(shard.data) > limits.BLOB:
             return self._give_up(batch, len(shard.data))
         for position, error in reversed(refused):
             _fail(batch.pop(position)[0], error)
-        for future, _, _ in batch:
-            at = self._sent
-            self._open[at] = future
-            future.withdraw = lambda at=at: self._withdraw(self, at)
-            self._sent += 1
+        self._number([future for future, _, _ in batch])
         return shard
+
+    def _number(self, futures: list[GridFuture]) -> None:
+        """Note which position is whose."""
+        for position, future in enumerate(futures, self._sent):
+            self._open[position] = future
+            future.position = position
+            future.calls = self
+            if future.given_up:  # while it was being packed
+                self.withdraw(future)
+        self._sent += len(futures)
 
     def _next_batch(self) -> list[Waiting]:
         """Take calls that have queued up, until they make a shardful."""
@@ -163,10 +190,7 @@ class Calls:
         self._open.clear()
         self._waiting.clear()
         for future in lost:
-            if isinstance(error, CancelledError):
-                Future.cancel(future)
-            else:
-                _fail(future, error)
+            _fail(future, error)
 
 
 def _too_large(size: int) -> TooLargeError:

@@ -398,8 +398,8 @@ class Grid(Executor):
             for key, stream in idle:
                 del self._shared[key]
                 del self._streams[stream.handle]
-            # With all of them at work, look again when there are twice as many.
-            self._most_shared = max(SHARED, 2 * len(self._shared))
+            left = len(self._shared)  # at work: look again when they are a few more
+            self._most_shared = max(SHARED, left + SHARED // 2 + left // 4)
 
     def _open(self, name: str, package: FunctionPackage, policy: Policy) -> Stream:
         stream = self._new_stream()

@@ -14,16 +14,15 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from p2pslinger import limits
+from p2pslinger.client.requests import Answered, Requests
 from p2pslinger.errors import (
     ConnectionLostError,
     IncompatibleError,
-    PeerError,
     SlingerError,
     TooLargeError,
     UnavailableError,
@@ -31,25 +30,12 @@ from p2pslinger.errors import (
 )
 from p2pslinger.version import __version__
 from p2pslinger.wire.control import CONTROL_CODEC
-from p2pslinger.wire.frames import (
-    Frame,
-    FrameReader,
-    Kind,
-    decode_credit,
-    encode,
-    encode_credit,
-)
+from p2pslinger.wire.frames import Frame, FrameReader, Kind, encode
 from p2pslinger.wire.messages import Hello, decode_fail, decode_hello
 from p2pslinger.wire.messages import encode as encode_message
 
-#: Bytes of a body that may be sent before the peer has granted more.
-FIRST_CREDIT = 64 * limits.KIB
-
 #: Bytes read at once.
 CHUNK = 256 * limits.KIB
-
-#: What an asker is called with, in the reading thread: the answer and its body.
-Answered = Callable[[msgspec.Struct | SlingerError, bytes], None]
 
 
 class NoPeerError(UnavailableError):
@@ -58,17 +44,6 @@ class NoPeerError(UnavailableError):
 
 class BrokenGridError(BrokenExecutor, ConnectionLostError):
     """This machine's peer has gone; what was submitted to it is lost with it."""
-
-
-@dataclass(slots=True)
-class _Asked:
-    """A request without an answer, or without all of it."""
-
-    done: Answered
-    body: memoryview | None = None
-    credit: int = FIRST_CREDIT
-    reply: msgspec.Struct | None = None
-    pieces: list[bytes] = field(default_factory=list)
 
 
 class Link:
@@ -82,10 +57,8 @@ class Link:
         self._socket = sock
         self._reader = FrameReader()
         self._sending = threading.Lock()
-        self._asking = threading.Lock()
-        self._asked: dict[int, _Asked] = {}
-        self._number = 0
-        self._lost: SlingerError | None = None
+        self._requests = Requests(self._send)
+        self._cut: SlingerError | None = None
         self._closing = False
         self._pid = os.getpid()
         self._reading = 0
@@ -146,23 +119,17 @@ class Link:
         done: Answered,
         body: bytes | None = None,
     ) -> None:
-        """Send a request; `done` is called in the reading thread, once.
+        """Send a request; unless this raises, `done` is called once.
+
+        That is in the reading thread, or in the one that closes the connection.
 
         Raises:
+            UsageError: this process is a fork of the one that made the connection.
             ConnectionLostError: the peer is gone.
             TooLargeError: the message does not fit a frame.
         """
-        payload = self._payload(message)
-        asked = _Asked(done, None if body is None else memoryview(body))
-        with self._asking:
-            self.check()
-            self._number += 1
-            number = self._number
-            self._asked[number] = asked
-            kind = Kind.REQUEST if body is None else Kind.REQUEST_BODY
-            self._send(encode(kind, number, payload))
-        if body is not None:
-            self._send_body(number, asked)
+        self.check()
+        self._requests.ask(self._payload(message), done, body)
 
     def request(
         self,
@@ -185,11 +152,7 @@ class Link:
         timeout: float | None = None,
     ) -> tuple[msgspec.Struct, bytes]:
         """Like `request`; return the body that came with the answer as well."""
-        if self.is_reading:
-            raise UsageError(
-                "a future's callback can't wait for the peer, whose answers come "
-                "through the same thread: ask from another one"
-            )
+        self.check_waiting()
         got: list[tuple[msgspec.Struct | SlingerError, bytes]] = []
         ready = threading.Event()
 
@@ -213,6 +176,31 @@ class Link:
         with contextlib.suppress(ConnectionLostError):
             self._send(encode(Kind.PUSH, 0, payload))
 
+    def check(self) -> None:
+        """See that requests can be made.
+
+        Raises:
+            UsageError: this process is a fork of the one that made the connection.
+            ConnectionLostError: the peer is gone, or the connection was closed.
+        """
+        if self.inherited:
+            raise UsageError(
+                "a grid can't be used in a forked process: connect again there"
+            )
+        self._requests.check()
+
+    def check_waiting(self) -> None:
+        """See that this thread may wait for the peer.
+
+        Raises:
+            UsageError: it is the one that handles what the peer says.
+        """
+        if self.is_reading:
+            raise UsageError(
+                "a future's callback can't wait for the peer, whose answers come "
+                "through the same thread: ask from another one"
+            )
+
     @property
     def is_reading(self) -> bool:
         """Whether this is the thread that handles answers, and so must not wait."""
@@ -230,7 +218,7 @@ class Link:
         self._closing = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._fail(ConnectionLostError("the connection was closed"))
+        self._requests.fail(ConnectionLostError("the connection was closed"))
 
     # --- inside -------------------------------------------------------------------
 
@@ -243,39 +231,21 @@ class Link:
             )
         return payload
 
-    def check(self) -> None:
-        """See that requests can be made.
-
-        Raises:
-            UsageError: this process is a fork of the one that made the connection.
-            ConnectionLostError: the peer is gone, or the connection was closed.
-        """
-        if self.inherited:
-            raise UsageError(
-                "a grid can't be used in a forked process: connect again there"
-            )
-        if self._lost is not None:
-            raise self._lost
-
     def _send(self, data: bytes) -> None:
-        try:
-            with self._sending:
+        with self._sending:
+            try:
                 self._socket.sendall(data)
-        except OSError:
-            raise _gone() from None
-
-    def _send_body(self, number: int, asked: _Asked) -> None:
-        """Send as much of a body as the peer has room for."""
-        with self._asking:
-            while asked.body is not None and asked.credit > 0:
-                size = min(asked.credit, limits.PIECE)
-                piece, asked.body = asked.body[:size], asked.body[size:]
-                asked.credit -= len(piece)
-                if piece:
-                    self._send(encode(Kind.PIECE, number, bytes(piece)))
-                if not asked.body:
-                    asked.body = None
-                    self._send(encode(Kind.END, number, b""))
+            except OSError:
+                raise _gone() from None
+            except BaseException:
+                # Nobody knows how much of the frame is out: nothing can follow it.
+                self._cut = BrokenGridError(
+                    "a message to this machine's peer was interrupted in the middle, "
+                    "and what was submitted is lost: connect again"
+                )
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+                raise
 
     def _greet(self) -> None:
         """Exchange hellos."""
@@ -316,76 +286,29 @@ class Link:
         except SlingerError as error:
             why = error
         finally:  # a bug must not leave anyone waiting
-            if self._closing:
-                why = ConnectionLostError("the connection was closed")
-            with contextlib.suppress(OSError):
-                self._socket.close()
-            self._fail(why)
-            if not self._closing:
-                self.on_lost(why)
-
-    def _fail(self, why: SlingerError) -> None:
-        with self._asking:
-            self._lost = self._lost or why
-            lost, self._asked = self._asked, {}
-        for asked in lost.values():
-            asked.done(why, b"")
+            self._end(why)
 
     def _hear(self, frame: Frame) -> None:
         kind, number, payload = frame
         if kind == Kind.PUSH:
             self.on_push(CONTROL_CODEC.decode(payload))
-            return
-        asked = self._asked.get(number)
-        if kind == Kind.FAIL:
-            fail = decode_fail(payload)
-            error = _error(fail.kind, fail.text)
-            if number == 0:
-                raise error
-            self._end(number, error)
-        elif asked is None:
-            raise PeerError(f"answered request {number}, which nobody made")
         else:
-            self._hear_answer(kind, number, payload, asked)
+            self._requests.hear(kind, number, payload)
 
-    def _hear_answer(
-        self, kind: int, number: int, payload: bytes, asked: _Asked
-    ) -> None:
-        """Handle a frame that answers a request."""
-        if kind == Kind.REPLY:
-            self._end(number, CONTROL_CODEC.decode(payload))
-        elif kind == Kind.REPLY_BODY:
-            asked.reply = CONTROL_CODEC.decode(payload)
-            room = limits.BODY_WINDOW - FIRST_CREDIT
-            self._send(encode(Kind.ANSWER_CREDIT, number, encode_credit(room)))
-        elif kind == Kind.ANSWER_PIECE:
-            asked.pieces.append(payload)
-            credit = encode_credit(len(payload))
-            self._send(encode(Kind.ANSWER_CREDIT, number, credit))
-        elif kind == Kind.ANSWER_END and asked.reply is not None:
-            self._end(number, asked.reply)
-        elif kind == Kind.CREDIT:
-            asked.credit += decode_credit(payload)
-            self._send_body(number, asked)
-        else:
-            raise PeerError(f"sent a frame of kind {kind} to a program")
-
-    def _end(self, number: int, answer: msgspec.Struct | SlingerError) -> None:
-        with self._asking:
-            asked = self._asked.pop(number, None)
-        if asked is not None:
-            asked.done(answer, b"".join(asked.pieces))
+    def _end(self, why: SlingerError) -> None:
+        """Tell everyone who waits that no more will come."""
+        if self._closing:
+            why = ConnectionLostError("the connection was closed")
+        why = self._cut or why
+        with contextlib.suppress(OSError):
+            self._socket.close()
+        self._requests.fail(why)
+        if not self._closing:
+            self.on_lost(why)
+        self._reading = 0
 
 
 def _gone() -> BrokenGridError:
     return BrokenGridError(
         "this machine's peer has gone, and with it what was submitted: connect again"
     )
-
-
-def _error(kind: str, text: str) -> SlingerError:
-    if kind == "usage":
-        return UsageError(text)
-    if kind == "peer":
-        return PeerError(f"says that this program {text}")
-    return UnavailableError(text)

@@ -98,11 +98,12 @@ class PackedValues(Sequence[object]):
     @overload
     def __getitem__(self, index: int) -> object: ...
     @overload
-    def __getitem__(self, index: slice) -> list[object]: ...
+    def __getitem__(self, index: slice) -> PackedValues: ...
     def __getitem__(self, index: int | slice) -> object:
-        if isinstance(index, slice):
-            loads = self._loads
-            return [loads(item) if item else None for item in self._items[index]]
+        if isinstance(index, slice):  # still encoded: one may not be decodable
+            part = PackedValues(self._items[index], "safe")
+            part._loads = self._loads
+            return part
         item = self._items[index]
         return self._loads(item) if item else None
 

@@ -12,6 +12,7 @@ believe that they are open. When there is none, everyone forgets the same ones.
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -69,6 +70,7 @@ class Notices:
         self._of: defaultdict[PeerId, set[JobId]] = defaultdict(set)
         self._seen: set[bytes] = set()  # signatures of what is known
         self._digest: bytes | None = None
+        self._first_expiry = math.inf
         #: Notices that were refused, by cause.
         self.dropped: Counter[str] = Counter()
 
@@ -78,6 +80,7 @@ class Notices:
 
     def open_notices(self) -> list[Notice]:
         """Return the notices of jobs that are open."""
+        self._expire()
         return [notice for notice, _ in self._known.values() if notice.open]
 
     def compare_with(self, connection: Connection, *, behind: bool = False) -> None:
@@ -93,8 +96,7 @@ class Notices:
         )
 
     def compare_with_one(self) -> None:
-        """Compare with a neighbour chosen by chance; forget what has expired."""
-        self._expire()
+        """Compare with a neighbour chosen by chance."""
         neighbours = list(self._neighbours())
         if neighbours:
             self.compare_with(self._rng.choice(neighbours))
@@ -186,13 +188,18 @@ class Notices:
     def _is_news(self, signed: Signed) -> bool:
         if signed.signature in self._seen:  # the same notice from another neighbour
             return False
+        if len(signed.body) > limits.RECORD:
+            self.dropped["notice"] += 1
+            return False
         try:
             notice = open_signed(Notice, signed, self._grid)
         except PeerError:
             self.dropped["notice"] += 1
             return False
         key = (JobId(notice.job), PeerId(notice.submitter))
-        if notice.submitter != signed.signer or notice.expires < self._wall():
+        now = self._wall()
+        latest = now + LIFE + limits.CLOCK_SLACK
+        if notice.submitter != signed.signer or not now <= notice.expires <= latest:
             self.dropped["notice"] += 1
             return False
         if notice.sequence <= self._sequence(key):
@@ -206,6 +213,7 @@ class Notices:
         self._of[key[1]].add(key[0])
         self._seen.add(signed.signature)
         self._digest = None
+        self._first_expiry = min(self._first_expiry, notice.expires)
         self._heard(notice)
         return True
 
@@ -236,7 +244,8 @@ class Notices:
         return known[0].sequence if known is not None else -1
 
     def _hash(self) -> bytes:
-        """Return the digest of everything that is known here."""
+        """Return the digest of everything that is known here and has not expired."""
+        self._expire()
         if self._digest is None:
             digest = hashlib.sha256()
             for job, submitter in sorted(self._known):
@@ -246,9 +255,14 @@ class Notices:
         return self._digest
 
     def _expire(self) -> None:
+        """Forget what has expired, so that whoever compares has forgotten the same."""
         now = self._wall()
+        if now <= self._first_expiry:
+            return
         for key in [k for k, (n, _) in self._known.items() if n.expires < now]:
             self._forget(key)
+        expiries = (notice.expires for notice, _ in self._known.values())
+        self._first_expiry = min(expiries, default=math.inf)
 
 
 def _rank(notice: Notice) -> tuple[bool, float, bytes]:

@@ -57,6 +57,8 @@ class JobHere:
         self.submitter: PeerId = peer_id(manifest.submitter)
         #: The function package, once it is here.
         self.code: bytes | None = manifest.function.code or None
+        #: Who has given work of it. Without any of them it can be forgotten.
+        self.keepers: set[KeeperLink] = set()
         self._bases: list[int] = []
         self._placed: dict[int, Placed] = {}  # by base
         self._by_number: dict[int, Placed] = {}
@@ -96,6 +98,16 @@ class JobHere:
             raise PeerError(f"sent shard {shard.number} without its description")
         self.put(placed, shard.data)
 
+    def put_code(self, code: bytes) -> None:
+        """Keep the function package.
+
+        Raises:
+            PeerError: it is not the one that the submitter has signed.
+        """
+        if blake3(code).digest() != self.manifest.function.digest:
+            raise PeerError("sent another function than its submitter has signed")
+        self.code = code
+
     def put(self, placed: Placed, data: bytes) -> None:
         """Keep a shard's bytes.
 
@@ -111,6 +123,10 @@ class JobHere:
     def data(self, placed: Placed) -> bytes | None:
         """Return a shard's bytes if they are here."""
         return self._data.get(placed.number)
+
+    def missing(self, shards: Iterable[Placed]) -> list[Placed]:
+        """Return those of some shards whose bytes are not here."""
+        return [placed for placed in shards if placed.number not in self._data]
 
     def shards_of(self, start: int, stop: int) -> list[Placed] | None:
         """Return the shards that hold [start, stop), or None if one is unknown."""

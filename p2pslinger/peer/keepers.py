@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from p2pslinger.errors import PeerError, SlingerError
+from p2pslinger.errors import PeerError, SlingerError, UnavailableError
 from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
@@ -31,8 +31,8 @@ from p2pslinger.wire.messages import (
 )
 from p2pslinger.wire.records import RangeResult, ResultBatch, seal
 
-#: Called with the answer to a parked request.
-GotWork = Callable[[Work], None]
+#: Called with the answer to a parked request; None says that it was not served.
+GotWork = Callable[[Work | None], None]
 #: Called with the grants that are void.
 GotVoid = Callable[[Sequence[int]], None]
 
@@ -45,7 +45,7 @@ class KeeperLink(Protocol):
         """Whose keeper it is."""
 
     def want(self, want: Want, done: GotWork) -> None:
-        """Park a request; `done` is called once, unless the keeper is lost."""
+        """Park a request; `done` is called once."""
 
     def unwant(self, number: int) -> None:
         """Take a parked request back; it is answered all the same."""
@@ -92,6 +92,10 @@ class RemoteKeeper:
         def answered(answer: msgspec.Struct | SlingerError, _: Body | None) -> None:
             if isinstance(answer, Work):
                 done(answer)
+            elif isinstance(answer, SlingerError):
+                done(None)
+            else:
+                raise PeerError(f"answered a want with {type(answer).__name__}")
 
         self._connection.ask(want, answered)
 
@@ -124,10 +128,16 @@ class RemoteKeeper:
         """Get a blob's bytes.
 
         Raises:
-            SlingerError: the keeper is gone, or no longer has it.
+            UnavailableError: the keeper is gone, or no longer has it, or it is too much
+                for this machine now.
+            PeerError: it is not what the keeper has announced.
         """
         _, body = await self._connection.fetch(Fetch(job, digest))
-        data = await body.read_all(size)
+        try:
+            data = await body.read_all(size)
+        except MemoryError as error:
+            body.close()
+            raise UnavailableError(f"no memory for a blob of {size} bytes") from error
         if len(data) != size:
             raise PeerError("sent a blob of another size than it had announced")
         return data

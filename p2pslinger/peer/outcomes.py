@@ -18,8 +18,8 @@ from p2pslinger.wire.messages import Grant
 from p2pslinger.wire.packed import pack_items
 from p2pslinger.wire.records import Failure, RangeResult
 
-#: Bytes of tracebacks, arguments and exceptions in one result: thousands of tasks that
-#: fail in the same way must still fit a frame.
+#: Bytes of failures told in full in one result. However many tasks fail in the same way
+#: (`p2pslinger.sandbox.frames.FAILURES` at most), they must fit a frame with the rest.
 DETAILS = 256 * limits.KIB
 
 
@@ -33,9 +33,9 @@ class Finished:
 
     @property
     def size(self) -> int:
-        """About how many bytes of a message it takes."""
+        """How many bytes of a message it takes, or a few more."""
         result = self.result
-        failures = sum(len(f.traceback) + len(f.pickled) + 500 for f in result.failures)
+        failures = sum(map(_size, result.failures))
         return len(result.values) + len(result.output) + failures + 200
 
 
@@ -145,7 +145,7 @@ def _failures(failures: tuple[SlotFailure, ...], host: str) -> tuple[Failure, ..
     room = DETAILS
     for one in failures:
         full = _failure(one, host)
-        size = len(full.traceback) + len(full.arguments) + len(full.pickled)
+        size = _size(full)
         if size > room:
             full = msgspec.structs.replace(
                 full, traceback="", arguments="", pickled=b"", message=one.message[:80]
@@ -154,6 +154,12 @@ def _failures(failures: tuple[SlotFailure, ...], host: str) -> tuple[Failure, ..
         room -= size
         told.append(full)
     return tuple(told)
+
+
+def _size(one: Failure) -> int:
+    """Return how many bytes of a message a failure takes, or a few more."""
+    texts = (one.type, one.message, one.traceback, one.arguments, one.host)
+    return sum(len(text.encode()) for text in texts) + len(one.pickled) + 50
 
 
 def _failure(one: SlotFailure, host: str) -> Failure:

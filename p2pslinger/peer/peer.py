@@ -14,6 +14,7 @@ from p2pslinger import limits
 from p2pslinger.errors import DiskError, PeerError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.connection import Connection
+from p2pslinger.net.discovery import grid_label
 from p2pslinger.net.gossip import Notices
 from p2pslinger.net.overlay import Overlay
 from p2pslinger.peer.addresses import Addresses
@@ -21,7 +22,7 @@ from p2pslinger.peer.config import Config
 from p2pslinger.peer.events import Events, Noted, NoticeHeard
 from p2pslinger.peer.events import Listening as ListeningEvent
 from p2pslinger.peer.keeper import Keeper
-from p2pslinger.peer.keepers import KeeperLink, OwnKeeper, RemoteKeeper
+from p2pslinger.peer.keepers import OwnKeeper, RemoteKeeper
 from p2pslinger.peer.links import Link, Links
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.port import control_socket, open_port
@@ -31,8 +32,8 @@ from p2pslinger.peer.serve import Serving
 from p2pslinger.peer.submitter import RENEW, Submitter
 from p2pslinger.peer.upkeep import Surroundings, Upkeep
 from p2pslinger.peer.volunteer import Terms, Volunteer
+from p2pslinger.peer.workplaces import Workplaces
 from p2pslinger.peer.world import World
-from p2pslinger.rules.schedule import fits
 from p2pslinger.store.state import State
 from p2pslinger.version import __version__
 from p2pslinger.wire.authkey import Authkey
@@ -45,9 +46,6 @@ FIRST_PROGRAM = 20.0
 
 #: Seconds that it stays after the last program has gone: another may follow at once.
 LINGER = 0.2
-
-#: Seconds after which other keepers are asked for work, where there are very many.
-ROTATE = 5.0
 
 #: Seconds that goodbyes may take.
 GOODBYE = 1.0
@@ -82,10 +80,7 @@ class Peer:
         self._state = state
         self._world = world
         self._port = 0
-        self._looking = False
         self._stopping = asyncio.Event()
-        self._linger: asyncio.TimerHandle | None = None
-        self._keepers: dict[PeerId, KeeperLink] = {}
         self.owner = Owner()
         self.events = Events()
         self._compose(memory)
@@ -138,6 +133,20 @@ class Peer:
             events=self.events,
             at_fault=self._refuse,
         )
+        own = self.keeper.sit(
+            me.id,
+            mine=True,
+            own=True,
+            revoke=lambda revoke: self.volunteer.revoke(me.id, revoke),
+        )
+        self.workplaces = Workplaces(
+            own=OwnKeeper(self.keeper, own, self.submitter.blob),
+            volunteer=self.volunteer,
+            notices=self.notices,
+            trusting=self._config.trust_members,
+            pythons=world.pythons,
+            rng=world.rng,
+        )
         serving = Serving(
             me=me.id,
             grid=grid,
@@ -176,7 +185,7 @@ class Peer:
                 self.addresses,
                 world.resolve,
                 self._card,
-                self._wanted_keepers,
+                self.workplaces.wanted,
                 lambda: bool(self.keeper.jobs),
             ),
             grid=grid,
@@ -236,7 +245,7 @@ class Peer:
         async with self.owner:
             try:
                 await self.volunteer.start()
-                self._sit_at_own_keeper()
+                self.workplaces.open()
                 self._port, note = await open_port(
                     self.links, self.overlay, self._config
                 )
@@ -246,7 +255,7 @@ class Peer:
                 server = await self._serve_programs(control)
                 self._learn_addresses()
                 self.upkeep.start()
-                self.owner.spawn(self._keep_looking())
+                self.owner.spawn(self.workplaces.keep_looking())
                 self.owner.spawn(self._keep_renewing())
                 if self._world.discovery is not None:
                     self.owner.spawn(self._discover())
@@ -297,7 +306,7 @@ class Peer:
 
     async def _discover(self) -> None:
         assert self._world.discovery is not None
-        label = self._authkey.key_for("lan discovery").hex()[:16]
+        label = grid_label(self._authkey)
         note = await self._world.discovery.start(
             label, self.id, self._port, self.upkeep.found
         )
@@ -342,31 +351,16 @@ class Peer:
     def _refuse(self, peer: PeerId, error: PeerError) -> None:
         self.links.refuse(peer, error)
 
-    def _sit_at_own_keeper(self) -> None:
-        seat = self.keeper.sit(
-            self.id,
-            mine=True,
-            own=True,
-            revoke=lambda revoke: self.volunteer.revoke(self.id, revoke),
-        )
-        self._keepers[self.id] = OwnKeeper(self.keeper, seat, self._own_blob)
-        self._look_for_work()
-
-    def _own_blob(self, job: JobId, digest: bytes) -> bytes:
-        return self.submitter.blob(job, digest)
-
     def _joined(self, link: Link) -> None:
         self.keeper.sit(
             link.peer, mine=self._config.trust_members, revoke=link.connection.push
         )
-        self._keepers[link.peer] = RemoteKeeper(
-            link.connection, self._identity, self._authkey.grid
+        self.workplaces.add(
+            RemoteKeeper(link.connection, self._identity, self._authkey.grid)
         )
-        if link.card.addresses:
-            address = link.card.addresses[0]
+        for address in link.card.addresses[:1]:
             self._remember(link.peer, address)
         self.upkeep.joined(link)
-        self._look_for_work()
 
     def _remember(self, peer: PeerId, address: Address) -> None:
         try:
@@ -378,9 +372,7 @@ class Peer:
         seat = self.keeper.seats.get(link.peer)
         if seat is not None:
             self.keeper.leave(seat, why)
-        keeper = self._keepers.pop(link.peer, None)
-        if keeper is not None:
-            self.volunteer.lose(keeper)
+        self.workplaces.remove(link.peer)
         self.upkeep.left(link)
 
     def _heard(self, notice: Notice) -> None:
@@ -390,42 +382,8 @@ class Peer:
         self.events.emit(
             NoticeHeard(JobId(notice.job), PeerId(notice.submitter), notice.open)
         )
-        if not self._looking:
-            self._looking = True
-            self._loop.call_soon(self._look_for_work)
+        self.workplaces.look_soon()
         self.upkeep.look()
-
-    def _wanted_keepers(self) -> list[PeerId]:
-        """Return the keepers of open jobs that our slots could work on."""
-        if not self._config.trust_members or not self.volunteer.stations:
-            return []
-        return [
-            PeerId(keeper)
-            for notice in self.notices.open_notices()
-            if fits(notice.python, self._world.pythons)
-            for keeper in notice.keepers
-            if keeper != self.id
-        ]
-
-    def _look_for_work(self) -> None:
-        """Ask the right keepers: our own, those that we work for, others by chance."""
-        self._looking = False
-        wanted = dict.fromkeys([self.id, *self._wanted_keepers()])
-        keepers = [self._keepers[peer] for peer in wanted if peer in self._keepers]
-        if len(keepers) > limits.PARKED_AT:
-            busy = self.volunteer.working_for()
-            others = [one for one in keepers[1:] if one not in busy]
-            self._world.rng.shuffle(others)
-            held = [one for one in keepers[1:] if one in busy]
-            keepers = [keepers[0], *held, *others]
-        self.volunteer.serve(keepers)
-
-    async def _keep_looking(self) -> None:
-        """Ask other keepers in turn, where there are more than we ask at once."""
-        while True:
-            await asyncio.sleep(ROTATE)
-            if len(self._wanted_keepers()) >= limits.PARKED_AT:
-                self._look_for_work()
 
     async def _keep_renewing(self) -> None:
         while True:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from p2pslinger import limits
 from p2pslinger.ids import PeerId
-from p2pslinger.peer.assignments import Assignment
+from p2pslinger.peer.assignments import Assignment, Placed
 from p2pslinger.peer.keepers import KeeperLink
 from p2pslinger.sandbox.slot import Slot
 from p2pslinger.wire.messages import Grant
@@ -34,7 +34,12 @@ class Station:
         wants: Parked requests by number: where, and whether for a place behind.
         submitter: Whose tasks this process has seen.
         killed: Why we ended the process ourselves, or "".
-        at: The running task and when it was first seen at it, for the time-out.
+        at: The grant and the task that it was last seen at, for the time-out.
+        at_since: When it was first seen there, seconds of the loop's clock.
+        withdrawn: The grant whose order the slot has been told not to begin.
+        since: When the slot came.
+        useful: The slot has reported an outcome.
+        deaths: Slots in a row that have ended early, without one.
     """
 
     slot: Slot | None = None
@@ -45,7 +50,12 @@ class Station:
     wants: dict[int, tuple[KeeperLink, bool]] = field(default_factory=dict)
     submitter: PeerId | None = None
     killed: str = ""
-    at: tuple[int, float] = (-1, 0.0)
+    at: tuple[Grant, int] | None = None
+    at_since: float = 0.0
+    withdrawn: Grant | None = None
+    since: float = 0.0
+    useful: bool = False
+    deaths: int = 0
 
     @property
     def free(self) -> int:
@@ -54,28 +64,58 @@ class Station:
             return 0
         return limits.PLACES - len(self.assignments)
 
-    def begin(self, assignment: Assignment) -> None:
-        """Give an assignment, all of which is here, to the slot."""
+    def is_for_another(self, assignment: Assignment) -> bool:
+        """Tell whether the process has seen another submitter's tasks."""
+        return self.submitter not in (None, assignment.job.submitter)
+
+    def begin(self, assignment: Assignment) -> bool:
+        """Give an assignment to the slot; return False if that can't be."""
         slot, job = self.slot, assignment.job
-        assert slot is not None
-        assert job.code is not None
+        shards = assignment.shards()
+        if slot is None or self.killed or self.is_for_another(assignment):
+            return False
+        if job.code is None or shards is None or job.missing(shards):
+            return False
         number = job.number
         if number not in self.loaded:
             self.loaded.add(number)
             slot.load(number, job.code, job.id if job.manifest.policy.seeded else None)
-        for placed in assignment.shards() or ():
-            key = (number, placed.number)
-            if key not in self.shards:
-                data = job.data(placed)
-                assert data is not None
-                slot.shard(number, placed.number, placed.head.form, data)
-            self.shards[key] = None
-            self.shards.move_to_end(key)
+        for placed in shards:
+            self._give_shard(slot, assignment, placed)
         assignment.begun = True
         self.submitter = job.submitter
         for grant in assignment.left:
             self.line.append((assignment, grant))
             slot.run(job.order(grant))
+        return True
+
+    def _give_shard(self, slot: Slot, assignment: Assignment, placed: Placed) -> None:
+        job = assignment.job
+        key, data = (job.number, placed.number), job.data(placed)
+        if key not in self.shards and data is not None:
+            slot.shard(*key, placed.head.form, data)
+        self.shards[key] = None
+        self.shards.move_to_end(key)
+
+    # --- dropping what is no longer wanted ----------------------------------------
+
+    def is_dropped(self, position: int) -> bool:
+        """Tell whether an order in the line belongs to no assignment any more."""
+        return bool(self.line) and self.line[position][0] not in self.assignments
+
+    def withdraw(self) -> None:
+        """Have the slot not begin its newest order, if that was dropped."""
+        if self.slot is not None and self.is_dropped(-1):
+            self.withdrawn = self.line[-1][1]
+            self.slot.withdraw()
+
+    def kill(self, why: str) -> None:
+        """End the process; it can be given nothing more."""
+        if self.slot is not None and not self.killed:
+            self.killed = why
+            self.slot.kill()
+
+    # --- memory -------------------------------------------------------------------
 
     def shed(self) -> None:
         """Free the slot of shards that it has not needed for a while."""
@@ -112,5 +152,7 @@ class Station:
         self.shards.clear()
         self.submitter = None
         self.killed = ""
-        self.at = (-1, 0.0)
+        self.at = None
+        self.withdrawn = None
+        self.useful = False
         return held

@@ -12,6 +12,7 @@ from p2pslinger import limits
 from p2pslinger.ids import PeerId
 from p2pslinger.peer.keepers import KeeperLink
 from p2pslinger.peer.station import Station
+from p2pslinger.sandbox.slot import Slot
 from p2pslinger.wire.messages import Holding, Revoke
 
 #: Seconds between two looks at tasks with a time-out, at most; a tenth of the time-out
@@ -100,8 +101,12 @@ class Timeouts:
 
     def watch(self, timeout: float | None) -> None:
         """Look from time to time, for a task with this time-out (seconds)."""
-        if timeout is not None and self._timer is None:
-            self._timer = self._loop.call_later(_pause(timeout), self._look)
+        if timeout is None:
+            return
+        due = self._loop.time() + _pause(timeout)
+        if self._timer is None or due < self._timer.when():
+            self.close()
+            self._timer = self._loop.call_at(due, self._look)
 
     def close(self) -> None:
         """Stop."""
@@ -111,20 +116,21 @@ class Timeouts:
     def _look(self) -> None:
         self._timer = None
         for station in self._stations:
-            if station.line and station.slot is not None:
-                timeout = station.line[0][0].job.manifest.policy.timeout
-                if timeout is not None:
-                    self._look_at(station, timeout)
-                    self.watch(timeout)
+            if station.slot is not None:
+                self._look_at(station, station.slot)
+                for assignment, _ in station.line:  # those that wait come to run
+                    self.watch(assignment.job.manifest.policy.timeout)
 
-    def _look_at(self, station: Station, timeout: float) -> None:
-        assert station.slot is not None
-        index, now = station.slot.index, self._loop.time()
-        if index is None or index != station.at[0]:
-            station.at = (-1 if index is None else index, now)
-        elif now - station.at[1] >= timeout and not station.killed:
-            station.killed = "timeout"
-            station.slot.kill()
+    def _look_at(self, station: Station, slot: Slot) -> None:
+        if not station.line:
+            return
+        assignment, grant = station.line[0]
+        timeout, index = assignment.job.manifest.policy.timeout, slot.index
+        at = None if index is None else (grant, index)
+        if at is None or at != station.at:
+            station.at, station.at_since = at, self._loop.time()
+        elif timeout is not None and self._loop.time() - station.at_since >= timeout:
+            station.kill("timeout")
 
 
 def _pause(timeout: float) -> float:

@@ -17,7 +17,7 @@ from dataclasses import replace
 import cloudpickle
 
 from p2pslinger.sandbox.failures import UnsendableError, failure_of, shortened
-from p2pslinger.sandbox.frames import AT, pack_failure
+from p2pslinger.sandbox.frames import AT, FAILURES, pack_failure
 from p2pslinger.sandbox.packages import SOURCE_MODULE
 from p2pslinger.sandbox.packed import (
     CALLS,
@@ -206,10 +206,11 @@ class Run:
         return self._note(failure_of(index, error, described(form, argument)))
 
     def _note(self, failure: Failure) -> int:
+        """Keep a failure; return by how much the run has grown: the last fills it."""
         packed = pack_failure(failure)
         self.failures.append(packed)
         self._failed.add(failure.index - self._start)
-        return len(packed)
+        return len(packed) if len(self.failures) < FAILURES else RUN_BYTES + 1
 
     def _heed_interruptions(self, error: BaseException | None) -> None:
         if FORKED in self._interruptions:

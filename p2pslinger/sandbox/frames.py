@@ -44,6 +44,10 @@ DONE = 16
 #: how many failures follow; then the failures and the values.
 DONE_BODY = Struct("<QQB?ddI")
 
+#: Failures after which a run stops early, and which an outcome has at most. With their
+#: names alone, so many still fit the one message in which a result goes on.
+FAILURES = 1024
+
 #: Largest frame from a runner, bytes: one largest value on top of a full run.
 FRAME_BYTES = VALUE_BYTES + (16 << 20)
 

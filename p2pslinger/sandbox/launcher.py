@@ -19,11 +19,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from p2pslinger.errors import UnavailableError
 from p2pslinger.sandbox import frames
+from p2pslinger.sandbox.descriptors import pipe, shared_memory, sockets
 from p2pslinger.sandbox.process import Ends, SlotProcess
 from p2pslinger.sandbox.slot import Exit, Outcome
 
@@ -107,6 +109,10 @@ class Launcher:
         try:
             await loop.create_unix_connection(lambda: slot.link, sock=ours)
             await fork
+        except OSError as error:
+            ours.close()
+            self._forget(number)
+            raise UnavailableError(f"no slot: {error}") from error
         except BaseException:
             self._forget(number)
             raise
@@ -136,25 +142,22 @@ class Launcher:
                 "does not have; it can submit jobs that others compute"
             )
         loop = asyncio.get_running_loop()
-        ours, theirs = socket.socketpair()
-        complaints, their_complaints = os.pipe()
-        try:
-            self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._zygote = self._spawn(theirs.fileno(), their_complaints)
-        except OSError as error:
-            ours.close()
-            os.close(complaints)
-            raise UnavailableError(
-                f"no slots: the zygote can't start: {error}"
-            ) from error
-        finally:
-            theirs.close()
-            os.close(their_complaints)
-        ours.setblocking(False)
-        os.set_blocking(complaints, False)
-        self._control, self._complaints, self._events = ours, complaints, b""
+        with ExitStack() as theirs, ExitStack() as ours:
+            try:
+                control, their_control = sockets(ours, theirs)
+                complaints, their_complaints = pipe(ours, theirs)
+                loop.add_reader(control, self._hear)
+                ours.callback(loop.remove_reader, control)
+                self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+                zygote = self._spawn(their_control.fileno(), their_complaints)
+            except OSError as error:
+                raise UnavailableError(
+                    f"no slots: the zygote can't start: {error}"
+                ) from error
+            ours.pop_all()
+        self._zygote = zygote
+        self._control, self._complaints, self._events = control, complaints, b""
         self._gone = loop.create_future()
-        loop.add_reader(ours, self._hear)
 
     def _spawn(self, control: int, complaints: int) -> subprocess.Popen[bytes]:
         entry = Path(__file__).with_name("__main__.py")
@@ -236,28 +239,22 @@ class Launcher:
     ) -> tuple[SlotProcess, socket.socket]:
         """Ask for a runner; return its slot and the slot's end of the socket."""
         assert self._control is not None
-        ours, theirs = socket.socketpair()
-        output, their_output = os.pipe()
-        ends = Ends(output, _shared_memory(), secrets.token_bytes(frames.MARK_BYTES))
-        kill = partial(self._kill, number)
-        slot = SlotProcess(ends, on_done=on_done, on_exit=on_exit, kill=kill)
+        mark, kill = secrets.token_bytes(frames.MARK_BYTES), partial(self._kill, number)
+        request = frames.REQUEST.pack(frames.FORK, number, memory, self._nice, mark)
+        with ExitStack() as theirs, ExitStack() as ours:
+            try:
+                sock, their_sock = sockets(ours, theirs)
+                output, their_output = pipe(ours, theirs)
+                ends = Ends(output, shared_memory(ours), mark)
+                given = [their_sock.fileno(), their_output, ends.cells]
+                slot = SlotProcess(ends, on_done=on_done, on_exit=on_exit, kill=kill)
+                ours.callback(asyncio.get_running_loop().remove_reader, output)
+                socket.send_fds(self._control, [request], given)
+            except OSError as error:
+                raise UnavailableError(f"no slot: {error}") from error
+            ours.pop_all()
         self._slots[number] = slot
-        ours.setblocking(False)
-        os.set_blocking(output, False)
-        request = frames.REQUEST.pack(
-            frames.FORK, number, memory, self._nice, ends.mark
-        )
-        given = [theirs.fileno(), their_output, ends.cells]
-        try:
-            socket.send_fds(self._control, [request], given)
-        except OSError as error:
-            ours.close()
-            self._forget(number)
-            raise UnavailableError(f"no slot: the zygote is gone: {error}") from error
-        finally:
-            theirs.close()
-            os.close(their_output)
-        return slot, ours
+        return slot, sock
 
     def _forked(self, number: int, pid: int, errno: int) -> None:
         fork = self._forks.pop(number, None)
@@ -303,24 +300,6 @@ class Launcher:
     def _await(self, future: asyncio.Future[None]) -> None:
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)
-
-
-def _shared_memory() -> int:
-    """Return a descriptor of a page that daemon and runner share."""
-    if sys.platform == "linux":
-        cells = os.memfd_create("slot", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    else:
-        import tempfile
-
-        with tempfile.TemporaryFile() as file:
-            cells = os.dup(file.fileno())
-    os.ftruncate(cells, frames.CELLS_BYTES)
-    if sys.platform == "linux":
-        import fcntl
-
-        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-        fcntl.fcntl(cells, fcntl.F_ADD_SEALS, seals)
-    return cells
 
 
 def _kill_group(pid: int) -> None:

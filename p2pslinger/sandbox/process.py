@@ -259,6 +259,7 @@ def _check(outcome: Outcome, order: Order) -> None:
         not order.start <= outcome.stop <= order.stop
         or not all(index in done for index in failed)
         or len(failed) < len(outcome.failures)
+        or len(failed) > frames.FAILURES
         or not all(math.isfinite(seconds) and seconds >= 0 for seconds in times)
         or outcome.form > ITEM_VALUES
     ):

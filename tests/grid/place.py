@@ -188,7 +188,10 @@ class Place:
 
     def check_empty(self) -> None:
         """Fail if a process, a socket or a temporary folder is left; end processes."""
-        _, alive = psutil.wait_procs(self.processes(), timeout=GRACE)
+        patience = time.monotonic() + GRACE
+        pause = threading.Event()
+        while (alive := self.processes()) and time.monotonic() < patience:
+            pause.wait(LOOK)
         texts = [f"{one.pid}: {' '.join(_command(one))}" for one in alive]
         for process in alive:
             process.kill()

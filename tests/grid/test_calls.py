@@ -159,7 +159,7 @@ def test_callbacks_may_submit_what_is_big_and_may_not_wait(grid: Grid) -> None:
             refused.append(error)
         done.set()
 
-    grid.submit(tasks.square, 2).add_done_callback(more)
+    grid.submit(tasks.nap, 2).add_done_callback(more)  # not done yet
     assert done.wait(HANGING)
     assert [future.result(HANGING) for future in later] == [1 << 20] * 2
     assert "callback can't wait" in str(refused[0])
@@ -172,9 +172,9 @@ def test_thousands_of_closures_are_as_many_functions(grid: Grid) -> None:
     with within(15.0):
         futures = [grid.submit(adder(n), 1) for n in range(500)]
         assert [future.result(HANGING) for future in futures] == list(range(1, 501))
-        for n in range(500, 550):
+        for n in range(500, 700):
             assert grid.submit(adder(n), 1).result(HANGING) == n + 1
-    assert len([job for job in grid.jobs() if job.state == "open"]) < 100
+    assert len([job for job in grid.jobs() if job.state == "open"]) < 200
 
 
 def test_a_result_that_is_not_there_in_time_is_a_time_out(

@@ -180,8 +180,10 @@ results = grid.map(time.sleep, [600] * 10)
 
 
 FORKING = """
-import os, sys
+import os, sys, warnings
 import p2pslinger as slinger
+
+warnings.simplefilter("ignore")  # Python 3.12 says that this is unwise, and it is
 
 def use(grid):
     for ask in (lambda: grid.submit(abs, -1), lambda: grid.map(abs, [1]), grid.peers,

@@ -1,0 +1,148 @@
+"""Parked requests: for each free place of a station one at every keeper in question.
+
+The first answer takes the place, and the others are taken back. A station that does
+nothing asks everybody, once for the place in front and once for the one behind it. One
+that works asks on behind, and only whoever has work of the same submitter: a slot sees
+the tasks of one submitter only, so other work would just bounce.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from p2pslinger import limits
+from p2pslinger.peer.keepers import KeeperLink
+from p2pslinger.peer.station import Station
+from p2pslinger.wire.messages import Grant, Want, Work
+
+#: Seconds before a keeper is asked again that could not answer, or that did not have
+#: what its work needs: the same question at once would have the same answer.
+PAUSE = 1.0
+
+
+class Parking:
+    """The open requests of all stations.
+
+    Args:
+        loop: Gives the time.
+        pythons: Minor versions that the slots are.
+        stations: Whose requests they are.
+        took: Called with the work that a station is given.
+        refuse: Called with grants for which there is no place any more.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pythons: tuple[str, ...],
+        stations: Sequence[Station],
+        *,
+        took: Callable[[Station, KeeperLink, Work], None],
+        refuse: Callable[[KeeperLink, Iterable[Grant]], None],
+    ) -> None:
+        self._loop = loop
+        self._pythons = pythons
+        self._stations = stations
+        self._took = took
+        self._refuse = refuse
+        self._keepers: list[KeeperLink] = []
+        self._paused: dict[KeeperLink, asyncio.TimerHandle] = {}
+        self._closed = False
+        self._numbers = 0
+
+    def serve(self, keepers: Iterable[KeeperLink]) -> None:
+        """Ask these keepers from now on, the first ones first."""
+        self._keepers = list(keepers)[: limits.PARKED_AT]
+        self._fill_all()
+
+    def lose(self, keeper: KeeperLink) -> None:
+        """Forget a keeper that is gone; it answers nothing any more."""
+        self._keepers = [one for one in self._keepers if one is not keeper]
+        self._end_pause(keeper)
+        for station in self._stations:
+            station.wants = {
+                number: want
+                for number, want in station.wants.items()
+                if want[0] is not keeper
+            }
+
+    def pause(self, keeper: KeeperLink) -> None:
+        """Ask a keeper nothing for a moment."""
+        if not self._closed and keeper not in self._paused:
+            self._paused[keeper] = self._loop.call_later(PAUSE, self._resume, keeper)
+            self._fill_all()
+
+    def close(self) -> None:
+        """Take every request back, and ask no more."""
+        self._closed = True
+        for keeper in list(self._paused):
+            self._end_pause(keeper)
+        self._fill_all()
+
+    def fill(self, station: Station) -> None:
+        """Park a request for each free place; take back those that are too many."""
+        places = () if self._closed else _places(station)
+        lacking = {keeper: list(places) for keeper in self._asked(station)}
+        for number, (keeper, queued) in list(station.wants.items()):
+            places_there = lacking.get(keeper)
+            if places_there and queued in places_there:
+                places_there.remove(queued)
+            else:
+                del station.wants[number]
+                keeper.unwant(number)
+        for keeper, places_there in lacking.items():
+            for queued in places_there:
+                self._want(station, keeper, queued)
+
+    # --- inside -------------------------------------------------------------------
+
+    def _fill_all(self) -> None:
+        for station in self._stations:
+            self.fill(station)
+
+    def _asked(self, station: Station) -> Iterable[KeeperLink]:
+        """Return the keepers that may have something for a station."""
+        keepers = self._keepers
+        if station.assignments:
+            first = station.assignments[0]
+            keepers = [
+                keeper
+                for keeper in keepers
+                if keeper is first.keeper or keeper.peer == first.job.submitter
+            ]
+        if self._paused:
+            return [keeper for keeper in keepers if keeper not in self._paused]
+        return keepers
+
+    def _want(self, station: Station, keeper: KeeperLink, queued: bool) -> None:
+        self._numbers += 1
+        number = self._numbers
+
+        def answered(work: Work | None) -> None:
+            if station.wants.pop(number, None) is None:
+                if work is not None:  # it crossed our taking it back
+                    self._refuse(keeper, work.grants)
+            elif work is None:
+                self.pause(keeper)
+            elif work.grants:
+                self._took(station, keeper, work)
+
+        station.wants[number] = (keeper, queued)
+        keeper.want(Want(number, self._pythons, queued), answered)
+
+    def _resume(self, keeper: KeeperLink) -> None:
+        self._end_pause(keeper)
+        self._fill_all()
+
+    def _end_pause(self, keeper: KeeperLink) -> None:
+        timer = self._paused.pop(keeper, None)
+        if timer is not None:
+            timer.cancel()
+
+
+def _places(station: Station) -> tuple[bool, ...]:
+    """Return a station's free places: for each, whether it is behind another."""
+    if station.assignments:
+        return (True,) * station.free
+    return (False, True)[: station.free]
