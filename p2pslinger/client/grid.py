@@ -6,10 +6,8 @@ calls of it add tasks. `start` makes a job of its own, which outlives the progra
 
 from __future__ import annotations
 
-import atexit
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -18,38 +16,33 @@ from typing import ParamSpec, TypeVar, cast
 
 import msgspec
 
-from p2pslinger import limits
-from p2pslinger.client.arguments import shards_of
-from p2pslinger.client.calls import Calls, GridFuture
+from p2pslinger.client.functions import Functions, put_all
 from p2pslinger.client.job import Job
 from p2pslinger.client.link import Link
-from p2pslinger.client.packing import FunctionPackage, pack_function, pack_source
-from p2pslinger.client.rows import Ready, Rows
-from p2pslinger.client.sender import Sender
-from p2pslinger.client.stream import RetiredError, Stream
+from p2pslinger.client.options import GridOptions
+from p2pslinger.client.packing import pack_function, pack_source
+from p2pslinger.client.rows import Rows
+from p2pslinger.client.session import Session
 from p2pslinger.client.values import Trust
-from p2pslinger.errors import SlingerError, TooLargeError, UsageError
-from p2pslinger.ids import from_text
+from p2pslinger.errors import UnavailableError
 from p2pslinger.wire.control import (
-    Attach,
-    Attached,
     GetJobs,
     GetPeers,
     GetStatus,
     GetTally,
-    JobEnded,
     Jobs,
     Peers,
-    Results,
     Status,
     Tally,
 )
 from p2pslinger.wire.facts import JobFacts, PeerFacts, StatusFacts, TallyFacts
 from p2pslinger.wire.manifest import Policy
 
-#: Functions whose jobs stay open though nothing of them is under way: opening one again
-#: costs a millisecond, and each costs some memory here, at the peer and in the slots.
-SHARED = 64
+#: Seconds to wait for the rest of a job that another program is still sending.
+SEALING = 30.0
+
+#: Seconds between two looks at whether it has.
+LOOK = 0.05
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,19 +66,9 @@ class Grid(Executor):
         on_close: Callable[[], None] | None = None,
     ) -> None:
         self._link = link
-        self._trust: Trust = trust
-        self._on_close = on_close
-        self._lock = threading.RLock()
-        self._streams: dict[int, Stream] = {}
-        self._shared: dict[tuple[bytes, Policy], tuple[Stream, Calls]] = {}
-        self._handles = 0
-        self._sender = Sender()
-        self._most_shared = SHARED
-        self._down = False
+        self._session = Session(link, trust, on_close)
+        self._functions = Functions(self._session)
         self._policy = Policy()
-        link.on_push = self._heard
-        link.on_lost = self._lost
-        _grids.add(self)
 
     # --- running functions --------------------------------------------------------
 
@@ -98,7 +81,8 @@ class Grid(Executor):
             PackingError: the function can't be sent; the text says why.
             UsageError: the grid has been shut down.
         """
-        return cast("Future[T]", self._submit(fn, args, kwargs, self._policy))
+        future = self._functions.submit(fn, args, kwargs, self._policy)
+        return cast("Future[T]", future)
 
     def map(
         self,
@@ -126,7 +110,7 @@ class Grid(Executor):
         """
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
-        return self._map_over(fn, iterables, timeout, self._policy)
+        return self._functions.map(fn, iterables, timeout, self._policy)
 
     def starmap(
         self,
@@ -136,7 +120,10 @@ class Grid(Executor):
         timeout: float | None = None,
     ) -> Iterator[T]:
         """Like `map`, with the arguments of each call in a tuple."""
-        return self._map(pack_function(fn), arguments, timeout, star=True)
+        rows = self._functions.run(
+            pack_function(fn), arguments, timeout, star=True, policy=self._policy
+        )
+        return cast("Iterator[T]", rows)
 
     def map_source(
         self,
@@ -156,7 +143,10 @@ class Grid(Executor):
             arguments: One argument for each call.
             timeout: As for `map`.
         """
-        return self._map(pack_source(source, function), arguments, timeout, star=False)
+        package = pack_source(source, function)
+        return self._functions.run(
+            package, arguments, timeout, star=False, policy=self._policy
+        )
 
     def start(
         self,
@@ -177,6 +167,7 @@ class Grid(Executor):
 
         Raises:
             PackingError: the function or an argument can't be sent.
+            UnavailableError: the peer has not taken all of the job.
         """
         package = pack_function(fn)
         policy = msgspec.structs.replace(
@@ -184,12 +175,18 @@ class Grid(Executor):
             durable=True,
             timeout=timeout if timeout is not None else self._policy.timeout,
         )
-        stream = self._open(name or package.name, package, policy)
-        rows = Rows(keep=True)
         arguments = list(arguments)
         star = bool(arguments) and all(type(one) is tuple for one in arguments)
-        self._put_all(stream, rows, package, arguments, star=star)
-        stream.seal()
+        self._link.check_waiting()
+        stream, rows = self._session.stream(), Rows(keep=True)
+        try:
+            stream.open(name or package.name, package, policy)
+            put_all(stream, rows, package, arguments, star=star)
+            stream.seal()
+            stream.wait_until_held()
+        except BaseException:
+            stream.abort(UnavailableError("the job was not started: try again"))
+            raise
         return Job(self._link, stream, rows, name or package.name)
 
     def job(self, job: str) -> Job[object]:
@@ -197,14 +194,18 @@ class Grid(Executor):
 
         Raises:
             UsageError: there is none.
+            UnavailableError: its program has not sent all of it for a while.
         """
-        stream = self._new_stream()
-        rows = Rows(keep=True)
-        stream.follow(rows)
-        answer = cast(Attached, self._link.request(Attach(stream.handle, job)))
-        rows.finish(answer.facts.tasks)
-        stream.attached(from_text(answer.facts.job))
-        return Job(self._link, stream, rows, answer.facts.name)
+        self._link.check_waiting()
+        stream, rows = self._session.stream(), Rows(keep=True)
+        facts = stream.attach(job, rows)
+        found: Job[object] = Job(self._link, stream, rows, facts.name)
+        try:
+            rows.finish(_when_sealed(found, facts).tasks)
+        except BaseException as error:
+            stream.broke(error)
+            raise
+        return found
 
     def options(
         self, *, timeout: float | None = None, seeded: bool = True
@@ -216,7 +217,7 @@ class Grid(Executor):
                 future raises `TaskTimeoutError`.
             seeded: Whether `random` gives a task the same numbers in every run.
         """
-        return GridOptions(self, Policy(timeout=timeout, seeded=seeded))
+        return GridOptions(self._functions, Policy(timeout=timeout, seeded=seeded))
 
     # --- asking -------------------------------------------------------------------
 
@@ -247,21 +248,15 @@ class Grid(Executor):
         """
         if self._link.inherited:
             return  # it goes on in the process that this one was forked from
-        with self._lock:
-            if self._down:
-                return
-            self._down = True
-            shared = list(self._shared.values())
+        if wait and not cancel_futures:
+            self._link.check_waiting()
+        self._session.take_no_more()
         if cancel_futures:
-            for stream, _ in shared:
-                stream.close()  # at once, for there may be many futures to cancel
-            for _, calls in shared:
-                calls.cancel()
-            self._close()
+            self._cancel()
         elif wait:
-            self._finish(shared)
-        else:
-            threading.Thread(target=self._finish, args=(shared,), daemon=True).start()
+            self._finish()
+        else:  # the interpreter waits for this thread before it ends
+            threading.Thread(target=self._finish, name="slinger shutdown").start()
 
     def __exit__(
         self,
@@ -272,201 +267,29 @@ class Grid(Executor):
         """Wait for what was submitted; after an exception, cancel it instead."""
         self.shutdown(wait=error is None, cancel_futures=error is not None)
 
-    def _finish(self, shared: list[tuple[Stream, Calls]]) -> None:
+    def _finish(self) -> None:
         """Wait for all results, then end; end at once if interrupted."""
         try:
-            for stream, _ in shared:
-                stream.wait_until_idle()
+            self._functions.wait_until_idle()
         finally:
-            self._close()
+            self._session.close()
 
-    def _close(self) -> None:
-        _grids.discard(self)
-        self._down = True
-        self._sender.close()
-        error = UsageError("the grid has been shut down: connect again")
-        for stream in list(self._streams.values()):
-            stream.broke(error)
-        self._link.close()
-        if self._on_close is not None:
-            closing, self._on_close = self._on_close, None
-            closing()
-
-    # --- inside -------------------------------------------------------------------
-
-    def _submit(
-        self,
-        fn: Callable[..., object],
-        args: tuple[object, ...],
-        kwargs: dict[str, object],
-        policy: Policy,
-    ) -> GridFuture:
-        package = pack_function(fn)
-        while True:
-            stream, calls = self._stream_of(package, policy)
-            future = calls.add(args, kwargs)
-            try:
-                stream.put(calls, calls)
-            except RetiredError:
-                continue  # by another thread, a moment ago
-            return future
-
-    def _map_over(
-        self,
-        fn: Callable[..., T],
-        iterables: tuple[Iterable[object], ...],
-        timeout: float | None,
-        policy: Policy,
-    ) -> Iterator[T]:
-        star = len(iterables) != 1
-        arguments = zip(*iterables, strict=False) if star else iterables[0]
-        package = pack_function(fn)
-        return self._map(package, arguments, timeout, star=star, policy=policy)
-
-    def _map(
-        self,
-        package: FunctionPackage,
-        arguments: Iterable[object],
-        timeout: float | None,
-        *,
-        star: bool,
-        policy: Policy | None = None,
-    ) -> Iterator[T]:
-        started = time.monotonic()
-        with self._lock:
-            stream, calls = self._stream_of(package, policy or self._policy)
-            calls.sharers += 1  # the arguments may be slow to come
-        rows = Rows(keep=False, dropped=stream.drop)
+    def _cancel(self) -> None:
         try:
-            self._put_all(stream, rows, package, arguments, star=star)
+            self._functions.cancel()
         finally:
-            with self._lock:
-                calls.sharers -= 1
-        left = None if timeout is None else timeout - (time.monotonic() - started)
-        return cast("Iterator[T]", rows.read(timeout=left))
-
-    def _put_all(
-        self,
-        stream: Stream,
-        rows: Rows,
-        package: FunctionPackage,
-        arguments: Iterable[object],
-        *,
-        star: bool,
-    ) -> None:
-        """Send all arguments, and tell `rows` how many they are."""
-        total = 0
-        try:
-            for shard in shards_of(arguments, star=star, shipped=package.modules):
-                if len(shard.data) > limits.BLOB:
-                    raise TooLargeError(
-                        f"argument {total} has {len(shard.data):,} bytes, and at most "
-                        f"{limits.BLOB:,} can be sent: send it in parts, or its "
-                        "place in a file that all machines can read"
-                    )
-                stream.put(Ready(shard, total), rows)
-                total += shard.count
-        except BaseException:
-            stream.drop(rows)
-            raise
-        finally:
-            rows.finish(total)
-
-    def _stream_of(
-        self, package: FunctionPackage, policy: Policy
-    ) -> tuple[Stream, Calls]:
-        """Return the open job of a function."""
-        key = (package.code, policy)
-        self._check()
-        with self._lock:
-            known = self._shared.get(key)
-            if known is None or known[0].broken:
-                self._retire_some()
-                stream = self._open(package.name, package, policy)
-                calls = Calls(package.modules, stream.withdraw)
-                known = self._shared[key] = (stream, calls)
-            return known
-
-    def _retire_some(self) -> None:
-        """Close jobs that do nothing: closures in a loop are as many functions."""
-        while len(self._shared) >= self._most_shared:
-            idle = [
-                (key, stream)
-                for key, (stream, calls) in self._shared.items()
-                if stream.broken or (not calls.sharers and stream.retire())
-            ]
-            for key, stream in idle:
-                del self._shared[key]
-                del self._streams[stream.handle]
-            left = len(self._shared)  # at work: look again when they are a few more
-            self._most_shared = max(SHARED, left + SHARED // 2 + left // 4)
-
-    def _open(self, name: str, package: FunctionPackage, policy: Policy) -> Stream:
-        stream = self._new_stream()
-        stream.open(name, package, policy)
-        return stream
-
-    def _check(self) -> None:
-        """See that work can be taken; before any lock, which a fork may have copied."""
-        if self._down:
-            raise UsageError("the grid has been shut down: connect again")
-        self._link.check()
-
-    def _new_stream(self) -> Stream:
-        self._check()
-        with self._lock:
-            self._handles += 1
-            stream = Stream(self._link, self._sender, self._handles, self._trust)
-            self._streams[self._handles] = stream
-            return stream
-
-    def _heard(self, message: msgspec.Struct) -> None:
-        """Take a push, in the link's reading thread."""
-        if isinstance(message, Results):
-            stream = self._streams.get(message.handle)
-            if stream is not None:
-                for out in message.ranges:
-                    stream.results(out)
-        elif isinstance(message, JobEnded):
-            stream = self._streams.get(message.handle)
-            if stream is not None:
-                stream.ended(message)
-
-    def _lost(self, why: SlingerError) -> None:
-        for stream in list(self._streams.values()):
-            stream.broke(why)
+            self._session.close()
 
 
-class GridOptions:
-    """A grid with other options; see `Grid.options`."""
-
-    def __init__(self, grid: Grid, policy: Policy) -> None:
-        self._grid = grid
-        self._policy = policy
-
-    def submit(
-        self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Future[T]:
-        """See `Grid.submit`."""
-        future = self._grid._submit(fn, args, kwargs, self._policy)
-        return cast("Future[T]", future)
-
-    def map(
-        self,
-        fn: Callable[..., T],
-        *iterables: Iterable[object],
-        timeout: float | None = None,
-    ) -> Iterator[T]:
-        """See `Grid.map`; `timeout` is for the results, not for a task."""
-        return self._grid._map_over(fn, iterables, timeout, self._policy)
-
-
-#: Open grids, to be closed with the interpreter.
-_grids: weakref.WeakSet[Grid] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    for grid in list(_grids):
-        if not grid._link.inherited:
-            grid._close()
+def _when_sealed(job: Job[object], facts: JobFacts) -> JobFacts:
+    """Wait until a job has all its tasks; return what is known of it then."""
+    deadline = time.monotonic() + SEALING
+    while facts.state == "open" and not facts.sealed:
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"job {facts.job} is still being submitted, with {facts.tasks} tasks "
+                "so far: try again when its program has sent them all"
+            )
+        time.sleep(LOOK)
+        facts = job.facts()
+    return facts

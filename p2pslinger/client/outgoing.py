@@ -23,7 +23,7 @@ from p2pslinger.client.link import Link
 from p2pslinger.client.segments import Consumer, Segments
 from p2pslinger.client.sender import Sender
 from p2pslinger.errors import SlingerError, UnavailableError
-from p2pslinger.rules.spans import Spans
+from p2pslinger.rules.spans import Span, Spans
 from p2pslinger.wire.control import Append, AppendBig, Seal, ShardIn, Withdraw
 
 
@@ -181,7 +181,7 @@ class Outgoing:
         with self._lock:
             gone = self._take_back()  # all of it has been sent
             shards = self._pack()
-            over = not (shards or len(gone) or self._unwanted)
+            over = not (shards or gone or self._unwanted)
             if over:
                 self._flushing = False
             sealed = self._sealed
@@ -225,16 +225,18 @@ class Outgoing:
         if shards:
             self._link.push(Append(self._handle, tuple(shards)))
 
-    def _take_back(self) -> Spans:
+    def _take_back(self) -> list[Span]:
         """Return the tasks, all of them sent, that nobody wants any more."""
+        if not self._unwanted:
+            return []
         gone = Spans()
         for consumer, position in self._unwanted:
             for start, stop in self._tasks.withdraw(consumer, position):
                 gone.add(start, stop)
         self._unwanted.clear()
-        return gone
+        return list(gone)
 
-    def _push_withdrawals(self, gone: Spans) -> None:
+    def _push_withdrawals(self, gone: list[Span]) -> None:
         for start, stop in gone:
             self._link.push(Withdraw(self._handle, start, stop))
 

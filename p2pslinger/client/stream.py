@@ -1,41 +1,31 @@
 """One job as a program sees it: arguments go in, numbered results come out.
 
-While nothing of the job is on its way, arguments leave at once, from the thread that
-brings them. Otherwise they queue for the sender thread, which takes all that has queued
-while it was sending the last batch: one task leaves at once, a thousand leave as a few
-messages. Whoever is flushing holds the `_flushing` flag, and never the lock while it
-sends: the thread that reads results needs it.
-
-What is taken back must not overtake what it takes back: so that leaves, too, through
-whoever is flushing.
+Several calls may share it. Their arguments leave through `outgoing`; `segments` knows
+which of the job's tasks are whose.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import cast
 
 import msgspec
 from blake3 import blake3
 
 from p2pslinger import limits
-from p2pslinger.client.arguments import Shard
-from p2pslinger.client.failures import error_of
 from p2pslinger.client.fetches import Fetches
 from p2pslinger.client.link import Link
+from p2pslinger.client.outcomes import outcomes_of
+from p2pslinger.client.outgoing import Outgoing
 from p2pslinger.client.packing import FunctionPackage
 from p2pslinger.client.segments import Consumer, Segments
 from p2pslinger.client.sender import Sender
-from p2pslinger.client.values import Trust, unpack_values
-from p2pslinger.errors import PeerError, SlingerError, UnavailableError, UsageError
+from p2pslinger.client.values import Trust
+from p2pslinger.errors import SlingerError, UnavailableError, UsageError
 from p2pslinger.ids import from_text, to_text
-from p2pslinger.rules.spans import Span, Spans
 from p2pslinger.wire.control import (
-    Append,
-    AppendBig,
     Attach,
     Attached,
     CancelJob,
@@ -46,27 +36,17 @@ from p2pslinger.wire.control import (
     Opened,
     OpenJob,
     RangeOut,
-    Seal,
-    ShardIn,
-    Withdraw,
 )
 from p2pslinger.wire.facts import JobFacts
 from p2pslinger.wire.manifest import Function, Policy
 
 
+#: Seconds that the peer gets to say which job it is that has to be stopped.
+PATIENCE = 1.0
+
+
 class RetiredError(SlingerError):
     """Nothing was under way, so the job was closed. Never seen by programs."""
-
-
-class Source(Protocol):
-    """Arguments that wait to be sent."""
-
-    @property
-    def position(self) -> int:
-        """Position, among the consumer's tasks, of the next one to be packed."""
-
-    def pack(self) -> Shard | None:
-        """Pack what has queued up; None if there is nothing (more)."""
 
 
 class Stream:
@@ -92,7 +72,6 @@ class Stream:
         left: Callable[[Stream], None],
     ) -> None:
         self._link = link
-        self._sender = sender
         self._fetches = fetches
         self.handle = handle
         self._trust: Trust = trust
@@ -100,43 +79,49 @@ class Stream:
         self._lock = threading.RLock()
         self._idle = threading.Condition(self._lock)
         self._awaited = False
-        self._queue: deque[tuple[Source, Consumer]] = deque()
-        self._unwanted: list[tuple[Consumer, int | None]] = []
-        self._segments = Segments()
-        self._flushing = False
-        self._opening: tuple[OpenJob, bytes] | None = None
+        self._tasks = Segments()
+        self._outgoing = Outgoing(
+            link,
+            sender,
+            handle,
+            tasks=self._tasks,
+            lock=self._lock,
+            failed=self.broke,
+            rested=self._tell,
+        )
         self._fetching = 0
         self._ending: SlingerError | None = None
-        self._broken: BaseException | None = None
-        self._sealed = False
-        self._all_sent = threading.Event()
         self._aborted = False
         self._job: bytes | None = None
         self._open = threading.Event()
+        self.put = self._outgoing.put
+        self.withdraw = self._outgoing.withdraw
+        self.drop = self._outgoing.drop
+        self.seal = self._outgoing.seal
 
-    # --- opening and closing ------------------------------------------------------
+    # --- opening ------------------------------------------------------------------
 
     def open(self, name: str, package: FunctionPackage, policy: Policy) -> None:
-        """Submit the job; arguments may follow at once."""
-        code = package.code
-        python = None if package.python is None else "{}.{}".format(*package.python)
-        big = len(code) > limits.INLINE
-        function = Function(
-            name[: limits.NAME],
-            b"" if big else code,
-            blake3(code).digest(),
-            len(code),
-            python,
-        )
-        ask = OpenJob(self.handle, name[: limits.NAME], function, policy)
-        if big:  # the peer can take no arguments before it has read the function
-            self._flushing = True
-            self._opening = ask, code
-            self._sender.wake(self)
-        else:
-            self._link.ask(ask, self._opened)
+        """Submit the job; arguments may follow at once.
 
-    def _opened(self, answer: msgspec.Struct | SlingerError, _: bytes) -> None:
+        Raises:
+            SlingerError: the peer can't be asked.
+        """
+        ask = OpenJob(
+            self.handle, name[: limits.NAME], _function(name, package), policy
+        )
+        if ask.function.code:
+            try:
+                self._link.ask(ask, self._opened)
+            except SlingerError as error:
+                self.broke(error)
+                raise
+        else:  # the peer can take no arguments before it has read the function
+            self._outgoing.send_first(
+                lambda: self._opened(self._link.request(ask, package.code))
+            )
+
+    def _opened(self, answer: msgspec.Struct | SlingerError, _: bytes = b"") -> None:
         if isinstance(answer, SlingerError):
             self.broke(answer)
             return
@@ -144,7 +129,7 @@ class Stream:
         self._open.set()
         if self._aborted:
             self._cancel(self._job)
-        if self._broken is not None:  # while the peer was reading the function
+        if self.broken:  # while the peer was reading the function
             self._link.push(CloseJob(self.handle))
 
     def wait_until_open(self) -> bytes:
@@ -155,8 +140,8 @@ class Stream:
         """
         self._open.wait()
         if self._job is None:
-            assert self._broken is not None
-            raise self._broken
+            self._raise_if_broken()
+        assert self._job is not None
         return self._job
 
     def attach(self, job: str, consumer: Consumer) -> JobFacts:
@@ -166,7 +151,7 @@ class Stream:
             UsageError: this machine has no such job.
         """
         with self._lock:
-            self._segments.expect(limits.JOB_TASKS, 0, consumer)
+            self._tasks.expect(limits.JOB_TASKS, 0, consumer)
         try:
             answer = cast(Attached, self._link.request(Attach(self.handle, job)))
         except SlingerError as error:
@@ -176,39 +161,20 @@ class Stream:
         self._open.set()
         return answer.facts
 
+    # --- closing ------------------------------------------------------------------
+
     @property
     def broken(self) -> bool:
         """Whether nothing more will come."""
-        return self._broken is not None
+        return self._outgoing.stopped is not None
 
-    def seal(self) -> None:
-        """Nothing more will be put in."""
-        with self._lock:
-            self._sealed = True
-            if self._flushing:
-                return
-        self._push_seal()
-
-    def _push_seal(self) -> None:
-        self._link.push(Seal(self.handle))
-        self._all_sent.set()
-
-    def wait_until_held(self) -> None:
-        """Wait until the peer holds all of a sealed job.
-
-        Raises:
-            SlingerError: it does not.
-        """
-        self._all_sent.wait()
-        if self._broken is None:
-            self._link.request(GetStatus())  # answered after what was sent before
-        if self._broken is not None:
-            raise self._broken
+    def _raise_if_broken(self) -> None:
+        if self._outgoing.stopped is not None:
+            raise self._outgoing.stopped
 
     def close(self) -> None:
-        """Want nothing more of the job."""
+        """Have the peer stop; whoever waits here is still to be told."""
         self._link.push(CloseJob(self.handle))
-        self._left(self)
 
     def retire(self) -> bool:
         """End the job if nothing of it is under way; return whether that is so.
@@ -218,18 +184,19 @@ class Stream:
         if not self._lock.acquire(blocking=False):
             return False  # whoever holds it may be waiting for a lock of our caller
         try:
-            busy = self._flushing or self._queue or not self._segments.idle
-            if busy or self._broken is not None:
+            if self._outgoing.busy or self.broken or not self._tasks.idle:
                 return False
-            self._broken = RetiredError("the job has been closed: open another")
+            self._outgoing.stop(RetiredError("the job has been closed: open another"))
         finally:
             self._lock.release()
         self.close()
+        self._left(self)
         return True
 
     def abort(self, error: BaseException) -> None:
-        """Have the peer stop a job that does not get all its arguments."""
+        """Have the peer stop a started job that does not get all its arguments."""
         self._aborted = True
+        self._open.wait(PATIENCE)  # we may close the connection next, and it went on
         if self._job is not None:
             self._cancel(self._job)
         self.broke(error)
@@ -238,53 +205,108 @@ class Stream:
         with contextlib.suppress(SlingerError):  # without a peer it is over anyway
             self._link.ask(CancelJob(to_text(job)), lambda *_: None)
 
-    # --- arguments ----------------------------------------------------------------
+    def ended(self, message: JobEnded) -> None:
+        """The peer says that no more will come than what we have asked for."""
+        usage = message.kind == "usage"
+        error = (UsageError if usage else UnavailableError)(message.text)
+        with self._lock:
+            self._ending = error
+            if self._fetching:
+                return
+        self.broke(error)
 
-    def put(self, source: Source, consumer: Consumer) -> None:
-        """Send what `source` packs, now or as soon as the peer has taken the last.
+    def broke(self, error: BaseException) -> None:
+        """Nothing more will come: tell everyone who waits, and the peer."""
+        with self._lock:
+            first = not self.broken
+            waiting = [*self._tasks.clear(), *self._outgoing.stop(error)]
+        self._open.set()
+        if first:
+            self.close()
+            self._left(self)
+        for consumer in dict.fromkeys(waiting):
+            consumer.broke(error)
+        self._tell()
+
+    # --- results ------------------------------------------------------------------
+
+    def results(self, out: RangeOut) -> None:
+        """Take a range; values that are too big for a message are asked for first."""
+        if not out.digest:
+            self._give(out, out.values)
+            return
+
+        def got(answer: msgspec.Struct | SlingerError, data: bytes) -> None:
+            self._give(out, answer if isinstance(answer, SlingerError) else data)
+            self._fetched()
+
+        with self._lock:
+            self._fetching += 1
+        self._fetches.want(GetValues(self.handle, out.digest), got)
+
+    def _fetched(self) -> None:
+        with self._lock:
+            self._fetching -= 1
+            over = self._ending if not self._fetching else None
+        if over is not None:
+            self.broke(over)
+        self._tell()
+
+    def _give(self, out: RangeOut, data: bytes | SlingerError) -> None:
+        """Hand a range's values to whoever wants them; the first result counts."""
+        trust: Trust = "mine" if out.mine else self._trust
+        values, errors = outcomes_of(out, data, trust)
+        with self._lock:
+            parts = self._tasks.finish(out.start, out.stop)
+        for consumer, first, low, high in parts:
+            whole = low == out.start and high == out.stop
+            own = values if whole else values[low - out.start : high - out.start]
+            failed = {i - low: e for i, e in errors.items() if low <= i < high}
+            consumer.took(first, own, failed, out)
+        self._tell()
+
+    # --- waiting ------------------------------------------------------------------
+
+    def wait_until_held(self) -> None:
+        """Wait until the peer holds all of a sealed job.
 
         Raises:
-            SlingerError: the job has come to an end.
+            SlingerError: it does not.
         """
-        with self._lock:
-            if self._broken is not None:
-                raise self._broken
-            self._queue.append((source, consumer))
-            if self._flushing:
-                return
-            self._flushing = True
-            direct = self._segments.idle
-        if direct and not self._link.is_reading:  # that thread must never wait
-            self.flush()
-        else:
-            self._sender.wake(self)
+        self._outgoing.wait_until_complete()
+        if not self.broken:
+            self._link.request(GetStatus())  # answered after what was sent before
+        self._raise_if_broken()
 
-    def flush(self) -> None:
-        """Send all that has queued: small shards together, a big one by itself."""
-        try:
-            if self._opening is not None:
-                self._opened(self._link.request(*self._opening), b"")
-                self._opening = None
-            while self._flush_batch():
-                pass
-        except SlingerError as error:
-            self.broke(error)
-        except BaseException:
-            self.broke(UnavailableError("sending was interrupted: try again"))
-            raise
-        self._tell_if_idle()
+    def wait_until_idle(self) -> None:
+        """Wait until every task has an outcome, or no more will come.
 
-    def _flush_batch(self) -> bool:
-        """Send the next batch; return whether there may be more."""
-        with self._lock:
-            gone = self._take_back()  # all of it has been sent
-            shards = self._pack()
-            if not (gone or shards or self._unwanted):
-                self._flushing = False
-                if not self._sealed:
-                    return False
-        self._push_withdrawals(gone)
-        self._send(shards)
-        if not self._flushing:
-            self._push_seal()
-        return self._flushing
+        Raises:
+            UsageError: from the thread that brings the outcomes.
+        """
+        self._link.check_waiting()
+        with self._idle:
+            self._awaited = True
+            self._idle.wait_for(
+                lambda: self.broken or (self._tasks.idle and not self._outgoing.busy)
+            )
+
+    def _tell(self) -> None:
+        """Tell who waits that something has come to rest; leave what is over."""
+        if self._awaited:
+            with self._idle:
+                self._idle.notify_all()
+        if self._outgoing.complete and self._tasks.idle and not self._fetching:
+            self._left(self)
+
+
+def _function(name: str, package: FunctionPackage) -> Function:
+    """Describe a function, with its code unless that is too big for a message."""
+    code = package.code
+    return Function(
+        name[: limits.NAME],
+        code if len(code) <= limits.INLINE else b"",
+        blake3(code).digest(),
+        len(code),
+        None if package.python is None else "{}.{}".format(*package.python),
+    )

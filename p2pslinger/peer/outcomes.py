@@ -11,7 +11,7 @@ import msgspec
 from blake3 import blake3
 
 from p2pslinger import limits
-from p2pslinger.peer.assignments import JobHere
+from p2pslinger.peer.jobshere import JobHere
 from p2pslinger.sandbox.slot import Exit, Outcome
 from p2pslinger.sandbox.slot import Failure as SlotFailure
 from p2pslinger.wire.messages import Grant

@@ -8,11 +8,13 @@ line with it: the task it was at is charged, the rest is given back.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from p2pslinger import limits
 from p2pslinger.ids import PeerId
-from p2pslinger.peer.assignments import Assignment, Placed
+from p2pslinger.peer.assignments import Assignment
+from p2pslinger.peer.jobshere import JobHere, Placed
 from p2pslinger.peer.keepers import KeeperLink
 from p2pslinger.sandbox.slot import Slot
 from p2pslinger.wire.messages import Grant
@@ -63,6 +65,12 @@ class Station:
         if self.slot is None or self.killed:
             return 0
         return limits.PLACES - len(self.assignments)
+
+    def needs(self, job: JobHere) -> Iterator[Placed]:
+        """Yield the shards of a job that its assignments still need."""
+        for assignment in self.assignments:
+            if assignment.job is job:
+                yield from assignment.shards() or ()
 
     def is_for_another(self, assignment: Assignment) -> bool:
         """Tell whether the process has seen another submitter's tasks."""

@@ -16,17 +16,18 @@ from dataclasses import dataclass
 
 from p2pslinger.errors import PeerError, SlingerError
 from p2pslinger.ids import GridId, JobId, PeerId
-from p2pslinger.peer.assignments import Assignment, JobHere
+from p2pslinger.peer.assignments import Assignment
 from p2pslinger.peer.events import Dropped, Events, SlotDied
+from p2pslinger.peer.jobshere import JobHere, JobsHere
 from p2pslinger.peer.keepers import KeeperLink
-from p2pslinger.peer.outcomes import Finished, batches, died, finished
+from p2pslinger.peer.outbox import Outbox
+from p2pslinger.peer.outcomes import died, finished
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.parking import Parking
 from p2pslinger.peer.staffing import Staffing
 from p2pslinger.peer.station import Station
 from p2pslinger.peer.timers import Heartbeat, Timeouts
 from p2pslinger.sandbox.slot import Exit, Outcome, SlotSource
-from p2pslinger.wire.manifest import job_id, open_manifest
 from p2pslinger.wire.messages import GiveBack, Grant, Revoke, Work
 
 #: Seconds that a slot has to skip an order that was taken back before it began. If it
@@ -80,11 +81,10 @@ class Volunteer:
         self._terms = terms
         self._events = events
         self._at_fault = at_fault
-        self._jobs: dict[JobId, JobHere] = {}
-        self._numbers = 0
-        self._outbox: dict[KeeperLink, list[Finished]] = {}
+        self._outbox = Outbox(loop)
         self._closing = False
         self.stations = [Station() for _ in range(terms.slots)]
+        self._jobs = JobsHere(terms.grid, forget=self._forget)
         self._parking = Parking(
             loop, terms.pythons, self.stations, took=self._take, refuse=self._refuse
         )
@@ -140,12 +140,11 @@ class Volunteer:
     def lose(self, keeper: KeeperLink) -> None:
         """A keeper is gone, and what we compute for it has lost its purpose."""
         self._parking.lose(keeper)
-        self._outbox.pop(keeper, None)
+        self._outbox.lose(keeper)
         for station in self.stations:
             mine = [one for one in station.assignments if one.keeper is keeper]
             self._abandon(station, mine, tell=False)
-        for job in [job for job in self._jobs.values() if keeper in job.keepers]:
-            self._part(job, keeper)
+        self._jobs.lose(keeper)
 
     def revoke(self, keeper: PeerId, revoke: Revoke) -> None:
         """Stop some grants of a job; without any named, the job is over."""
@@ -159,24 +158,18 @@ class Volunteer:
                 and (not numbers or any(g.grant in numbers for g in one.left))
             ]
             self._abandon(station, hit)
-        job = self._jobs.get(JobId(revoke.job))
-        if job is not None and not numbers:
-            for one in [one for one in job.keepers if one.peer == keeper]:
-                self._part(job, one)
+        if not numbers:
+            self._jobs.end(JobId(revoke.job), keeper)
 
-    def _part(self, job: JobHere, keeper: KeeperLink) -> None:
-        """Expect no more of a job from a keeper, and forget it if that was the last."""
-        job.keepers.discard(keeper)
-        if not job.keepers:
-            del self._jobs[job.id]
-            for station in self.stations:
-                station.forget(job.number)
+    def _forget(self, job: JobHere) -> None:
+        for station in self.stations:
+            station.forget(job.number)
 
     # --- work comes in ------------------------------------------------------------
 
     def _take(self, station: Station, keeper: KeeperLink, work: Work) -> None:
         try:
-            job = self._read(keeper, work)
+            job = self._jobs.read(keeper, work)
         except PeerError as error:
             self._blame(keeper, error)
             return
@@ -192,32 +185,6 @@ class Volunteer:
                 self._prepare(station, assignment)
         self._parking.fill(station)
         self._heartbeat.go_on()
-
-    def _read(self, keeper: KeeperLink, work: Work) -> JobHere | None:
-        """Check what came with an assignment; return its job if we know it.
-
-        Raises:
-            PeerError: it is not what its keeper may send along.
-        """
-        wanted = JobId(work.grants[0].job)
-        if any(g.job != wanted or g.start >= g.stop for g in work.grants):
-            raise PeerError("sent work that is not of one job, or no work")
-        for signed in work.manifests:
-            if job_id(signed) != wanted:
-                raise PeerError("sent the manifest of a job that it has no work of")
-            if wanted not in self._jobs:
-                manifest = open_manifest(signed, self._terms.grid)
-                self._numbers += 1
-                self._jobs[wanted] = JobHere(self._numbers, wanted, manifest)
-        here = self._jobs.get(wanted)
-        if here is None:
-            return None
-        here.keepers.add(keeper)
-        for batch in work.batches:
-            here.add_batch(batch, keeper.peer, self._terms.grid)
-        for shard in work.shards:
-            here.add_data(shard)
-        return here
 
     def _prepare(self, station: Station, assignment: Assignment) -> None:
         """Begin an assignment, now or when all that it needs is here."""
@@ -242,7 +209,7 @@ class Volunteer:
         """Fetch what is too big for a message, then begin."""
         try:
             while assignment in station.assignments:
-                if not await self._fetch_next(assignment):
+                if not await assignment.fetch_next():
                     self._begin(station, assignment)
                     return
         except SlingerError as error:
@@ -250,20 +217,6 @@ class Volunteer:
             if assignment in station.assignments:
                 self._parking.pause(assignment.keeper)
                 self._abandon(station, [assignment])
-
-    async def _fetch_next(self, assignment: Assignment) -> bool:
-        """Fetch one thing that an assignment lacks; return whether there was any."""
-        job, keeper = assignment.job, assignment.keeper
-        function = job.manifest.function
-        if job.code is None:
-            code = await keeper.fetch(job.id, function.digest, function.size)
-            job.put_code(code)
-            return True
-        for placed in job.missing(assignment.shards() or ()):
-            head = placed.head
-            job.put(placed, await keeper.fetch(job.id, head.digest, head.size))
-            return True
-        return False
 
     def _begin(self, station: Station, assignment: Assignment) -> None:
         if station.begin(assignment):
@@ -296,21 +249,18 @@ class Volunteer:
         if outcome.stop > outcome.start:
             self.computed += outcome.stop - outcome.start
             result = finished(grant, outcome, self._terms.host)
-            self._send(assignment, result, more=bool(station.line))
+            more = bool(station.line)
+            self._outbox.send(assignment.keeper, result, more=more)
         else:
             self._refuse(assignment.keeper, (grant,))
         if not assignment.left:
-            assignment.job.prune(self._in_use(assignment.job))
+            assignment.job.prune(
+                placed.number
+                for other in self.stations
+                for placed in other.needs(assignment.job)
+            )
             station.shed()
             self._parking.fill(station)
-
-    def _in_use(self, job: JobHere) -> Iterable[int]:
-        """Return the shards of a job that some station still needs."""
-        for station in self.stations:
-            for one in station.assignments:
-                if one.job is job:
-                    for placed in one.shards() or ():
-                        yield placed.number
 
     def _pass_over(self, station: Station) -> None:
         """See that the slot does not compute the order in front, which was dropped."""
@@ -323,23 +273,6 @@ class Volunteer:
     def _end_if_at(self, station: Station, grant: Grant) -> None:
         if station.line and station.line[0][1] is grant:
             station.kill("no longer wanted")
-
-    def _send(
-        self, assignment: Assignment, result: Finished, *, more: bool = False
-    ) -> None:
-        """Send a result: at once, or if more are about to come, together with them."""
-        if not self._outbox and more:
-            self._loop.call_soon(self._flush)
-        self._outbox.setdefault(assignment.keeper, []).append(result)
-        if not more:
-            self._flush()
-
-    def _flush(self) -> None:
-        outbox, self._outbox = self._outbox, {}
-        for keeper, results in outbox.items():
-            for part in batches(results):
-                blobs = [one.blob for one in part if one.blob is not None]
-                keeper.deliver([one.result for one in part], blobs)
 
     def _refuse(
         self, keeper: KeeperLink, grants: Iterable[Grant], *, forgot: bool = False
@@ -364,7 +297,7 @@ class Volunteer:
                 assignment.left.popleft()
                 place = (assignment.job.id, lost.result.start)
                 self._events.emit(SlotDied(*place, lost.how))
-                self._send(assignment, lost)
+                self._outbox.send(assignment.keeper, lost)
         elif not killed and not self._closing:
             self._events.emit(SlotDied(None, None, "it ended by itself"))
         for assignment in held:
@@ -379,12 +312,14 @@ class Volunteer:
     ) -> None:
         """Drop assignments: take them off, and end the slot if it is at one of them."""
         dropped = [one for one in assignments if one in station.assignments]
+        if not dropped:
+            return
         for assignment in dropped:
             station.assignments.remove(assignment)
             if tell:
                 self._refuse(assignment.keeper, assignment.left)
         if station.is_dropped(0) and station.line[0][0] in dropped:
             station.kill("no longer wanted")
-        elif dropped:
+        else:
             station.withdraw()
         self._parking.fill(station)

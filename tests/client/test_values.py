@@ -116,9 +116,13 @@ def test_an_item_stays_encoded_until_it_is_asked_for() -> None:
 
     assert len(values) == 3
     assert (values[0], values[2], values[-1]) == (1, 3, 3)
-    assert values[2:] == [3]
+    part = values[1:]
+    assert (len(part), part[1]) == (2, 3)
+    assert list(part[1:]) == [3]
     with pytest.raises(SystemExit):
         values[1]
+    with pytest.raises(SystemExit):
+        part[0]
 
 
 def test_each_look_gives_a_value_of_its_own() -> None:

@@ -1,0 +1,232 @@
+"""The other end of a volunteer: a keeper that does what its test says, and jobs for it.
+
+It speaks the messages that a keeper speaks and checks nothing, so that a test decides
+what is handed out and when, and sees all that comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from blake3 import blake3
+
+from p2pslinger.client.packing import pack_function
+from p2pslinger.errors import PeerError, SlingerError, UnavailableError
+from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.peer.events import Event, Events
+from p2pslinger.peer.keepers import GotVoid, GotWork
+from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.volunteer import Terms, Volunteer
+from p2pslinger.sandbox.packed import PLAIN
+from p2pslinger.sandbox.slot import SlotSource
+from p2pslinger.testing.slots import InlineSlots
+from p2pslinger.testing.virtual import current
+from p2pslinger.wire.identity import Identity, Signed
+from p2pslinger.wire.manifest import (
+    Function,
+    Manifest,
+    Policy,
+    job_id,
+    seal_manifest,
+)
+from p2pslinger.wire.messages import GiveBack, Grant, Holding, ShardData, Want, Work
+from p2pslinger.wire.records import RangeResult, ShardBatch, ShardHead, seal
+
+GRID = GridId(bytes(8))
+
+#: Seconds of virtual time in which everything that is under way has happened.
+SOON = 0.5
+
+
+def same(x: object) -> object:
+    return x
+
+
+@dataclass
+class JobThere:
+    """A job at a keeper: its description and its shards."""
+
+    id: JobId
+    code: bytes
+    manifest: Signed
+    batch: Signed
+    shards: list[bytes]
+    grants: int = 0
+
+    @classmethod
+    def make(
+        cls,
+        submitter: Identity,
+        shards: Sequence[Sequence[object]] = (range(100),),
+        *,
+        function: Callable[..., object] = same,
+        policy: Policy | None = None,
+        inline: bool = True,
+        nonce: int = 0,
+    ) -> JobThere:
+        """Describe a job with these arguments, shard by shard."""
+        key, code = Identity(bytes([nonce + 1] * 32)), pack_function(function).code
+        digest = blake3(code).digest()
+        described = Function("f", code if inline else b"", digest, len(code), None)
+        manifest = seal_manifest(
+            Manifest(
+                bytes([nonce] * 16),
+                "job",
+                submitter.public,
+                key.public,
+                described,
+                policy or Policy(),
+                0.0,
+                1e9,
+            ),
+            submitter,
+            GRID,
+        )
+        data = [pickle.dumps(list(arguments)) for arguments in shards]
+        heads = tuple(
+            ShardHead(len(arguments), PLAIN, blake3(one).digest(), len(one))
+            for arguments, one in zip(shards, data, strict=True)
+        )
+        job = job_id(manifest)
+        batch = seal(ShardBatch(job, 0, 0, bytes(32), heads), key, GRID)
+        return cls(job, code, manifest, batch, data)
+
+    def grant(self, start: int, stop: int) -> Grant:
+        """Make a grant."""
+        self.grants += 1
+        return Grant(self.id, self.grants, start, stop, 60.0, 60.0, bytes(16))
+
+    def work(self, *spans: tuple[int, int], shards: Sequence[int] = (0,)) -> Work:
+        """Put grants together with all that they need; only these shards inline."""
+        return Work(
+            tuple(self.grant(*span) for span in spans),
+            (self.manifest,),
+            (self.batch,),
+            tuple(ShardData(self.id, i, self.shards[i]) for i in shards),
+        )
+
+    @property
+    def blobs(self) -> dict[bytes, bytes]:
+        """Everything that could be fetched, by its digest."""
+        return {blake3(data).digest(): data for data in (self.code, *self.shards)}
+
+
+@dataclass(eq=False)
+class ScriptedKeeper:
+    """Implements `p2pslinger.peer.keepers.KeeperLink`.
+
+    Attributes:
+        wants: Open requests.
+        asked: How many requests there have been.
+        results: What was delivered.
+        backs: What was given back.
+        blobs: What can be fetched.
+        fetched: What was asked for.
+        slow: Seconds that a fetch takes.
+    """
+
+    identity: Identity
+    wants: dict[int, tuple[Want, GotWork]] = field(default_factory=dict)
+    asked: int = 0
+    results: list[RangeResult] = field(default_factory=list)
+    backs: list[GiveBack] = field(default_factory=list)
+    blobs: dict[bytes, bytes] = field(default_factory=dict)
+    fetched: list[bytes] = field(default_factory=list)
+    slow: float = 0.0
+
+    @property
+    def peer(self) -> PeerId:
+        return self.identity.id
+
+    def want(self, want: Want, done: GotWork) -> None:
+        self.asked += 1
+        self.wants[want.number] = (want, done)
+
+    def unwant(self, number: int) -> None:
+        _, done = self.wants.pop(number)
+        done(Work(()))
+
+    def deliver(self, results: Sequence[RangeResult], blobs: Sequence[bytes]) -> None:
+        self.results.extend(results)
+
+    def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
+        """All that is held is still wanted."""
+
+    def give_back(self, back: GiveBack) -> None:
+        self.backs.append(back)
+
+    async def fetch(self, job: JobId, digest: bytes, size: int) -> bytes:
+        self.fetched.append(digest)
+        await asyncio.sleep(self.slow)
+        if digest not in self.blobs:
+            raise UnavailableError("it is gone")
+        return self.blobs[digest]
+
+    # --- what a test has it do ----------------------------------------------------
+
+    @property
+    def places(self) -> list[bool]:
+        """For each open request, whether it is for a place behind another."""
+        return sorted(want.queued for want, _ in self.wants.values())
+
+    def hand(self, work: Work) -> None:
+        """Answer the oldest request."""
+        _, done = self.wants.pop(next(iter(self.wants)))
+        done(work)
+
+    def refuse(self) -> None:
+        """Answer the oldest request with an error."""
+        _, done = self.wants.pop(next(iter(self.wants)))
+        done(None)
+
+    @property
+    def computed(self) -> list[tuple[int, int]]:
+        """The ranges that have come back."""
+        return [(result.start, result.stop) for result in self.results]
+
+    @property
+    def given_back(self) -> list[int]:
+        """The grants that were given back."""
+        return [grant for back in self.backs for grant in back.grants]
+
+
+@dataclass
+class Floor:
+    """A volunteer with simulated slots, and all that it reports."""
+
+    volunteer: Volunteer
+    slots: InlineSlots
+    events: list[Event]
+    faults: list[tuple[PeerId, SlingerError]]
+
+
+@asynccontextmanager
+async def volunteering(
+    slots: int = 1, *, source: SlotSource | None = None
+) -> AsyncIterator[Floor]:
+    """Run a volunteer, with simulated slots unless there are others."""
+    loop, events, seen = current(), Events(), list[Event]()
+    events.subscribe(seen.append)
+    faults: list[tuple[PeerId, SlingerError]] = []
+
+    def at_fault(peer: PeerId, error: PeerError) -> None:
+        faults.append((peer, error))
+
+    inline = InlineSlots(loop)
+    async with Owner() as owner:
+        volunteer = Volunteer(
+            loop=loop,
+            owner=owner,
+            source=source or inline,
+            terms=Terms(GRID, "here", ("3.11",), slots, 1 << 30),
+            events=events,
+            at_fault=at_fault,
+        )
+        await volunteer.start()
+        await asyncio.sleep(SOON)
+        yield Floor(volunteer, inline, seen, faults)
+        volunteer.close()
