@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from p2pslinger.client.connect import connect, local
     from p2pslinger.client.grid import Grid
     from p2pslinger.client.job import Job
+    from p2pslinger.client.link import BrokenGridError
     from p2pslinger.errors import (
         PackingError,
         PeerError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "connect": "p2pslinger.client.connect",
     "local": "p2pslinger.client.connect",
+    "BrokenGridError": "p2pslinger.client.link",
     "Grid": "p2pslinger.client.grid",
     "Job": "p2pslinger.client.job",
     "JobFacts": "p2pslinger.wire.facts",
@@ -47,6 +49,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "BrokenGridError",
     "Grid",
     "Job",
     "JobFacts",

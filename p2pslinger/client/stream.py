@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import cast
 
 import msgspec
-from blake3 import blake3
 
 from p2pslinger import limits
 from p2pslinger.client.fetches import Fetches
@@ -38,8 +37,7 @@ from p2pslinger.wire.control import (
     RangeOut,
 )
 from p2pslinger.wire.facts import JobFacts
-from p2pslinger.wire.manifest import Function, Policy
-
+from p2pslinger.wire.manifest import Policy
 
 #: Seconds that the peer gets to say which job it is that has to be stopped.
 PATIENCE = 1.0
@@ -90,6 +88,7 @@ class Stream:
             rested=self._tell,
         )
         self._fetching = 0
+        self._giving = 0
         self._ending: SlingerError | None = None
         self._aborted = False
         self._job: bytes | None = None
@@ -107,30 +106,32 @@ class Stream:
         Raises:
             SlingerError: the peer can't be asked.
         """
-        ask = OpenJob(
-            self.handle, name[: limits.NAME], _function(name, package), policy
-        )
-        if ask.function.code:
+        function = package.describe(name)
+        ask = OpenJob(self.handle, function.name, function, policy)
+        if function.code:
             try:
                 self._link.ask(ask, self._opened)
             except SlingerError as error:
                 self.broke(error)
                 raise
         else:  # the peer can take no arguments before it has read the function
-            self._outgoing.send_first(
-                lambda: self._opened(self._link.request(ask, package.code))
-            )
+            self._outgoing.send_first(lambda: self._open_big(ask, package.code))
+
+    def _open_big(self, ask: OpenJob, code: bytes) -> None:
+        self._opened(self._link.request(ask, code))
+        if self.broken:  # while the peer was reading: it has opened it since
+            self.close()
 
     def _opened(self, answer: msgspec.Struct | SlingerError, _: bytes = b"") -> None:
         if isinstance(answer, SlingerError):
             self.broke(answer)
             return
-        self._job = cast(Opened, answer).job
-        self._open.set()
-        if self._aborted:
+        with self._lock:
+            self._job = cast(Opened, answer).job
+            aborted = self._aborted
+        if aborted:
             self._cancel(self._job)
-        if self.broken:  # while the peer was reading the function
-            self._link.push(CloseJob(self.handle))
+        self._open.set()
 
     def wait_until_open(self) -> bytes:
         """Return the job's id, as soon as the peer has told it.
@@ -195,10 +196,12 @@ class Stream:
 
     def abort(self, error: BaseException) -> None:
         """Have the peer stop a started job that does not get all its arguments."""
-        self._aborted = True
-        self._open.wait(PATIENCE)  # we may close the connection next, and it went on
-        if self._job is not None:
-            self._cancel(self._job)
+        with self._lock:
+            job, self._aborted = self._job, True
+        if job is not None:
+            self._cancel(job)
+        else:  # it is cancelled as soon as the peer has said which it is
+            self._open.wait(PATIENCE)
         self.broke(error)
 
     def _cancel(self, job: bytes) -> None:
@@ -258,11 +261,16 @@ class Stream:
         values, errors = outcomes_of(out, data, trust)
         with self._lock:
             parts = self._tasks.finish(out.start, out.stop)
-        for consumer, first, low, high in parts:
-            whole = low == out.start and high == out.stop
-            own = values if whole else values[low - out.start : high - out.start]
-            failed = {i - low: e for i, e in errors.items() if low <= i < high}
-            consumer.took(first, own, failed, out)
+            self._giving += 1
+        try:
+            for consumer, first, low, high in parts:
+                whole = low == out.start and high == out.stop
+                own = values if whole else values[low - out.start : high - out.start]
+                failed = {i - low: e for i, e in errors.items() if low <= i < high}
+                consumer.took(first, own, failed, out)
+        finally:
+            with self._lock:
+                self._giving -= 1
         self._tell()
 
     # --- waiting ------------------------------------------------------------------
@@ -288,7 +296,14 @@ class Stream:
         with self._idle:
             self._awaited = True
             self._idle.wait_for(
-                lambda: self.broken or (self._tasks.idle and not self._outgoing.busy)
+                lambda: (
+                    self.broken
+                    or (
+                        self._tasks.idle
+                        and not self._giving
+                        and not self._outgoing.busy
+                    )
+                )
             )
 
     def _tell(self) -> None:
@@ -298,15 +313,3 @@ class Stream:
                 self._idle.notify_all()
         if self._outgoing.complete and self._tasks.idle and not self._fetching:
             self._left(self)
-
-
-def _function(name: str, package: FunctionPackage) -> Function:
-    """Describe a function, with its code unless that is too big for a message."""
-    code = package.code
-    return Function(
-        name[: limits.NAME],
-        code if len(code) <= limits.INLINE else b"",
-        blake3(code).digest(),
-        len(code),
-        None if package.python is None else "{}.{}".format(*package.python),
-    )

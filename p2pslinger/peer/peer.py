@@ -13,7 +13,6 @@ from pathlib import Path
 from p2pslinger import limits
 from p2pslinger.errors import DiskError, PeerError
 from p2pslinger.ids import JobId, PeerId
-from p2pslinger.net.connection import Connection
 from p2pslinger.net.discovery import grid_label
 from p2pslinger.net.gossip import Notices
 from p2pslinger.net.overlay import Overlay
@@ -105,7 +104,7 @@ class Peer:
             grid=grid,
             wall=world.wall,
             rng=world.rng,
-            neighbours=self._connections,
+            neighbours=lambda: [one.connection for one in self.links.open.values()],
             heard=self._heard,
         )
         self.submitter = Submitter(
@@ -344,9 +343,6 @@ class Peer:
         return seal(self._make_card(), self._identity, self._authkey.grid)
 
     # --- neighbours, and their work -------------------------------------------------
-
-    def _connections(self) -> list[Connection]:
-        return self.links.connections()
 
     def _refuse(self, peer: PeerId, error: PeerError) -> None:
         self.links.refuse(peer, error)

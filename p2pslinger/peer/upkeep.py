@@ -61,6 +61,10 @@ LOOK = 60.0
 #: each time until it is a habit.
 REACH_FIRST, REACH_LAST = 5.0, 300.0
 
+#: Seconds within which a connection that breaks was probably refused: the reason that
+#: the other end gave can be lost with what was on its way to it.
+REFUSED = 2.0
+
 #: Peers whose connections have broken and who are dialled first.
 LOST = 16
 
@@ -168,7 +172,8 @@ class Upkeep:
     def left(self, link: Link) -> None:
         """A neighbour is gone: try to get it back, or find another."""
         now = self._loop.time()
-        if link.connection.broke:
+        settled = now - link.connection.opened_at > REFUSED
+        if link.connection.broke and settled:
             self._around.addresses.lost(link.peer, now)
             self._lost[link.peer] = None
             if len(self._lost) > LOST:

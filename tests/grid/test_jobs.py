@@ -159,6 +159,22 @@ def test_a_job_goes_on_when_its_program_is_killed(
     assert found.tally()[0].tasks == 20
 
 
+def test_a_job_is_started_in_full_when_start_returns(
+    here: Grid, module_place: Place
+) -> None:
+    program = module_place.program("""
+import os
+import p2pslinger as slinger
+job = slinger.connect().start(len, [bytes(1 << 20)] * 12)
+print(job.id, flush=True)
+os._exit(0)
+""")
+    job = here.job(line(program))
+
+    assert job.progress.total == 12
+    assert list(job.results(timeout=HANGING)) == [1 << 20] * 12
+
+
 def test_a_throw_away_job_ends_with_its_program(
     here: Grid, module_place: Place
 ) -> None:

@@ -175,8 +175,31 @@ other = slinger.connect()
 print(grid.submit(abs, -1).result(), other.submit(abs, -2).result())
 grid.submit(time.sleep, 600)
 results = grid.map(time.sleep, [600] * 10)
+begun = other.map(time.sleep, [0, 600])
+next(begun)
 """)
     assert said == "1 2\n"
+
+
+def test_the_interpreter_waits_for_a_grid_that_is_shutting_down(place: Place) -> None:
+    said = place.run("""
+import time
+import p2pslinger as slinger
+
+def slow(x):
+    time.sleep(0.3)
+    return x
+
+grid = slinger.local(peers=1)
+for i in range(3):
+    grid.submit(slow, i).add_done_callback(lambda future: print(future.result()))
+grid.shutdown(wait=False)
+try:
+    grid.submit(slow, 3)
+except slinger.UsageError as error:
+    print(error)
+""")
+    assert said == "the grid has been shut down: connect again\n0\n1\n2\n"
 
 
 FORKING = """

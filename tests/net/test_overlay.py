@@ -158,6 +158,7 @@ def test_every_card_is_found_by_id_from_a_random_other_peer(count: int) -> None:
     simulate(main)
 
 
+@pytest.mark.large
 def test_a_thousand_peers_join_and_find_each_others_cards() -> None:
     async def main(world: World) -> None:
         peers = await world.peers(1000)

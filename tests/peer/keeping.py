@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -23,6 +23,7 @@ from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.volunteer import Terms, Volunteer
 from p2pslinger.sandbox.packed import PLAIN
 from p2pslinger.sandbox.slot import SlotSource
+from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.slots import InlineSlots
 from p2pslinger.testing.virtual import current
 from p2pslinger.wire.identity import Identity, Signed
@@ -37,6 +38,8 @@ from p2pslinger.wire.messages import GiveBack, Grant, Holding, ShardData, Want, 
 from p2pslinger.wire.records import RangeResult, ShardBatch, ShardHead, seal
 
 GRID = GridId(bytes(8))
+
+ANN, BOB = Identity(bytes([1] * 32)), Identity(bytes([2] * 32))
 
 #: Seconds of virtual time in which everything that is under way has happened.
 SOON = 0.5
@@ -173,9 +176,14 @@ class ScriptedKeeper:
         """For each open request, whether it is for a place behind another."""
         return sorted(want.queued for want, _ in self.wants.values())
 
-    def hand(self, work: Work) -> None:
-        """Answer the oldest request."""
-        _, done = self.wants.pop(next(iter(self.wants)))
+    def hand(self, work: Work, *, queued: bool | None = None) -> None:
+        """Answer the oldest request, or the oldest one for such a place."""
+        oldest = next(
+            number
+            for number, (want, _) in self.wants.items()
+            if queued in {None, want.queued}
+        )
+        _, done = self.wants.pop(oldest)
         done(work)
 
     def refuse(self) -> None:
@@ -230,3 +238,20 @@ async def volunteering(
         await asyncio.sleep(SOON)
         yield Floor(volunteer, inline, seen, faults)
         volunteer.close()
+
+
+Story = Callable[
+    [Floor, ScriptedKeeper, ScriptedKeeper], Coroutine[object, object, None]
+]
+
+
+def with_ann_and_bob(virtual: VirtualTime, story: Story, *, slots: int = 1) -> None:
+    """Play a story of a volunteer and two submitters."""
+
+    async def main() -> None:
+        async with volunteering(slots) as floor:
+            ann, bob = ScriptedKeeper(ANN), ScriptedKeeper(BOB)
+            floor.volunteer.serve([ann, bob])
+            await story(floor, ann, bob)
+
+    virtual.run(main)

@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-
-import pytest
 
 from p2pslinger.errors import PeerError
 from p2pslinger.peer.parking import PAUSE
-from p2pslinger.sandbox.slot import Exit, Outcome, Slot
 from p2pslinger.testing.fixtures import VirtualTime
-from p2pslinger.testing.slots import InlineSlots
-from p2pslinger.testing.virtual import current
-from p2pslinger.wire.identity import Identity
-from p2pslinger.wire.manifest import Policy
 from p2pslinger.wire.messages import Revoke, Work
-from tests.peer.keeping import SOON, Floor, JobThere, ScriptedKeeper, volunteering
-
-ANN, BOB = Identity(bytes([1] * 32)), Identity(bytes([2] * 32))
+from tests.peer.keeping import (
+    ANN,
+    BOB,
+    SOON,
+    Floor,
+    JobThere,
+    ScriptedKeeper,
+    with_ann_and_bob,
+)
 
 #: Bytes of a shard of which a volunteer keeps two at hand, and not three.
 BIG = 24 << 20
-
-Story = Callable[
-    [Floor, ScriptedKeeper, ScriptedKeeper], Coroutine[object, object, None]
-]
-
-
-def with_ann_and_bob(virtual: VirtualTime, story: Story, *, slots: int = 1) -> None:
-    """Play a story of a volunteer and two submitters."""
-
-    async def main() -> None:
-        async with volunteering(slots) as floor:
-            ann, bob = ScriptedKeeper(ANN), ScriptedKeeper(BOB)
-            floor.volunteer.serve([ann, bob])
-            await story(floor, ann, bob)
-
-    virtual.run(main)
 
 
 # --- whom it asks -------------------------------------------------------------------
@@ -137,7 +119,7 @@ def test_other_arguments_than_those_signed_are_a_fault_of_the_keeper(
 ) -> None:
     async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
         job = JobThere.make(ANN)
-        ann.blobs = {digest: b"other" for digest in job.blobs}
+        ann.blobs = dict.fromkeys(job.blobs, b"other")
         ann.hand(job.work((0, 1), shards=()))
         await asyncio.sleep(SOON)
 
@@ -215,223 +197,10 @@ def test_big_arguments_stay_until_every_slot_that_waits_for_them_has_begun(
         ann.blobs, ann.slow = job.blobs, 1.0
         ann.hand(job.work((2, 4), shards=()))
         await asyncio.sleep(0.5)
-        two = next(n for n, (want, _) in ann.wants.items() if not want.queued)
-        ann.wants = {two: ann.wants.pop(two), **ann.wants}
-        ann.hand(job.work((0, 2), shards=()))  # has its first when the others are done
+        ann.hand(job.work((0, 2), shards=()), queued=False)  # to the other slot
         await asyncio.sleep(10)
 
         assert sorted(ann.computed) == [(0, 2), (2, 4)]
         assert len(ann.fetched) == 4
 
     with_ann_and_bob(virtual, story, slots=2)
-
-
-# --- what it ends -------------------------------------------------------------------
-
-
-def made(floor: Floor) -> int:
-    """Return how many slots there have been: they are numbered."""
-    return floor.slots.live[-1].pid
-
-
-@pytest.mark.parametrize("orders", [1, 2])
-def test_what_is_taken_back_before_it_has_begun_costs_the_running_task_nothing(
-    virtual: VirtualTime, orders: int
-) -> None:
-    async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
-        floor.slots.cost = lambda _: 5.0
-        job, other = JobThere.make(ANN), JobThere.make(ANN, nonce=1)
-        ann.hand(job.work((0, 1)))
-        ann.hand(other.work(*[(10 + i, 11 + i) for i in range(orders)]))
-        await asyncio.sleep(1)
-        floor.volunteer.revoke(ANN.id, Revoke(other.id, (1,)))
-        await asyncio.sleep(20)
-
-        assert ann.computed == [(0, 1)]
-        assert ann.given_back == list(range(1, orders + 1))
-        assert floor.slots.computed.total() == 1
-        assert made(floor) == orders, "one order is skipped; a slot of more is changed"
-
-        ann.hand(job.work((1, 2)))
-        await asyncio.sleep(10)
-        assert ann.computed == [(0, 1), (1, 2)]
-
-    with_ann_and_bob(virtual, story)
-
-
-def test_what_is_taken_back_while_it_runs_is_ended_at_once(
-    virtual: VirtualTime,
-) -> None:
-    async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
-        floor.slots.hangs = lambda index: index == 0
-        job = JobThere.make(ANN)
-        ann.hand(job.work((0, 1)))
-        ann.hand(job.work((1, 2)))
-        await asyncio.sleep(1)
-        floor.volunteer.revoke(ANN.id, Revoke(job.id, (1,)))
-        await asyncio.sleep(SOON)
-
-        assert sorted(ann.given_back) == [1, 2]
-        assert ann.places == [False, True]
-        assert ann.results == []
-
-    with_ann_and_bob(virtual, story)
-
-
-def test_work_for_a_keeper_that_is_gone_does_not_stop_the_work_before_it(
-    virtual: VirtualTime,
-) -> None:
-    async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
-        floor.slots.cost = lambda _: 5.0
-        other = ScriptedKeeper(ANN)
-        floor.volunteer.serve([ann, other])
-        ann.hand(JobThere.make(ANN).work((0, 1)))
-        other.hand(JobThere.make(ANN, nonce=1).work((0, 1)))
-        await asyncio.sleep(1)
-        floor.volunteer.lose(other)
-        await asyncio.sleep(10)
-
-        assert ann.computed == [(0, 1)]
-        assert made(floor) == 1
-
-    with_ann_and_bob(virtual, story)
-
-
-# --- time-outs ----------------------------------------------------------------------
-
-
-def test_a_task_that_has_waited_behind_another_has_a_time_out_too(
-    virtual: VirtualTime,
-) -> None:
-    async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
-        floor.slots.cost = lambda _: 5.0
-        floor.slots.hangs = lambda index: index == 7
-        ann.hand(JobThere.make(ANN).work((0, 1)))
-        hurried = JobThere.make(ANN, nonce=1, policy=Policy(timeout=2.0))
-        ann.hand(hurried.work((7, 8)))
-        await asyncio.sleep(8)
-
-        assert [result.lost for result in ann.results] == [False, True]
-        (failure,) = ann.results[1].failures
-        assert failure.kind == "timeout"
-
-    with_ann_and_bob(virtual, story)
-
-
-def test_a_short_time_out_is_not_late_because_of_a_long_one(
-    virtual: VirtualTime,
-) -> None:
-    async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
-        floor.slots.hangs = lambda _: True
-        began = current().time()
-        for nonce, timeout in enumerate([1000.0, 0.1]):
-            job = JobThere.make(ANN, nonce=nonce, policy=Policy(timeout=timeout))
-            ann.hand(job.work((0, 1)))
-        while not ann.results:
-            await asyncio.sleep(0.001)
-        assert current().time() - began < 0.15
-
-    with_ann_and_bob(virtual, story, slots=2)
-
-
-def test_tasks_of_the_same_number_do_not_share_their_time(virtual: VirtualTime) -> None:
-    async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
-        floor.slots.cost = lambda _: 1.5
-        hurried = Policy(timeout=2.0)
-        for nonce in range(2):
-            ann.hand(JobThere.make(ANN, nonce=nonce, policy=hurried).work((3, 4)))
-        await asyncio.sleep(10)
-
-        assert [result.failures for result in ann.results] == [(), ()]
-        assert made(floor) == 1
-
-    with_ann_and_bob(virtual, story)
-
-
-# --- slots that come and go ---------------------------------------------------------
-
-
-class Frail(InlineSlots):
-    """Slots that end early.
-
-    Attributes:
-        made: How many there have been.
-        unborn: How many end before they are handed over.
-        age: Seconds after which each other one ends; None for never.
-    """
-
-    made = 0
-    unborn = 0
-    age: float | None = None
-
-    async def slot(
-        self,
-        on_done: Callable[[Outcome], None],
-        on_exit: Callable[[Exit], None],
-        memory: int,
-    ) -> Slot:
-        await super().slot(on_done, on_exit, memory)
-        slot = self.live[-1]
-        self.made += 1
-        if self.unborn:
-            self.unborn -= 1
-            slot.end()
-            on_exit(Exit(1, None, 0, None, b""))
-        elif self.age is not None:
-            self.loop.call_later(self.age, slot.die, 9)
-        return slot
-
-
-def test_a_slot_that_ends_before_it_is_there_is_made_again_after_a_pause(
-    virtual: VirtualTime,
-) -> None:
-    async def main() -> None:
-        source = Frail(current())
-        source.unborn = 2
-        ann, job = ScriptedKeeper(ANN), JobThere.make(ANN)
-        async with volunteering(source=source) as floor:
-            floor.volunteer.serve([ann])
-            assert source.made == 1
-            assert floor.volunteer.ready == 0
-            assert floor.volunteer.broken
-            await asyncio.sleep(5)
-            assert source.made == 3
-            assert floor.volunteer.ready == 1
-            assert floor.volunteer.broken == ""
-
-            assert ann.places == [False, True]
-            ann.hand(job.work((0, 1)))
-            ann.hand(job.work((1, 2)))
-            await asyncio.sleep(SOON)
-            assert [(r.grant, r.start) for r in ann.results] == [(1, 0), (2, 1)]
-
-    virtual.run(main)
-
-
-def test_a_machine_on_which_slots_do_not_live_makes_fewer_and_fewer(
-    virtual: VirtualTime,
-) -> None:
-    async def main() -> None:
-        source = Frail(current())
-        source.age = 0.05
-        async with volunteering(source=source):
-            await asyncio.sleep(60)
-            assert source.made < 8
-
-    virtual.run(main)
-
-
-def test_a_slot_that_a_task_has_killed_is_replaced_at_once(
-    virtual: VirtualTime,
-) -> None:
-    async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
-        floor.slots.kills = lambda _: True
-        job, began = JobThere.make(ANN), current().time()
-        for index in range(5):
-            ann.hand(job.work((index, index + 1)))
-            while len(ann.results) <= index or not ann.wants:
-                await asyncio.sleep(0.01)
-        assert current().time() - began < 1.0
-        assert all(result.lost for result in ann.results)
-
-    with_ann_and_bob(virtual, story)

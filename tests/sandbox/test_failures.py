@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 
+from p2pslinger.sandbox.frames import FAILURES
 from p2pslinger.sandbox.packed import CALLS, ITEMS, RUN_BYTES
 from p2pslinger.sandbox.slot import Failure
 from tests.sandbox.desk import (
@@ -313,5 +314,27 @@ def test_a_task_that_wrecks_the_modules_wrecks_nothing_but_itself() -> None:
     async def scenario(worker: Worker) -> None:
         assert (await worker.fail(wreck)).message == "wrecked"
         assert await worker.compute(packaged(third_fails), [1], seed=b"x") == [1]
+
+    with_a_worker(scenario)
+
+
+@pytest.mark.parametrize("code", ["plain", "items", "nonsense"])
+def test_a_run_ends_when_very_many_tasks_have_failed(code: str) -> None:
+    def fails(x: int) -> object:
+        if x == 0 and code == "items":
+            return []
+        raise ValueError(x)
+
+    async def scenario(worker: Worker) -> None:
+        package = b"nonsense" if code == "nonsense" else packaged(fails)
+        job = worker.load(package, range(5000))
+        worker.order(job, 0, 5000)
+        outcome = await worker.outcome()
+        assert len(outcome.failures) == FAILURES
+        assert outcome.stop == FAILURES + (code == "items")
+        assert len(decoded(outcome)) == outcome.stop
+
+        worker.order(job, outcome.stop, outcome.stop + 10)
+        assert len((await worker.outcome()).failures) == 10
 
     with_a_worker(scenario)

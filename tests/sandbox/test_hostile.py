@@ -144,3 +144,17 @@ def test_a_slot_goes_on_after_a_task_that_only_looked_hostile() -> None:
         assert decoded(await worker.outcome()) == [0, 1, 2]
 
     with_a_worker(scenario)
+
+
+def test_more_failures_than_a_result_can_hold_are_a_lie() -> None:
+    many = frames.FAILURES + 1
+    failures = b"".join(frames._FAILURE.pack(i, 0, 0, 0, 0, 0) for i in range(many))
+    lie = framed(1, many, *BODY[2:-1], many, rest=failures)
+
+    async def scenario(worker: Worker) -> None:
+        job = worker.load(packaged(say), [lie] * many)
+        worker.order(job, 0, many)
+        assert (await worker.exit()).signal == signal.SIGKILL
+        assert worker.outcomes.empty()
+
+    with_a_worker(scenario)

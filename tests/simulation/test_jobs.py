@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from p2pslinger.errors import TaskKilledError, TaskTimeoutError
-from p2pslinger.peer.events import Granted, TakenBack
+from p2pslinger.peer.events import Granted, PeerLeft, TakenBack
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 from p2pslinger.testing.programs import ProgramJob
@@ -230,6 +230,28 @@ def test_a_task_that_kills_its_process_is_tried_three_times_and_fails_alone(
             del job.errors[77]
             job.values[77] = square(77)
             assert await job.results() == SQUARES
+
+    virtual.run(main)
+
+
+def test_thousands_of_tasks_that_fail_cost_nobody_a_connection(
+    virtual: VirtualTime,
+) -> None:
+    def fails(x: int) -> int:
+        raise ValueError("no " * 200)
+
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann = await grid.add("ann")
+            bob = await grid.add("bob", slots=1, bootstrap=[ann])
+            bob.slots.cost = lambda _: 0.0
+            await grid.until(lambda: are_ready(bob, 1), within=10)
+            job = await ann.submit(fails, range(20_000))
+            with pytest.raises(ValueError, match="no no"):
+                await job.results()
+
+            assert len(job.errors) == 20_000
+            assert ann.happened(PeerLeft) == []
 
     virtual.run(main)
 

@@ -34,6 +34,7 @@ def nothing(_: int) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.large
 def test_a_thousand_peers_find_each_other_hear_of_jobs_and_are_quiet(
     virtual: VirtualTime, capsys: pytest.CaptureFixture[str]
 ) -> None:
