@@ -79,6 +79,7 @@ def test_help_loads_neither_the_peer_nor_a_drawing_library() -> None:
         "p2pslinger.cli.commands",
         "p2pslinger.cli.words",
         "p2pslinger.errors",
+        "p2pslinger.version",
     }
 
 
