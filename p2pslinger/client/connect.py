@@ -12,7 +12,8 @@ from p2pslinger.client.grid import Grid
 from p2pslinger.client.link import Link, NoPeerError
 from p2pslinger.client.localgrid import LocalGrid
 from p2pslinger.client.values import Trust
-from p2pslinger.errors import UsageError
+from p2pslinger.errors import ConnectionLostError, UsageError
+from p2pslinger.wire.control import GetStatus
 
 #: Seconds that a peer gets to start.
 START = 30.0
@@ -76,7 +77,7 @@ def _link(folder: Path) -> Link:
         for look in range(looks):
             time.sleep(LOOK if look else 0)
             try:
-                return Link.open(paths.control_path(folder))
+                return _taken_by(paths.control_path(folder))
             except NoPeerError:
                 if time.monotonic() > deadline:
                     raise
@@ -84,3 +85,21 @@ def _link(folder: Path) -> Link:
         child.wait_until_ready(START)
         child.let_go()
         looks = LOOKS
+
+
+def _taken_by(path: Path) -> Link:
+    """Connect to a peer, and make sure that it has taken us.
+
+    A peer that leaves with its last program may do so at the very moment that we
+    connect; once it has answered, it has counted us.
+
+    Raises:
+        NoPeerError: there is none, or it has just left.
+    """
+    link = Link.open(path)
+    try:
+        link.request(GetStatus(), timeout=START)
+    except ConnectionLostError as error:
+        link.close()
+        raise NoPeerError(str(error)) from None
+    return link
