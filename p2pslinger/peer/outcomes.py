@@ -81,9 +81,8 @@ def batches(results: Sequence[Finished]) -> Iterator[list[Finished]]:
     part: list[Finished] = []
     size = 0
     for one in results:
-        if part and (
-            size + one.size > limits.ANSWER or len(part) >= limits.SIGNED_RANGES
-        ):
+        full = size + one.size > limits.ANSWER or len(part) >= limits.SIGNED_RANGES
+        if part and (full or one.blob is not None):  # a body is as large as a blob
             yield part
             part, size = [], 0
         part.append(one)

@@ -142,6 +142,46 @@ def test_two_programs_follow_the_same_job(peer: Peer, module_place: Place) -> No
     assert (out, err) == ("20\n", "")
 
 
+LOUD = """
+import sys
+import p2pslinger as slinger
+
+def loud(x):
+    print("x" * 60_000)
+    if x % 2:
+        raise ValueError("y" * 3_000)
+    return b"z" * 60_000
+
+with slinger.connect() as grid:
+    job = grid.start(loud, range(200), name="loud")
+    job.wait()
+    print(job.id, flush=True)
+    input()
+"""
+
+LISTENER = """
+import sys
+import p2pslinger as slinger
+
+with slinger.connect(trust="pickle") as grid:
+    job = grid.job(sys.argv[1])
+    print(sum(1 for one in job.results(errors="return") if isinstance(one, bytes)))
+    print(job.facts().state)
+"""
+
+
+def test_a_finished_job_with_megabytes_of_output_is_followed_to_its_end(
+    peer: Peer, module_place: Place
+) -> None:
+    first = module_place.program(LOUD)
+    job = line(first)
+    (module_place.folder / "listener.py").write_text(LISTENER)
+    second = module_place.start("listener.py", job)
+
+    assert output(second) == "100\ncomputed\n"
+    first.communicate("\n", timeout=HANGING)
+
+
 def test_a_job_goes_on_when_its_program_is_killed(
     here: Grid, module_place: Place
 ) -> None:

@@ -47,6 +47,16 @@ def test_the_newest_receipt_replaces_the_others() -> None:
         assert len(state.receipts()) == 1
 
 
+def test_a_receipt_replaces_none_of_another_submitter() -> None:
+    forged = Receipt(SUM, b"x" * 20, ANN, 1, 0.0, 0, 1 << 60, 1e9)
+    with State.in_memory() as state:
+        assert state.add_receipt(receipt(SUM, ANN, 1, tasks=5))
+        state.add_receipt(seal(forged, Identity(b"x" * 32), GRID))
+
+        assert receipt(SUM, ANN, 1, tasks=5) in state.receipts()
+        assert state.add_receipt(receipt(SUM, ANN, 2, tasks=6))
+
+
 def test_the_tally_sums_over_jobs_and_lists_the_greatest_first() -> None:
     with State.in_memory() as state:
         state.add_receipt(receipt(SUM, ANN, 1, tasks=5, cpu=1.5))
