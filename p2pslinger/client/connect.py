@@ -12,7 +12,7 @@ from p2pslinger.client.grid import Grid
 from p2pslinger.client.link import Link, NoPeerError
 from p2pslinger.client.localgrid import LocalGrid
 from p2pslinger.client.values import Trust
-from p2pslinger.errors import ConnectionLostError, UsageError
+from p2pslinger.errors import UnavailableError, UsageError
 from p2pslinger.wire.control import GetStatus
 
 #: Seconds that a peer gets to start.
@@ -99,7 +99,7 @@ def _taken_by(path: Path) -> Link:
     link = Link.open(path)
     try:
         link.request(GetStatus(), timeout=START)
-    except ConnectionLostError as error:
+    except UnavailableError as error:
         link.close()
         raise NoPeerError(str(error)) from None
     return link

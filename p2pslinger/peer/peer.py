@@ -272,6 +272,7 @@ class Peer:
 
     def stop(self) -> None:
         """Shut down, politely."""
+        self.programs.refuse()
         self._stopping.set()
 
     async def _close(self) -> None:

@@ -93,6 +93,7 @@ class Programs:
         self._jobs: dict[Connection, dict[int, Following]] = {}
         #: Connections that were broken off, by cause.
         self.dropped: Counter[str] = Counter()
+        self._closing = False
         self._table = self._make_table()
 
     def __len__(self) -> int:
@@ -104,7 +105,7 @@ class Programs:
             codec=CONTROL_CODEC,
             service=self,
             hello=lambda: Hello(limits.PROTOCOL, __version__, "peer", self._wall()),
-            check=_check,
+            check=self._check,
             peer_key=None,
         )
         connection.ready.add_done_callback(self._greeted)
@@ -114,10 +115,21 @@ class Programs:
         """Return the open connections."""
         return list(self._jobs)
 
+    def refuse(self) -> None:
+        """Take no more programs: the peer is about to go."""
+        self._closing = True
+
     def close(self) -> None:
         """End every connection."""
+        self.refuse()
         for connection in list(self._jobs):
             connection.close(UnavailableError("the peer is shutting down"))
+
+    def _check(self, _: Connection, hello: Hello) -> None:
+        if hello.role != "program":
+            raise PeerError("is no program: other peers are served on the network port")
+        if self._closing:
+            raise UnavailableError("the peer is shutting down")
 
     # --- the connections' service -------------------------------------------------
 
@@ -286,8 +298,3 @@ class Programs:
     def _shut_down(self, _: Connection, __: Stop, exchange: Exchange) -> None:
         exchange.reply(Done())
         asyncio.get_running_loop().call_soon(self._stop)
-
-
-def _check(_: Connection, hello: Hello) -> None:
-    if hello.role != "program":
-        raise PeerError("is no program: other peers are served on the network port")
