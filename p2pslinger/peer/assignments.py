@@ -18,13 +18,11 @@ class Assignment:
         keeper: Who granted them.
         job: Their job.
         left: Grants without an outcome, in order.
-        begun: Its orders are with the slot.
     """
 
     keeper: KeeperLink
     job: JobHere
     left: deque[Grant] = field(default_factory=deque)
-    begun: bool = False
 
     def shards(self) -> list[Placed] | None:
         """Return the shards that it needs, or None if one is unknown."""

@@ -355,7 +355,7 @@ def _candidate(job: KeptJob) -> Candidate:
         job.id,
         job.submitter,
         job.board.grants,
-        job.priority,
+        job.board.priority,
         job.since,
         job.python,
     )

@@ -45,7 +45,6 @@ class KeptJob:
     since: float
     board: Board
     sink: Sink
-    priority: int = 0
     shelf: Shelf = field(default_factory=Shelf)
 
     @property

@@ -90,7 +90,6 @@ class Station:
             slot.load(number, job.code, job.id if job.manifest.policy.seeded else None)
         for placed in shards:
             self._give_shard(slot, assignment, placed)
-        assignment.begun = True
         self.submitter = job.submitter
         for grant in assignment.left:
             self.line.append((assignment, grant))

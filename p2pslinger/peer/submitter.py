@@ -31,6 +31,7 @@ from p2pslinger.wire.manifest import (
     seal_manifest,
 )
 from p2pslinger.wire.records import (
+    Control,
     Notice,
     Receipt,
     seal,
@@ -149,7 +150,8 @@ class Submitter:
 
     def seal(self, job: OwnJob) -> None:
         """Nothing more will be appended."""
-        job.kept.board.seal()
+        board = job.kept.board
+        board.control(Control(job.id, board.sequence + 1, sealed=board.total))
         if job.kept.board.finished:
             self._over(job)
 
@@ -160,6 +162,8 @@ class Submitter:
     def cancel(self, job: OwnJob, text: str) -> None:
         """Stop a job for good, and tell its program why."""
         if not job.end:
+            board = job.kept.board
+            board.control(Control(job.id, board.sequence + 1, cancelled=True))
             self._close(job, "cancelled")
             for audience in job.audiences:
                 audience.ended("cancelled", text)

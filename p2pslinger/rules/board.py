@@ -12,7 +12,8 @@ Every task is in exactly one of these states:
     done       it has an outcome, or is no longer wanted; this absorbs
 
 Results are only ever added: the first one for a task counts, and replicas that have
-seen the same results in any order agree on which tasks are done. `cancelled` absorbs.
+seen the same results in any order agree on which tasks are done. Of control records the
+one with the highest sequence counts, and `cancelled` absorbs whatever the sequence.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from p2pslinger.limits import ATTEMPTS, JOB_TASKS, LEASE, SIGNED_RANGES
 from p2pslinger.rules.chunking import Pace
 from p2pslinger.rules.grants import Held, Ledger
 from p2pslinger.rules.spans import Span, Spans
+from p2pslinger.wire.records import Control
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,9 @@ class Board:
     numbers: Iterator[int] | None = None
     #: Tasks appended so far.
     total: int = 0
+    #: Of the newest control record, and what it says of the job's turn.
+    sequence: int = 0
+    priority: int = 0
     #: Nothing more will be appended.
     sealed: bool = False
     #: Nothing more will be computed.
@@ -100,6 +105,7 @@ class Board:
 
     def __post_init__(self) -> None:
         self._ledger = Ledger(self.job, self.key, self.lease, self.numbers)
+        self._whole: int | None = None  # tasks in all, as a control record says
         self._open = Spans()
         self._solo: set[int] = set()
         # Of tasks that are not done: the tries that died, by MAC, since a volunteer may
@@ -110,18 +116,39 @@ class Board:
 
     def append(self, count: int) -> int:
         """Add `count` tasks; return the index of the first."""
-        if self.sealed:
+        if self.sealed or (
+            self._whole is not None and self.total + count > self._whole
+        ):
             raise UsageError("nothing can be appended to a job that is sealed")
         if self.total + count > JOB_TASKS:
             raise UsageError(f"a job has at most {JOB_TASKS} tasks")
         first = self.total
         self.total += count
+        self.sealed = self._whole == self.total
         self._reopen(first, self.total)
         return first
 
     def seal(self) -> None:
         """Say that nothing more will be appended."""
         self.sealed = True
+
+    def control(self, record: Control) -> list[Held]:
+        """Take in a control record, in any order; return the grants to revoke.
+
+        Raises:
+            PeerError: it is of another job, or seals fewer tasks than there are.
+        """
+        if record.job != self.job:
+            raise PeerError("sent a control record of another job")
+        if record.sealed is not None and record.sealed < self.total:
+            raise PeerError(f"sealed {record.sealed} of {self.total} tasks")
+        if record.sequence > self.sequence:
+            self.sequence = record.sequence
+            self.priority = record.priority
+        if record.sealed is not None:
+            self._whole = record.sealed
+            self.sealed = self._whole == self.total
+        return self.cancel() if record.cancelled else []
 
     def withdraw(self, start: int, stop: int) -> list[Held]:
         """Drop [start, stop); return the grants that have nothing left to do."""
