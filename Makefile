@@ -3,6 +3,8 @@
 
 VENV := .venv
 EXTRAS := dev
+#: What `make chaos` runs: CHAOS="--seed 7" has one run again, with its story.
+CHAOS := --seeds 1000
 #: Narrows `make test`: TESTS=tests/rules, or TESTS="-k board".
 TESTS :=
 
@@ -33,11 +35,12 @@ elif [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo test check bench format python clean
+.PHONY: help demo test chaos check bench format python clean
 
 help:
 	@echo "make demo    render a fractal on three local peers, into fractal.png"
 	@echo "make test    run the test suite"
+	@echo "make chaos   1,000 simulated grids under faults that chance has chosen"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   run every benchmark and print its figures"
 	@echo "make format  format the code"
@@ -49,6 +52,9 @@ demo: $(STAMP)
 # The hash seed: a simulation that failed here fails again, in the same way.
 test: $(STAMP)
 	PYTHONHASHSEED=0 $(BIN)/python -m pytest $(TESTS)
+
+chaos: $(STAMP)
+	PYTHONHASHSEED=0 $(BIN)/python -m p2pslinger.testing.chaos $(CHAOS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -27,7 +27,7 @@ from p2pslinger.ids import GridId, JobId
 from p2pslinger.peer.events import Events
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.seats import KeptJob, Seat
-from p2pslinger.peer.shelf import Batch, Shard
+from p2pslinger.peer.shelf import LazyBatch, Shard
 from p2pslinger.rules.board import Board
 from p2pslinger.rules.spans import Span
 from p2pslinger.wire.identity import Identity
@@ -232,7 +232,7 @@ def _shards(job: JobId, key: Identity) -> list[Shard]:
     data = os.urandom(3 * SHARD)
     head = ShardHead(SHARD, 0, blake3(data).digest(), len(data))
     heads = (head,) * (GRANTS // SHARD)
-    batch = Batch(0, encode(ShardBatch(job, 0, 0, bytes(32), heads)), key, GRID)
+    batch = LazyBatch(0, encode(ShardBatch(job, 0, 0, bytes(32), heads)), key, GRID)
     return [Shard(i, i * SHARD, head, data, batch) for i in range(len(heads))]
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from p2pslinger.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from p2pslinger.client.asynchronous import aconnect
     from p2pslinger.client.connect import connect, local
     from p2pslinger.client.grid import Grid
     from p2pslinger.client.job import Job
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 
 _HOMES = {
+    "aconnect": "p2pslinger.client.asynchronous",
     "connect": "p2pslinger.client.connect",
     "local": "p2pslinger.client.connect",
     "BrokenGridError": "p2pslinger.client.link",
@@ -65,6 +67,7 @@ __all__ = [
     "TaskTimeoutError",
     "UnavailableError",
     "UsageError",
+    "aconnect",
     "connect",
     "local",
 ]

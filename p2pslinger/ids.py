@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from typing import NewType
 
 from p2pslinger.errors import UsageError
@@ -30,6 +31,9 @@ ID_BYTES = 20
 
 #: Characters of a group of the text form, and so of the short form.
 GROUP = 7
+
+#: Letters above which a text is meant to be a whole id.
+FULL = 30
 
 #: Check characters: a random typing error goes unnoticed once in 32,768 times.
 CHECK = 3
@@ -73,6 +77,23 @@ def from_text(text: str, size: int = ID_BYTES) -> bytes:
     if to_text(raw).replace("-", "") != letters:  # padding and spare bits as well
         raise UsageError(f"{text!r} has a typing error: its last letters do not fit")
     return raw
+
+
+def starting_with(text: str, ids: Iterable[JobId]) -> JobId | None:
+    """Return the id that `text` is, or is the start of; None if there is none.
+
+    Raises:
+        UsageError: several start with it, or it is as long as an id and mistyped.
+    """
+    wanted = text.strip().lower().replace("-", "")
+    found = [one for one in ids if to_text(one).replace("-", "").startswith(wanted)]
+    if not wanted or not found:
+        if len(wanted) > FULL:
+            from_text(text)  # says what is wrong with it, if something is
+        return None
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} jobs start with {text!r}: give more of it")
+    return found[0]
 
 
 def _check(raw: bytes) -> str:

@@ -91,6 +91,16 @@ CARD_LIFE = 3600.0
 #: Tries of a task that kills its process before it fails.
 ATTEMPTS = 3
 
+#: Keepers of a job, its submitter's peer included: what one dead machine in a household
+#: or laboratory takes with it is covered by three; eight are beyond any need.
+KEEPERS = 8
+
+#: Seconds that a job is looked for in the grid by its id, at most.
+FIND_JOB = 15.0
+
+#: Ranges that one acceptance can speak of.
+ACCEPTED_RANGES = 4096
+
 #: Seconds between two heartbeats of a volunteer that holds grants.
 BEAT = 1.25
 

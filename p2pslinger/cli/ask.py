@@ -37,9 +37,14 @@ def ask(question: msgspec.Struct, answer: type[Answer]) -> Answer:
         return put(link, question, answer)
 
 
-def put(link: Link, question: msgspec.Struct, answer: type[Answer]) -> Answer:
+def put(
+    link: Link,
+    question: msgspec.Struct,
+    answer: type[Answer],
+    timeout: float = PATIENCE,
+) -> Answer:
     """Put a question over an open link."""
-    found = link.request(question, timeout=PATIENCE)
+    found = link.request(question, timeout=timeout)
     if not isinstance(found, answer):
         raise IncompatibleError(
             f"this machine's peer answered {type(found).__name__}, not "

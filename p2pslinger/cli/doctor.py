@@ -30,8 +30,8 @@ from p2pslinger.wire.facts import CheckFacts
 def doctor(context: click.Context, as_json: bool) -> None:
     """Examine what can be wrong, one line each.
 
-    Ports, clock, authkey, neighbours, discovery, slots, disk and settings. The exit
-    code is 1 if there is a problem.
+    Ports, whether others can dial this machine, clock, authkey, neighbours, discovery,
+    slots, disk and settings. The exit code is 1 if there is a problem.
     """
     facts = tuple(examine())
     problems = sum(not fact.ok for fact in facts)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
-from p2pslinger.cli.ask import ask
+from p2pslinger.cli.ask import ask, open_link, put
 from p2pslinger.cli.commands import Command
+from p2pslinger.cli.finding import find
 from p2pslinger.cli.options import as_json, read_id, whole_ids
 from p2pslinger.cli.render import Column, show_json, show_pairs, show_reason, show_table
 from p2pslinger.cli.tally import show_tally
-from p2pslinger.cli.words import duration, of_id
-from p2pslinger.wire.control import CancelJob, Done, GetJobs, Jobs
-from p2pslinger.wire.facts import JobFacts
+from p2pslinger.cli.words import counted, duration, of_id, when
+from p2pslinger.wire.control import CancelJob, ChangeJob, Done, GetJobs, Jobs
+from p2pslinger.wire.facts import JobFacts, KeeperFacts
 
 COLUMNS = (
     Column("job"),
@@ -21,7 +22,16 @@ COLUMNS = (
     Column("computed", number=True),
     Column("running", number=True),
     Column("failed", number=True),
+    Column("kept", number=True),
     Column("age", number=True),
+)
+
+KEEPERS = (
+    Column("keeper"),
+    Column("name"),
+    Column("state"),
+    Column("for", number=True),
+    Column("holds"),
 )
 
 
@@ -29,26 +39,42 @@ COLUMNS = (
 @as_json
 @whole_ids
 def jobs(as_json: bool, whole: bool) -> None:
-    """List the jobs of this machine's peer, newest first."""
+    """List the jobs of this machine's peer, newest first.
+
+    "kept" is how many peers keep a job, and how many should; a job without that ends
+    with the program that has submitted it.
+    """
     facts = ask(GetJobs(), Jobs).facts
     if as_json:
         show_json(facts)
     elif not facts:
-        click.echo("no jobs here: a program submits one with p2pslinger.connect()")
+        click.echo("no jobs here: see `slinger submit --help`, or p2pslinger.connect()")
     else:
         show_table(COLUMNS, [row(job, whole=whole) for job in facts])
 
 
-@click.command(cls=Command, epilog="slinger job k3mvb2a")
+@click.command(cls=Command, epilog="slinger job k3mvb2a\nslinger job k3mvb2a --follow")
 @click.argument("prefix", metavar="ID", callback=read_id)
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Show how it goes on and what its tasks print, until it is over.",
+)
 @as_json
 @whole_ids
-def job(prefix: str, as_json: bool, whole: bool) -> None:
+def job(prefix: str, follow: bool, as_json: bool, whole: bool) -> None:
     """Show one job: how far it is, why it waits, who computed it.
 
-    ID is the job's id, or enough of its beginning.
+    ID is the job's id, or enough of its beginning; by its whole id it is found
+    wherever in the grid it is kept. With --follow and --json, every change is a line.
     """
-    facts = find(prefix)
+    if follow:
+        from p2pslinger.cli.follow import Follower
+
+        Follower(as_json=as_json).run(prefix)
+        return
+    with open_link() as link:
+        facts = find(link, prefix)
     if as_json:
         show_json(facts)
     else:
@@ -63,21 +89,14 @@ def cancel(prefix: str) -> None:
     ID is the job's id, or enough of its beginning. What is running is stopped, and
     the program that submitted the job is told.
     """
-    facts = find(prefix)
-    if facts.state == "cancelled":
-        click.echo(f"{_called(facts)} is cancelled already")
-        return
-    ask(CancelJob(facts.job), Done)
+    with open_link() as link:
+        facts = find(link, prefix)
+        if facts.state == "cancelled":
+            click.echo(f"{_called(facts)} is cancelled already")
+            return
+        durable = ChangeJob(facts.job, "cancel")
+        put(link, durable if facts.durable else CancelJob(facts.job), Done)
     click.echo(f"{_called(facts)} is cancelled")
-
-
-def find(prefix: str) -> JobFacts:
-    """Return the one job whose id starts with `prefix`.
-
-    Raises:
-        UsageError: there is none, or there are several.
-    """
-    return ask(GetJobs(prefix), Jobs).facts[0]
 
 
 def row(job: JobFacts, *, whole: bool) -> tuple[str, ...]:
@@ -90,6 +109,7 @@ def row(job: JobFacts, *, whole: bool) -> tuple[str, ...]:
         f"{job.computed:,}",
         f"{job.running:,}",
         f"{job.failed:,}",
+        f"{_holding(job)}/{job.wanted}" if job.durable else "",
         duration(job.age),
     )
 
@@ -107,14 +127,47 @@ def show_job(job: JobFacts, *, whole: bool = False) -> None:
             ("running", f"{job.running:,}"),
             ("failed", f"{job.failed:,}"),
             ("lost", f"{job.lost:,} tries that died with their process or machine"),
+            *_lasting(job),
         ]
     )
     if job.waiting is not None:
         click.echo()
         show_reason(job.waiting)
+    if job.keepers:
+        click.echo()
+        show_table(KEEPERS, [keeper_row(one, whole=whole) for one in job.keepers])
     if job.volunteers:
         click.echo()
         show_tally(job.volunteers, whole=whole)
+
+
+def keeper_row(one: KeeperFacts, *, whole: bool) -> tuple[str, ...]:
+    """Return a keeper's line of the table."""
+    return (
+        of_id(one.peer, whole=whole),
+        one.name,
+        one.state,
+        duration(one.since),
+        "all of it" if one.holds else "not all yet",
+    )
+
+
+def _lasting(job: JobFacts) -> list[tuple[str, str]]:
+    """Return what only jobs have that go on without their program."""
+    if not job.durable:
+        return [("kept", "nowhere: it ends with the program that has submitted it")]
+    decides = "this machine" if job.owner else "its submitter, not this machine"
+    return [
+        ("accepted", f"{job.accepted:,}"),
+        ("kept", f"by {_holding(job)} of {counted(job.wanted, 'peer')}"),
+        *([("until", when(job.keep_until))] if job.keep_until else []),
+        ("priority", str(job.priority)),
+        ("decides", decides),
+    ]
+
+
+def _holding(job: JobFacts) -> int:
+    return sum(one.holds for one in job.keepers)
 
 
 def _tasks(job: JobFacts) -> str:

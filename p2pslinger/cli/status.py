@@ -10,7 +10,7 @@ from p2pslinger.cli.options import as_json, whole_ids
 from p2pslinger.cli.render import show_json, show_pairs, show_reason
 from p2pslinger.cli.words import counted, duration, of_id, printable
 from p2pslinger.wire.control import GetStatus, Status
-from p2pslinger.wire.facts import StatusFacts
+from p2pslinger.wire.facts import ReachFacts, StatusFacts
 
 
 @click.command(cls=Command, epilog="slinger status\nslinger status --json")
@@ -32,6 +32,7 @@ def show_status(facts: StatusFacts, *, whole: bool = False) -> None:
             ("peer", f"{of_id(facts.peer, whole=whole)} ({facts.name})"),
             ("grid", of_id(facts.grid, whole=whole) or "none: this machine alone"),
             ("address", facts.address or "nowhere: for this machine's programs only"),
+            ("reachable", reachable(facts.reach)),
             ("running", f"for {duration(facts.uptime)}, slinger {facts.software}"),
             ("neighbours", f"{facts.neighbours:,}"),
             ("slots", f"{facts.slots:,}, {facts.busy:,} of them busy"),
@@ -43,8 +44,18 @@ def show_status(facts: StatusFacts, *, whole: bool = False) -> None:
     if facts.idle_because is not None:
         click.echo()
         show_reason(facts.idle_because)
+    if facts.reach is not None and facts.reach.advice:
+        click.echo(f"note: {printable(facts.reach.advice)}")
     for note in facts.notes:
         click.echo(f"note: {printable(note)}")
+
+
+def reachable(reach: ReachFacts | None) -> str:
+    """Return whether others can dial the peer, for how long, and how that is known."""
+    if reach is None:
+        return "unknown"
+    yes = {"reachable": "yes", "unreachable": "no"}.get(reach.state, "unknown")
+    return f"{yes}, for {duration(reach.since)}: {printable(reach.text)}"
 
 
 def dropped(facts: StatusFacts) -> str:

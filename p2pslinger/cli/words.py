@@ -6,6 +6,8 @@ terminal, so whatever is shown passes through `printable`.
 
 from __future__ import annotations
 
+import time
+
 #: Seconds of the units of time, largest first.
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
@@ -21,6 +23,11 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def when(wall: float) -> str:
+    """Return a wall time as the clock here shows it, to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(wall))
 
 
 def percent(share: float) -> str:

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from p2pslinger import limits
 from p2pslinger.client.arguments import Shard, calls_shard
+from p2pslinger.client.initializer import InitializerError
 from p2pslinger.errors import TooLargeError
 from p2pslinger.wire.control import RangeOut
 
@@ -60,13 +61,18 @@ class Calls:
     Args:
         shipped: Local modules that travel with the function.
         withdraw: Tells the stream that the call at a position is not wanted.
+        useless: Called when what a slot has to call first has failed.
     """
 
     def __init__(
-        self, shipped: Collection[str], withdraw: Callable[[Calls, int], None]
+        self,
+        shipped: Collection[str],
+        withdraw: Callable[[Calls, int], None],
+        useless: Callable[[InitializerError], None] = lambda _: None,
     ) -> None:
         self._shipped = shipped
         self._withdraw = withdraw
+        self._useless = useless
         self._waiting: deque[Waiting] = deque()
         self._open: dict[int, GridFuture] = {}  # by position
         self._sent = 0
@@ -183,6 +189,9 @@ class Calls:
             else:
                 with suppress(InvalidStateError):  # it was cancelled meanwhile
                     future.set_result(value)
+        for error in errors.values():
+            if isinstance(error, InitializerError):
+                self._useless(error)
 
     def broke(self, error: BaseException) -> None:
         """No more results will come."""

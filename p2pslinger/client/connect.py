@@ -72,18 +72,21 @@ def _link(folder: Path) -> Link:
     others' say so and end. And a peer that is found running may just be leaving.
     """
     deadline = time.monotonic() + START
-    looks = 1
+    looks, brought = 1, False
     while True:
         for look in range(looks):
             time.sleep(LOOK if look else 0)
             try:
-                return _taken_by(paths.control_path(folder))
+                link = _taken_by(paths.control_path(folder))
+                link.brought = brought
+                return link
             except NoPeerError:
                 if time.monotonic() > deadline:
                     raise
         child = start_peer({"SLINGER_DATA": str(folder)})
         child.wait_until_ready(START)
         child.let_go()
+        brought = True
         looks = LOOKS
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from p2pslinger import limits
+from p2pslinger.client.initializer import InitializerError
 from p2pslinger.client.values import RemoteTraceback, Trust, rebuild_error
 from p2pslinger.errors import TaskKilledError, TaskTimeoutError
 from p2pslinger.wire.records import Failure
+
+#: What a slot calls the failure of an initializer.
+_INITIALIZER = f"{InitializerError.__module__}.{InitializerError.__qualname__}"
 
 
 def error_of(failure: Failure, trust: Trust) -> Exception:
@@ -16,15 +20,21 @@ def error_of(failure: Failure, trust: Trust) -> Exception:
     if failure.kind == "killed":
         tries = f"tried {limits.ATTEMPTS} times, the last time"
         return TaskKilledError(f"{where}, {tries}: {failure.message}")
-    error = rebuild_error(
+    error = _rebuilt(failure, trust)
+    text = failure.traceback
+    if failure.arguments:
+        text = f"{text.rstrip()}\n\n{where}, called with {failure.arguments}"
+    error.__cause__ = RemoteTraceback(text)
+    return error
+
+
+def _rebuilt(failure: Failure, trust: Trust) -> Exception:
+    if failure.type == _INITIALIZER:  # ours, however far its sender is trusted
+        return InitializerError(failure.message)
+    return rebuild_error(
         failure.type,
         failure.message,
         failure.traceback,
         pickled=failure.pickled,
         trust=trust,
     )
-    text = failure.traceback
-    if failure.arguments:
-        text = f"{text.rstrip()}\n\n{where}, called with {failure.arguments}"
-    error.__cause__ = RemoteTraceback(text)
-    return error

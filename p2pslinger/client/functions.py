@@ -9,16 +9,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar, cast
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeVar, cast
 
-from p2pslinger import limits
-from p2pslinger.client.arguments import shards_of
 from p2pslinger.client.calls import Calls, GridFuture
+from p2pslinger.client.feeding import LookAhead, put_all
+from p2pslinger.client.initializer import Initializer, InitializerError
 from p2pslinger.client.packing import FunctionPackage, pack_function
-from p2pslinger.client.rows import Ready, Rows
+from p2pslinger.client.rows import Rows
 from p2pslinger.client.session import Session
 from p2pslinger.client.stream import RetiredError, Stream
-from p2pslinger.errors import TooLargeError
 from p2pslinger.wire.manifest import Policy
 
 #: Functions whose jobs stay open though nothing of them is under way: opening one again
@@ -28,13 +30,43 @@ SHARED = 64
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How functions are to be run.
+
+    Attributes:
+        policy: What the peers have to know of it.
+        first: What a slot calls before, if anything.
+    """
+
+    policy: Policy
+    first: Initializer | None = None
+
+    def pack(self, function: Callable[..., object]) -> FunctionPackage:
+        """Pack a function, and what is to be called first.
+
+        Raises:
+            PackingError: it can't be sent.
+            InitializerError: a slot's initializer has failed.
+        """
+        whole = function if self.first is None else self.first.before(function)
+        return pack_function(whole)
+
+
+@dataclass(slots=True)
+class _Shared:
+    stream: Stream
+    calls: Calls
+    first: Initializer | None
+
+
 class Functions:
     """The open jobs of a program's functions."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lock = threading.RLock()
-        self._shared: dict[tuple[bytes, Policy], tuple[Stream, Calls]] = {}
+        self._shared: dict[tuple[bytes, Policy], _Shared] = {}
         self._most = SHARED
 
     def submit(
@@ -42,15 +74,21 @@ class Functions:
         fn: Callable[..., object],
         args: tuple[object, ...],
         kwargs: dict[str, object],
-        policy: Policy,
+        terms: Terms,
+        *,
+        patient: bool = True,
     ) -> GridFuture:
-        """Call `fn(*args, **kwargs)`; return its future."""
-        package = pack_function(fn)
+        """Call `fn(*args, **kwargs)`; return its future.
+
+        Args:
+            patient: The calling thread may wait until the peer has room for the call.
+        """
+        package = terms.pack(fn)
         while True:
-            stream, calls = self._job_of(package, policy)
-            future = calls.add(args, kwargs)
+            job = self._job_of(package, terms)
+            future = job.calls.add(args, kwargs)
             try:
-                stream.put(calls, calls)
+                job.stream.put(job.calls, job.calls, patient=patient)
             except RetiredError:
                 continue  # by another thread, a moment ago
             return future
@@ -60,13 +98,21 @@ class Functions:
         fn: Callable[..., T],
         iterables: tuple[Iterable[object], ...],
         timeout: float | None,
-        policy: Policy,
+        terms: Terms,
+        *,
+        ahead: int | None = None,
     ) -> Iterator[T]:
-        """Yield `fn(*x)` for the tuples that the iterables make, in order."""
+        """Yield `fn(*x)` for the tuples that the iterables make, in order.
+
+        Args:
+            ahead: How many may have been read from the iterables and not yielded yet.
+        """
         star = len(iterables) != 1
         arguments = zip(*iterables, strict=False) if star else iterables[0]
-        package = pack_function(fn)
-        rows = self.run(package, arguments, timeout, star=star, policy=policy)
+        package = terms.pack(fn)
+        rows = self.run(
+            package, arguments, timeout, star=star, terms=terms, ahead=ahead
+        )
         return cast("Iterator[T]", rows)
 
     def run(
@@ -76,7 +122,9 @@ class Functions:
         timeout: float | None,
         *,
         star: bool,
-        policy: Policy,
+        terms: Terms,
+        ahead: int | None = None,
+        errors: Literal["raise", "return"] = "raise",
     ) -> Iterator[object]:
         """Yield a packed function's values, in order.
 
@@ -85,52 +133,78 @@ class Functions:
             arguments: One for each call, or a tuple of them.
             timeout: Seconds from now after which a missing result raises.
             star: Whether they come as tuples.
-            policy: How to run it.
+            terms: How to run it.
+            ahead: As for `map`.
+            errors: "raise" the exception of a failed task, or "return" it in its place.
         """
-        started = time.monotonic()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        open_job = partial(self.open_job, package, terms)
+        read: Callable[[float | None], Iterator[object]]
+        if ahead is None:
+            with open_job() as stream:  # the arguments may be slow to come
+                rows = Rows(keep=False, dropped=stream.drop)
+                put_all(stream, rows, package, arguments, star=star)
+            read = partial(_read, rows, errors)
+        else:
+            some = LookAhead(open_job, package, arguments, star=star, most=ahead)
+            some.fill()
+            read = some.values
+        values = read(None if deadline is None else deadline - time.monotonic())
+        return values if terms.first is None else self._heeding(values, terms.first)
+
+    @contextmanager
+    def open_job(self, package: FunctionPackage, terms: Terms) -> Iterator[Stream]:
+        """Give the open job of a function; it stays open as long as the block runs."""
         with self._lock:
-            stream, calls = self._job_of(package, policy)
-            calls.sharers += 1  # the arguments may be slow to come
-        rows = Rows(keep=False, dropped=stream.drop)
+            job = self._job_of(package, terms)
+            job.calls.sharers += 1
         try:
-            put_all(stream, rows, package, arguments, star=star)
+            yield job.stream
         finally:
             with self._lock:
-                calls.sharers -= 1
-        left = None if timeout is None else timeout - (time.monotonic() - started)
-        return rows.read(timeout=left)
+                job.calls.sharers -= 1
 
     def wait_until_idle(self) -> None:
         """Wait until every call has an outcome, or will have none."""
-        for stream, _ in self._all():
-            stream.wait_until_idle()
+        for job in self._all():
+            job.stream.wait_until_idle()
 
     def cancel(self) -> None:
         """Cancel all calls without a result."""
         shared = self._all()
-        for stream, _ in shared:
-            stream.close()  # at once, for there may be many futures to cancel
-        for _, calls in shared:
-            calls.cancel()
+        for job in shared:
+            job.stream.close()  # at once, for there may be many futures to cancel
+        for job in shared:
+            job.calls.cancel()
+
+    def give_up(self, first: Initializer | None, error: InitializerError) -> None:
+        """End all that needs an initializer, because it has failed in a slot."""
+        if first is None or first.broken is not None:
+            return
+        first.broken = error
+        for job in self._all():
+            if job.first is first:
+                job.stream.broke(error)
 
     # --- inside -------------------------------------------------------------------
 
-    def _all(self) -> list[tuple[Stream, Calls]]:
+    def _all(self) -> list[_Shared]:
         with self._lock:
             return list(self._shared.values())
 
-    def _job_of(self, package: FunctionPackage, policy: Policy) -> tuple[Stream, Calls]:
+    def _job_of(self, package: FunctionPackage, terms: Terms) -> _Shared:
         """Return the open job of a function."""
-        key = (package.code, policy)
+        key = (package.code, terms.policy)
         self._session.check()
         with self._lock:
             known = self._shared.get(key)
-            if known is None or known[0].broken:
+            if known is None or known.stream.broken:
                 self._retire_some()
                 stream = self._session.stream()
-                stream.open(package.name, package, policy)
-                calls = Calls(package.modules, stream.withdraw)
-                known = self._shared[key] = (stream, calls)
+                stream.open(package.name, package, terms.policy)
+                useless = partial(self.give_up, terms.first)
+                calls = Calls(package.modules, stream.withdraw, useless)
+                known = self._shared[key] = _Shared(stream, calls, terms.first)
             return known
 
     def _retire_some(self) -> None:
@@ -138,42 +212,23 @@ class Functions:
         while len(self._shared) >= self._most:
             idle = [
                 key
-                for key, (stream, calls) in self._shared.items()
-                if stream.broken or (not calls.sharers and stream.retire())
+                for key, job in self._shared.items()
+                if job.stream.broken or (not job.calls.sharers and job.stream.retire())
             ]
             for key in idle:
                 del self._shared[key]
             left = len(self._shared)  # at work: look again when they are a few more
             self._most = max(SHARED, left + SHARED // 2 + left // 4)
 
+    def _heeding(
+        self, values: Iterator[object], first: Initializer
+    ) -> Iterator[object]:
+        try:
+            yield from values
+        except InitializerError as error:
+            self.give_up(first, error)
+            raise
 
-def put_all(
-    stream: Stream,
-    rows: Rows,
-    package: FunctionPackage,
-    arguments: Iterable[object],
-    *,
-    star: bool,
-) -> None:
-    """Send all arguments, and tell `rows` how many they are.
 
-    Raises:
-        PackingError: one can't be sent.
-        TooLargeError: one is larger than the grid carries.
-    """
-    total = 0
-    try:
-        for shard in shards_of(arguments, star=star, shipped=package.modules):
-            if len(shard.data) > limits.BLOB:
-                raise TooLargeError(
-                    f"argument {total} has {len(shard.data):,} bytes, and at most "
-                    f"{limits.BLOB:,} can be sent: send it in parts, or its place in "
-                    "a file that all machines can read"
-                )
-            stream.put(Ready(shard, total), rows)
-            total += shard.count
-    except BaseException:
-        stream.drop(rows)
-        raise
-    finally:
-        rows.finish(total)
+def _read(rows: Rows, errors: str, timeout: float | None) -> Iterator[object]:
+    return rows.read(timeout=timeout, errors=errors)

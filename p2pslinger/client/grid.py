@@ -7,24 +7,28 @@ calls of it add tasks. `start` makes a job of its own, which outlives the progra
 from __future__ import annotations
 
 import threading
-import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import ParamSpec, TypeVar, cast
+from typing import Literal, ParamSpec, TypeVar, cast
 
 import msgspec
 
-from p2pslinger.client.functions import Functions, put_all
+from p2pslinger.client.awaiting import Awaiting
+from p2pslinger.client.functions import Functions, Terms
+from p2pslinger.client.initializer import Initializer
 from p2pslinger.client.job import Job
+from p2pslinger.client.keeping import KEEPERS, Keeping, seconds_of
 from p2pslinger.client.link import Link
-from p2pslinger.client.options import GridOptions
-from p2pslinger.client.packing import pack_function, pack_source
-from p2pslinger.client.rows import Rows
+from p2pslinger.client.options import GridOptions, check_map
+from p2pslinger.client.packing import pack_source
 from p2pslinger.client.session import Session
+from p2pslinger.client.starting import find_job, show_ticket, start_job, warning_of
+from p2pslinger.client.tickets import load_ticket
 from p2pslinger.client.values import Trust
-from p2pslinger.errors import UnavailableError
 from p2pslinger.wire.control import (
     GetJobs,
     GetPeers,
@@ -38,17 +42,11 @@ from p2pslinger.wire.control import (
 from p2pslinger.wire.facts import JobFacts, PeerFacts, StatusFacts, TallyFacts
 from p2pslinger.wire.manifest import Policy
 
-#: Seconds to wait for the rest of a job that another program is still sending.
-SEALING = 30.0
-
-#: Seconds between two looks at whether it has.
-LOOK = 0.05
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Grid(Executor):
+class Grid(Executor, Awaiting):
     """Runs functions on the grid. Made by `connect` and `local`.
 
     Args:
@@ -56,6 +54,8 @@ class Grid(Executor):
         trust: How far values from other peers are decoded: "safe" (plain data only),
             or "pickle" (anything: they could run code here).
         on_close: Called when the grid is shut down.
+        initializer: Called by each slot before it calls a function for the first time.
+        initargs: Its arguments.
     """
 
     def __init__(
@@ -64,11 +64,14 @@ class Grid(Executor):
         *,
         trust: Trust = "safe",
         on_close: Callable[[], None] | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[object, ...] = (),
     ) -> None:
+        first = None if initializer is None else Initializer(initializer, initargs)
         self._link = link
         self._session = Session(link, trust, on_close)
         self._functions = Functions(self._session)
-        self._policy = Policy()
+        self._terms = Terms(Policy(), first)
 
     # --- running functions --------------------------------------------------------
 
@@ -79,9 +82,10 @@ class Grid(Executor):
 
         Raises:
             PackingError: the function can't be sent; the text says why.
-            UsageError: the grid has been shut down.
+            ShutDownError: the grid has been shut down; a RuntimeError, too.
+            BrokenExecutor: this machine's peer has gone, or an initializer has failed.
         """
-        future = self._functions.submit(fn, args, kwargs, self._policy)
+        future = self._functions.submit(fn, args, kwargs, self._terms)
         return cast("Future[T]", future)
 
     def map(
@@ -94,23 +98,26 @@ class Grid(Executor):
     ) -> Iterator[T]:
         """Yield `fn(x)` for every x (or `fn(x, y)` for two iterables), in order.
 
-        The arguments are read at once, the results come as they arrive.
+        The arguments are read at once, or `buffersize` ahead; the results come as they
+        arrive.
 
         Args:
             fn: An ordinary function.
             iterables: Arguments, one iterable for each parameter.
             timeout: Seconds from the call after which a missing result raises.
             chunksize: Accepted for compatibility: the grid chooses by measured time.
-            buffersize: Likewise.
+            buffersize: Arguments that may have been read without their results having
+                been yielded; None for all of them.
 
         Raises:
             PackingError: the function or an argument can't be sent.
             TimeoutError: a result is not there in time.
             Exception: what a task has raised, when its turn comes.
         """
-        if chunksize < 1:
-            raise ValueError("chunksize must be >= 1.")
-        return self._functions.map(fn, iterables, timeout, self._policy)
+        check_map(chunksize, buffersize)
+        return self._functions.map(
+            fn, iterables, timeout, self._terms, ahead=buffersize
+        )
 
     def starmap(
         self,
@@ -121,7 +128,7 @@ class Grid(Executor):
     ) -> Iterator[T]:
         """Like `map`, with the arguments of each call in a tuple."""
         rows = self._functions.run(
-            pack_function(fn), arguments, timeout, star=True, policy=self._policy
+            self._terms.pack(fn), arguments, timeout, star=True, terms=self._terms
         )
         return cast("Iterator[T]", rows)
 
@@ -132,6 +139,7 @@ class Grid(Executor):
         arguments: Iterable[object],
         *,
         timeout: float | None = None,
+        errors: Literal["raise", "return"] = "raise",
     ) -> Iterator[object]:
         """Like `map`, with a function of some source text, or of a file.
 
@@ -142,10 +150,11 @@ class Grid(Executor):
             function: The name of a function at its top level.
             arguments: One argument for each call.
             timeout: As for `map`.
+            errors: "raise" the exception of a failed task, or "return" it in its place.
         """
-        package = pack_source(source, function)
+        package, terms = pack_source(source, function), Terms(self._terms.policy)
         return self._functions.run(
-            package, arguments, timeout, star=False, policy=self._policy
+            package, arguments, timeout, star=False, terms=terms, errors=errors
         )
 
     def start(
@@ -155,8 +164,15 @@ class Grid(Executor):
         *,
         name: str | None = None,
         timeout: float | None = None,
+        keepers: int = KEEPERS,
+        require_keepers: bool = False,
+        keep: float | timedelta | None = None,
+        priority: int = 0,
     ) -> Job[T]:
-        """Start a job that goes on when this program ends; `job(id)` finds it again.
+        """Start a job that goes on when this program ends, and this machine.
+
+        Returns when so many other peers keep it that it is safe; if they can't be found
+        within 10 s, warns: `job.kept` says how many do. `job(id)` finds it again.
 
         Args:
             fn: An ordinary function.
@@ -164,51 +180,69 @@ class Grid(Executor):
                 is no tuple.
             name: What to call it; by default the function's name.
             timeout: Seconds that a task may take.
+            keepers: Peers that are to keep it, besides this machine's.
+            require_keepers: Rather cancel it than have it kept by fewer.
+            keep: How long it is kept, results included: seconds, or a time span. By
+                default a week.
+            priority: Higher first among this machine's jobs, -100 to 100.
 
         Raises:
             PackingError: the function or an argument can't be sent.
-            UnavailableError: the peer has not taken all of the job.
+            UsageError: a number is out of bounds.
+            UnavailableError: the peer has not taken all of the job, or too few others
+                have and they are required.
         """
-        package = pack_function(fn)
+        seconds = None if keep is None else seconds_of(keep)
+        package = self._terms.pack(fn)
         policy = msgspec.structs.replace(
-            self._policy,
-            durable=True,
-            timeout=timeout if timeout is not None else self._policy.timeout,
+            self._terms.policy, durable=True, timeout=timeout
         )
-        arguments = list(arguments)
-        star = bool(arguments) and all(type(one) is tuple for one in arguments)
-        self._link.check_waiting()
-        stream, rows = self._session.stream(), Rows(keep=True)
-        try:
-            stream.open(name or package.name, package, policy)
-            put_all(stream, rows, package, arguments, star=star)
-            stream.seal()
-            stream.wait_until_held()
-        except BaseException:
-            stream.abort(UnavailableError("the job was not started: try again"))
-            raise
-        return Job(self._link, stream, rows, name or package.name)
+        job = start_job(
+            self._link,
+            self._session,
+            package,
+            arguments,
+            name=name or package.name,
+            policy=policy,
+            keeping=Keeping(keepers, seconds, priority),
+            require=require_keepers,
+        )
+        if job.why_not_kept:
+            warnings.warn(warning_of(self._link, job), stacklevel=2)
+        return cast("Job[T]", job)
 
     def job(self, job: str) -> Job[object]:
-        """Find a started job of this machine again, by its id or the start of one.
+        """Find a started job again.
+
+        Args:
+            job: Its id, or the start of one if this machine's peer knows the job. By
+                its whole id it is found wherever in the grid it is kept.
 
         Raises:
             UsageError: there is none.
             UnavailableError: its program has not sent all of it for a while.
         """
-        self._link.check_waiting()
-        stream, rows = self._session.stream(), Rows(keep=True)
-        facts = stream.attach(job, rows)
-        found: Job[object] = Job(self._link, stream, rows, facts.name)
-        try:
-            rows.finish(_when_sealed(found, facts).tasks)
-        except BaseException as error:
-            stream.broke(error)
-            raise
-        return found
+        return find_job(self._link, self._session, job)
+
+    def use_ticket(self, ticket: str | Path) -> Job[object]:
+        """Find the job of a ticket; with an owner's, this machine decides for it.
+
+        Args:
+            ticket: Its text, or the path of a file that has it.
+
+        Raises:
+            UsageError: it is no ticket, or for another grid.
+            UnavailableError: nobody in reach knows the job.
+        """
+        return self.job(show_ticket(self._link, load_ticket(ticket)))
 
     def options(
-        self, *, timeout: float | None = None, seeded: bool = True
+        self,
+        *,
+        timeout: float | None = None,
+        seeded: bool = True,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[object, ...] = (),
     ) -> GridOptions:
         """Return this grid with other options for the functions that it runs.
 
@@ -216,8 +250,15 @@ class Grid(Executor):
             timeout: Seconds that a task may take; then its process is ended and its
                 future raises `TaskTimeoutError`.
             seeded: Whether `random` gives a task the same numbers in every run.
+            initializer: Called by each slot before it calls a function for the first
+                time; by default this grid's. If it fails, so does everything.
+            initargs: Its arguments.
         """
-        return GridOptions(self._functions, Policy(timeout=timeout, seeded=seeded))
+        first = self._terms.first
+        if initializer is not None:
+            first = Initializer(initializer, initargs)
+        terms = Terms(Policy(timeout=timeout, seeded=seeded), first)
+        return GridOptions(self._functions, terms)
 
     # --- asking -------------------------------------------------------------------
 
@@ -279,17 +320,3 @@ class Grid(Executor):
             self._functions.cancel()
         finally:
             self._session.close()
-
-
-def _when_sealed(job: Job[object], facts: JobFacts) -> JobFacts:
-    """Wait until a job has all its tasks; return what is known of it then."""
-    deadline = time.monotonic() + SEALING
-    while facts.state == "open" and not facts.sealed:
-        if time.monotonic() > deadline:
-            raise UnavailableError(
-                f"job {facts.job} is still being submitted, with {facts.tasks} tasks "
-                "so far: try again when its program has sent them all"
-            )
-        time.sleep(LOOK)
-        facts = job.facts()
-    return facts

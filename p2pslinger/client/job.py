@@ -1,18 +1,27 @@
-"""A job that a program has started: its progress, its results, its end."""
+"""A started job: its progress, its results, its keepers, its end.
+
+It goes on without the program that has started it. Whoever holds the job key decides
+for it: that is this machine's peer, if the job was submitted here or an owner's ticket
+has been used here. Others can read it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Generic, Literal, TypeVar, cast
 
+from p2pslinger.client.keeping import check_priority, seconds_of
 from p2pslinger.client.link import Link
+from p2pslinger.client.outputs import Output
 from p2pslinger.client.rows import Rows
 from p2pslinger.client.stream import Stream
 from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import to_text
-from p2pslinger.wire.control import CancelJob, GetJobs, Jobs
+from p2pslinger.wire.control import ChangeJob, GetJobs, GetTicket, Jobs, KeptBy, Ticket
 from p2pslinger.wire.facts import JobFacts, TallyFacts
+from p2pslinger.wire.ticket import ticket_text
 
 T = TypeVar("T")
 
@@ -40,12 +49,20 @@ class Progress:
 
 
 class Job(Generic[T]):
-    """A started job. Made by `Grid.start` and `Grid.job`."""
+    """A started job. Made by `Grid.start`, `Grid.job` and `Grid.use_ticket`."""
 
-    def __init__(self, link: Link, stream: Stream, rows: Rows, name: str) -> None:
+    def __init__(
+        self,
+        link: Link,
+        stream: Stream,
+        rows: Rows,
+        name: str,
+        kept: KeptBy | None = None,
+    ) -> None:
         self._link = link
         self._stream = stream
         self._rows = rows
+        self._kept = kept
         self.name = name
 
     def __repr__(self) -> str:
@@ -61,6 +78,8 @@ class Job(Generic[T]):
         """
         job = self._stream.wait_until_open()
         return to_text(job)
+
+    # --- how far it is ------------------------------------------------------------
 
     @property
     def progress(self) -> Progress:
@@ -80,6 +99,37 @@ class Job(Generic[T]):
             self._rows.wait_for_change(seen, every)
             self._rows.raise_if_broken()
 
+    @property
+    def kept(self) -> tuple[int, int]:
+        """How many keepers hold it besides its submitter's peer, and how many should.
+
+        Of a job that this program has started: when `start` returned.
+        """
+        if self._kept is not None:  # which counts the submitter's peer as well
+            return max(0, self._kept.have - 1), max(0, self._kept.wanted - 1)
+        facts = self.facts()
+        others = [one for one in facts.keepers if one.peer != facts.submitter]
+        return sum(one.holds for one in others), max(0, facts.wanted - 1)
+
+    @property
+    def why_not_kept(self) -> str:
+        """Why keepers were missing when `start` returned, as a sentence, or ""."""
+        kept = self._kept
+        return kept.why if kept is not None and kept.have < kept.wanted else ""
+
+    def facts(self) -> JobFacts:
+        """Return what this machine's peer knows of it, as `slinger job` shows it."""
+        answer = cast(Jobs, self._link.request(GetJobs(self.id)))
+        if not answer.facts:
+            raise UnavailableError(f"the peer has forgotten job {self.id}")
+        return answer.facts[0]
+
+    def tally(self) -> tuple[TallyFacts, ...]:
+        """Return who has computed how much of it."""
+        return self.facts().volunteers
+
+    # --- what came of it ----------------------------------------------------------
+
     def results(
         self,
         *,
@@ -98,21 +148,63 @@ class Job(Generic[T]):
         """
         return cast("Iterator[T]", self._rows.read(timeout=timeout, errors=errors))
 
+    def results_so_far(self) -> Iterator[tuple[int, T | Exception]]:
+        """Yield the number and the result of each task that has one, in order.
+
+        In place of a result that could not be had there is its exception.
+        """
+        return cast("Iterator[tuple[int, T | Exception]]", self._rows.read_ready())
+
+    def output(self, *, wait: bool = True) -> Iterator[Output]:
+        """Yield what the tasks have printed, as it comes, until all are done.
+
+        Args:
+            wait: Wait for more; without, yield what has come by now.
+        """
+        return self._rows.read_output() if wait else iter(self._rows.output_so_far())
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every task has an outcome; return whether that is so."""
         return self._rows.wait(timeout)
 
-    def facts(self) -> JobFacts:
-        """Return what this machine's peer knows of it, as `slinger job` shows it."""
-        answer = cast(Jobs, self._link.request(GetJobs(self.id)))
-        if not answer.facts:
-            raise UnavailableError(f"the peer has forgotten job {self.id}")
-        return answer.facts[0]
-
-    def tally(self) -> tuple[TallyFacts, ...]:
-        """Return who has computed how much of it."""
-        return self.facts().volunteers
+    # --- decisions ----------------------------------------------------------------
 
     def cancel(self) -> None:
-        """Stop it; running tasks are ended."""
-        self._link.request(CancelJob(self.id))
+        """Stop it for good; running tasks are ended."""
+        self._change("cancel")
+
+    def pause(self) -> None:
+        """Grant no more of it; what is running ends well."""
+        self._change("pause")
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._change("resume")
+
+    def priority(self, priority: int) -> None:
+        """Put it before jobs of a lower priority, -100 to 100, of this submitter."""
+        self._change("priority", check_priority(priority))
+
+    def extend(self, keep: float | timedelta) -> None:
+        """Have it kept for so long from now: seconds, or a time span."""
+        self._change("extend", seconds_of(keep))
+
+    def forget(self) -> None:
+        """Have everybody drop it, results included. This can't be undone."""
+        self._change("forget")
+
+    def ticket(self, *, owner: bool = False) -> str:
+        """Return a ticket, with which any machine of the grid finds the job.
+
+        Args:
+            owner: With the job key: its holder may do all that this machine may. It
+                is a secret then.
+
+        Raises:
+            UsageError: this machine's peer does not have the job key.
+        """
+        ask = GetTicket(self.id, owner)
+        return ticket_text(cast(Ticket, self._link.request(ask)))
+
+    def _change(self, change: str, value: float | None = None) -> None:
+        self._link.request(ChangeJob(self.id, change, value))

@@ -62,6 +62,8 @@ class Link:
         self._closing = False
         self._pid = os.getpid()
         self._reading = 0
+        #: Whether this program has started the peer, which ends without it.
+        self.brought = False
         #: Called in the reading thread with every pushed message.
         self.on_push: Callable[[msgspec.Struct], None] = lambda _: None
         #: Called once in the reading thread when the peer has gone by itself.

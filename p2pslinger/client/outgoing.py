@@ -91,8 +91,11 @@ class Outgoing:
         self._first = first
         self._sender.wake(self)
 
-    def put(self, source: Source, consumer: Consumer) -> None:
+    def put(self, source: Source, consumer: Consumer, *, patient: bool = True) -> None:
         """Send what `source` packs, now or as soon as the peer has taken the last.
+
+        Args:
+            patient: The calling thread may wait until the peer has room for it.
 
         Raises:
             SlingerError: the job has come to an end.
@@ -104,7 +107,7 @@ class Outgoing:
             if self._flushing:
                 return
             self._flushing = True
-            direct = self._tasks.idle
+            direct = patient and self._tasks.idle
         if direct and not self._link.is_reading:  # that thread must never wait
             self.flush()
         else:

@@ -27,14 +27,13 @@ from pathlib import Path
 from types import FunctionType, MethodType
 from typing import NamedTuple
 
-from blake3 import blake3
-
 from p2pslinger import limits
 from p2pslinger.client.blame import blame, type_name
 from p2pslinger.client.modules import LocalModule, local_modules
 from p2pslinger.client.pickling import dump
 from p2pslinger.client.snapshot import Snapshot, take_snapshot
 from p2pslinger.errors import PackingError
+from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.manifest import Function
 
 #: What calling such a function gives, by its code's flag (inspect.CO_*): nothing that
@@ -67,7 +66,7 @@ class FunctionPackage:
         return Function(
             name[: limits.NAME],
             self.code if len(self.code) <= limits.INLINE else b"",
-            blake3(self.code).digest(),
+            blob_digest(self.code),
             len(self.code),
             None if self.python is None else "{}.{}".format(*self.python),
         )

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from p2pslinger.client.arguments import Shard
+from p2pslinger.client.outputs import Output, Outputs
 from p2pslinger.ids import short
 from p2pslinger.wire.control import RangeOut
 
@@ -40,6 +41,7 @@ class Rows:
         self._dropped = dropped
         self._changed = threading.Condition()
         self._parts: dict[int, tuple[Sequence[object], dict[int, Exception]]] = {}
+        self._outputs = Outputs()
         self._broken: BaseException | None = None
         #: How many tasks there are, once that is known.
         self.total: int | None = None
@@ -65,6 +67,8 @@ class Rows:
             self.done += len(values)
             self.failed += len(errors)
             self.by_peer[short(out.peer)] += len(values)
+            if self._keep:
+                self._outputs.add(out)
             self._changed.notify_all()
 
     def broke(self, error: BaseException) -> None:
@@ -125,17 +129,49 @@ class Rows:
         try:
             while (part := self._part(at, deadline)) is not None:
                 values, failed = part
-                if failed:
-                    for offset, value in enumerate(_each(values, failed)):
-                        if offset in failed and errors == "raise":
-                            raise failed[offset]
-                        yield failed.get(offset, value)
+                if errors == "return":
+                    yield from _in_place(values, failed)
+                elif failed:
+                    yield from values[: min(failed)]
+                    raise failed[min(failed)]
                 else:
                     yield from values
                 at += len(values)
         finally:
             if self._dropped is not None and not self._complete:
                 self._dropped(self)
+
+    def read_ready(self) -> Iterator[tuple[int, object]]:
+        """Yield position and value, or error, of each task with an outcome by now."""
+        with self._changed:
+            parts = sorted(self._parts.items())
+        for at, (values, failed) in parts:
+            yield from enumerate(_in_place(values, failed), at)
+
+    def output_so_far(self) -> list[Output]:
+        """Return what tasks have printed, but the oldest if it is much."""
+        with self._changed:
+            return self._outputs.since(0)
+
+    def read_output(self) -> Iterator[Output]:
+        """Yield what tasks have printed, as it comes, until every task is done.
+
+        Raises what has ended the job, if something has.
+        """
+        at, over = 0, False
+        while not over:
+            with self._changed:
+                while self._outputs.end == at and not self._over:
+                    self._changed.wait()
+                new, at = self._outputs.since(at), self._outputs.end
+                over = self._over
+            yield from new
+        if not self._complete:
+            self.raise_if_broken()
+
+    @property
+    def _over(self) -> bool:
+        return self._complete or self._broken is not None
 
     def _part(
         self, at: int, deadline: float | None
@@ -153,7 +189,16 @@ class Rows:
             return self._parts[at] if self._keep else self._parts.pop(at)
 
 
-def _each(values: Sequence[object], failed: dict[int, Exception]) -> Iterator[object]:
-    """Yield values, and None where there is none to decode."""
+def _in_place(
+    values: Sequence[object], failed: dict[int, Exception]
+) -> Iterator[object]:
+    """Yield values, and the error where there is none or it can't be decoded."""
     for offset in range(len(values)):
-        yield None if offset in failed else values[offset]
+        if offset in failed:
+            yield failed[offset]
+            continue
+        try:
+            value = values[offset]
+        except Exception as error:  # noqa: BLE001  # decoding runs the value's own code
+            value = error
+        yield value

@@ -19,6 +19,10 @@ from p2pslinger.errors import SlingerError, UsageError
 from p2pslinger.wire.control import JobEnded, Results
 
 
+class ShutDownError(UsageError, RuntimeError):
+    """The grid takes no more work; a `RuntimeError`, as every executor's is."""
+
+
 class Session:
     """A program's use of its machine's peer.
 
@@ -51,7 +55,8 @@ class Session:
         """See that work can be taken; before any lock, which a fork may have copied.
 
         Raises:
-            UsageError: the grid has been shut down, or this is a forked process.
+            ShutDownError: the grid has been shut down.
+            UsageError: this is a forked process.
             ConnectionLostError: the peer is gone.
         """
         if self._down:
@@ -110,8 +115,8 @@ class Session:
         self._streams.pop(stream.handle, None)
 
 
-def _shut_down() -> UsageError:
-    return UsageError("the grid has been shut down: connect again")
+def _shut_down() -> ShutDownError:
+    return ShutDownError("the grid has been shut down: connect again")
 
 
 #: Open sessions, to be closed with the interpreter.

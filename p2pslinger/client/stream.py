@@ -15,6 +15,7 @@ import msgspec
 
 from p2pslinger import limits
 from p2pslinger.client.fetches import Fetches
+from p2pslinger.client.keeping import Keeping
 from p2pslinger.client.link import Link
 from p2pslinger.client.outcomes import outcomes_of
 from p2pslinger.client.outgoing import Outgoing
@@ -27,9 +28,8 @@ from p2pslinger.ids import from_text, to_text
 from p2pslinger.wire.control import (
     Attach,
     Attached,
-    CancelJob,
+    ChangeJob,
     CloseJob,
-    GetStatus,
     GetValues,
     JobEnded,
     Opened,
@@ -41,6 +41,9 @@ from p2pslinger.wire.manifest import Policy
 
 #: Seconds that the peer gets to say which job it is that has to be stopped.
 PATIENCE = 1.0
+
+#: How throw-away jobs are kept: nowhere else.
+NOT_KEPT = Keeping(keepers=0)
 
 
 class RetiredError(SlingerError):
@@ -100,14 +103,28 @@ class Stream:
 
     # --- opening ------------------------------------------------------------------
 
-    def open(self, name: str, package: FunctionPackage, policy: Policy) -> None:
+    def open(
+        self,
+        name: str,
+        package: FunctionPackage,
+        policy: Policy,
+        keeping: Keeping = NOT_KEPT,
+    ) -> None:
         """Submit the job; arguments may follow at once.
 
         Raises:
             SlingerError: the peer can't be asked.
         """
         function = package.describe(name)
-        ask = OpenJob(self.handle, function.name, function, policy)
+        ask = OpenJob(
+            self.handle,
+            function.name,
+            function,
+            policy,
+            keeping.keepers,
+            keeping.seconds,
+            keeping.priority,
+        )
         if function.code:
             try:
                 self._link.ask(ask, self._opened)
@@ -141,7 +158,7 @@ class Stream:
         """
         self._open.wait()
         if self._job is None:
-            self._raise_if_broken()
+            self.raise_if_broken()
         assert self._job is not None
         return self._job
 
@@ -169,7 +186,8 @@ class Stream:
         """Whether nothing more will come."""
         return self._outgoing.stopped is not None
 
-    def _raise_if_broken(self) -> None:
+    def raise_if_broken(self) -> None:
+        """Raise why nothing more will come, if that is so."""
         if self._outgoing.stopped is not None:
             raise self._outgoing.stopped
 
@@ -206,7 +224,7 @@ class Stream:
 
     def _cancel(self, job: bytes) -> None:
         with contextlib.suppress(SlingerError):  # without a peer it is over anyway
-            self._link.ask(CancelJob(to_text(job)), lambda *_: None)
+            self._link.ask(ChangeJob(to_text(job), "cancel"), lambda *_: None)
 
     def ended(self, message: JobEnded) -> None:
         """The peer says that no more will come than what we have asked for."""
@@ -260,7 +278,7 @@ class Stream:
         trust: Trust = "mine" if out.mine else self._trust
         values, errors = outcomes_of(out, data, trust)
         with self._lock:
-            parts = self._tasks.finish(out.start, out.stop)
+            parts = self._tasks.finish(*(out.only or (out.start, out.stop)))
             self._giving += 1
         try:
             for consumer, first, low, high in parts:
@@ -275,16 +293,15 @@ class Stream:
 
     # --- waiting ------------------------------------------------------------------
 
-    def wait_until_held(self) -> None:
-        """Wait until the peer holds all of a sealed job.
+    def wait_until_sent(self) -> None:
+        """Wait until the peer has taken a job, and all of it is on its way there.
 
         Raises:
-            SlingerError: it does not.
+            SlingerError: it has not, or it will not be.
         """
+        self.wait_until_open()
         self._outgoing.wait_until_complete()
-        if not self.broken:
-            self._link.request(GetStatus())  # answered after what was sent before
-        self._raise_if_broken()
+        self.raise_if_broken()
 
     def wait_until_idle(self) -> None:
         """Wait until every task has an outcome, or no more will come.

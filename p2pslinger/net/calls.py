@@ -25,7 +25,10 @@ LEAST, FIRST_LEAST, FIRST_MOST, MOST = 0.2, 0.5, 1.0, 3.0
 NUMBER = 20
 
 
-_REQUEST, _ANSWER = b"\x00", b"\x01"
+#: What a datagram is. Who sends requests as a client answers none, and so is nobody's
+#: contact. A knock shows that datagrams get in which were not asked for; see
+#: `p2pslinger.net.knocking`.
+_REQUEST, _ANSWER, KNOCK, _AS_CLIENT = b"\x00", b"\x01", b"\x02", b"\x03"
 
 
 _ENVELOPE = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
@@ -64,6 +67,8 @@ class Calls(RPCProtocol):  # type: ignore[misc]  # rpcudp has no types
 
     Attributes:
         requests: How many were sent, by name.
+        serving: Whether others' requests are answered; others are told.
+        knocked: Called with what a knock brings; returns whether it was asked for.
     """
 
     def __init__(
@@ -72,6 +77,8 @@ class Calls(RPCProtocol):  # type: ignore[misc]  # rpcudp has no types
         # Not super().__init__: it would put rpcudp's fixed time-out in place.
         self.transport: SealedPort | None = None
         self.requests: Counter[str] = Counter()
+        self.serving = True
+        self.knocked: Callable[[bytes], bool] = lambda _: False
         self._rng = rng
         self._shapes = shapes
         self._dropped = dropped
@@ -98,7 +105,8 @@ class Calls(RPCProtocol):  # type: ignore[misc]  # rpcudp has no types
             loop.call_soon(done, to, None)
             return
         number = self._rng.randbytes(NUMBER)
-        data = _REQUEST + number + msgspec.msgpack.encode((name, arguments))
+        kind = _REQUEST if self.serving else _AS_CLIENT
+        data = kind + number + msgspec.msgpack.encode((name, arguments))
         timeout = self._timeout_of(to.peer)
         timer = loop.call_later(timeout, self._expired, number)
         now = loop.time()
@@ -110,10 +118,15 @@ class Calls(RPCProtocol):  # type: ignore[misc]  # rpcudp has no types
         """Answer a request, or hand an answer to who asked."""
         kind, number, body = data[:1], data[1 : 1 + NUMBER], data[1 + NUMBER :]
         try:
-            if kind == _REQUEST:
-                self._accept(number, body, addr)
+            if kind in {_REQUEST, _AS_CLIENT}:
+                if self.serving:
+                    who = addr._replace(serves=kind == _REQUEST)
+                    self._accept(number, body, who)
             elif kind == _ANSWER:
                 self._settle(number, body, addr)
+            elif kind == KNOCK:
+                if not self.knocked(data[1:]):
+                    self._dropped["unasked knock"] += 1
             else:
                 self._dropped["malformed"] += 1
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

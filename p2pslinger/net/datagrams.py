@@ -80,12 +80,14 @@ class Place(NamedTuple):
         port: Of UDP.
         peer: Who is there, or None if that is still the question.
         fresh: It came, and was sealed for this very boot of this peer.
+        serves: Who is there answers others, and so may be a contact.
     """
 
     host: str
     port: int
     peer: PeerId | None = None
     fresh: bool = False
+    serves: bool = True
 
 
 @dataclass(slots=True)
@@ -137,10 +139,18 @@ class Seals:
         self.dropped = dropped
         self._me = me
         self._key = key
-        self._boot = boot
         self._wall = wall
+        self.renew(boot)
+
+    def renew(self, boot: bytes) -> None:
+        """Begin anew under another boot, as after a restart.
+
+        Needed when the clock has been set: what is remembered of others is in terms of
+        the old time, and would let replays in or keep everybody out.
+        """
+        self._boot = boot
         self._counter = 0
-        self._cipher = AESGCM(self._key_of(me, boot))
+        self._cipher = AESGCM(self._key_of(self._me, boot))
         self._sessions: OrderedDict[bytes, _Session] = OrderedDict()
         self._boots: OrderedDict[PeerId, tuple[int, bytes]] = OrderedDict()
         self._floor = 0

@@ -9,22 +9,22 @@ import itertools
 from collections import Counter
 from collections.abc import Callable
 from random import Random
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import msgspec
 from kademlia.node import Node
 from kademlia.protocol import KademliaProtocol
 from kademlia.routing import KBucket, RoutingTable
-from msgspec import Meta
 
 from p2pslinger.errors import PeerError, UnavailableError
 from p2pslinger.ids import ID_BYTES, PeerId
-from p2pslinger.net.calls import NUMBER, Calls, Shape
+from p2pslinger.net.calls import NUMBER, Calls
 from p2pslinger.net.datagrams import ROOM, Place
-from p2pslinger.net.dhtstore import KEY_RECORDS, RecordStore
+from p2pslinger.net.dhtstore import RecordStore
 from p2pslinger.net.lookup import K
+from p2pslinger.net.reach import is_usable
+from p2pslinger.net.requests import SHAPES
 from p2pslinger.wire.identity import Signed
-from p2pslinger.wire.records import Id
 
 #: Unanswered requests after which a contact leaves whatever the rest does.
 FAILURES = 3
@@ -40,31 +40,6 @@ QUIET = 900.0
 
 #: Seconds after which a bucket without look-ups gets one, at most one in each eighth.
 REFRESH = 3600.0
-
-
-_Host = Annotated[str, Meta(max_length=45)]
-
-
-_Port = Annotated[int, Meta(ge=1, le=65535)]
-
-
-_Nodes = Annotated[list[tuple[Id, _Host, _Port]], Meta(max_length=K)]
-
-
-_First = Annotated[int, Meta(ge=0, le=KEY_RECORDS)]
-
-
-def _shape(arguments: object, answer: object) -> Shape:
-    decoder = msgspec.msgpack.Decoder
-    return Shape(decoder(cast("Any", arguments)), decoder(cast("Any", answer)))
-
-
-SHAPES = {
-    "ping": _shape(tuple[Id], Id),
-    "store": _shape(tuple[Id, Id, Signed], bool),
-    "find_node": _shape(tuple[Id, Id], _Nodes),
-    "find_value": _shape(tuple[Id, Id, _First], tuple[int, list[Signed], _Nodes]),
-}
 
 
 class Contact(Node):  # type: ignore[misc]  # kademlia has no types
@@ -197,6 +172,10 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
         store: Its part of the records.
         wall: The clock on the wall.
         welcome: Called with each contact that is new in the table.
+
+    Attributes:
+        strangers: Called with peers that belong among our closest and that we have not
+            known: this grid grows together with another part of it.
     """
 
     def __init__(
@@ -218,7 +197,8 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
         self.router = Table(node, self.clock)
         self._wall = wall
         self._welcome = welcome
-        self._trials: set[bytes] = set()
+        self.strangers: Callable[[list[Place]], None] = lambda _: None
+        self._trials: set[object] = set()
         self._heard_at = self.clock()
 
     def request(
@@ -235,44 +215,76 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
         self.ask(to, name, mine, done=settled, late=late)
 
     def try_out(self, place: Place) -> None:
-        """Ping somebody who may belong into the table."""
-        peer = place.peer
-        if peer is None or peer in self._trials or len(self._trials) >= TRIALS:
+        """Ask somebody who may belong into the table who is close to us."""
+        trial = place.peer or place[:2]
+        if trial in self._trials or len(self._trials) >= TRIALS:
             return
-        self._trials.add(peer)
-        self.request(place, "ping", done=lambda *_: self._trials.discard(peer))
+        self._trials.add(trial)
+        tried = functools.partial(self._tried, trial)
+        self.request(place, "find_node", self.source_node.id, done=tried)
 
-    def welcome_if_new(self, node: Node) -> None:
+    def _tried(self, trial: object, by: Place, nodes: Any) -> None:
+        """Try out whom it has named, if it knows better than we who is close to us.
+
+        That is how parts of a grid that meet grow together: each newly met peer tells
+        of others, from our neighbourhood to theirs and on.
+        """
+        self._trials.discard(trial)
+        near = self.router.find_neighbors(self.source_node)
+        last = near[-1].long_id ^ self.source_node.long_id if len(near) >= K else 2**160
+        strangers = [
+            Place(host, port, PeerId(peer))
+            for peer, host, port in nodes or ()
+            if int.from_bytes(peer) ^ self.source_node.long_id < last
+            and self.router.is_new_node(Node(peer))
+            and is_usable(host, by.host)
+        ]
+        for stranger in strangers:
+            self.try_out(stranger)
+        if strangers:
+            self.strangers(strangers)
+
+    def _meet(self, sender: Place) -> None:
         """Try out who asked us something; a request alone proves no address.
 
         Only after the answer, which spares the other from trying us out as well.
         """
-        if self.router.wants(node):
-            place = Place(node.ip, node.port, node.id)
+        if sender.serves and self.router.wants(_contact_at(sender)):
+            place = Place(sender.host, sender.port, sender.peer)
             asyncio.get_running_loop().call_soon(self.try_out, place)
+
+    def drop(self, peer: PeerId) -> None:
+        """Forget a contact: it has said that it answers nobody."""
+        contact = self.router.get(Node(peer))
+        if contact is not None:
+            self.router.remove_contact(contact)
+
+    def rpc_ping(self, sender: Place, nodeid: bytes) -> bytes:
+        """Answer with who we are."""
+        self._meet(sender)
+        return bytes(self.source_node.id)
 
     def rpc_find_node(
         self, sender: Place, nodeid: bytes, key: bytes
     ) -> list[tuple[bytes, str, int]]:
         """Answer with the contacts closest to `key`: as many as fit."""
-        nodes = super().rpc_find_node(sender, nodeid, key)
-        return _fitting(nodes, ROOM - NUMBER - 8)
+        return self._nearest(sender, key, ROOM - NUMBER - 8)
 
     def rpc_find_value(
         self, sender: Place, nodeid: bytes, key: bytes, first: int
     ) -> tuple[int, list[Signed], list[tuple[bytes, str, int]]]:
         """Answer with how many records `key` has, a page of them, and contacts."""
-        nodes = super().rpc_find_node(sender, nodeid, key)
         room = ROOM - NUMBER - 16
         now = self._wall()
         total, page = self.storage.page(key, now, first=first, room=room)
-        return total, page, _fitting(nodes, room - len(msgspec.msgpack.encode(page)))
+        room -= len(msgspec.msgpack.encode(page))
+        return total, page, self._nearest(sender, key, room)
 
     def rpc_store(
         self, sender: Place, nodeid: bytes, key: bytes, value: Signed
     ) -> bool:
         """Store a record, and say whether we did."""
-        self.welcome_if_new(Node(nodeid, sender.host, sender.port))
+        self._meet(sender)
         if not sender.fresh:
             self._dropped["stale store"] += 1
             return False
@@ -284,6 +296,13 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
         except UnavailableError:
             return False
         return True
+
+    def _nearest(
+        self, sender: Place, key: bytes, room: int
+    ) -> list[tuple[bytes, str, int]]:
+        self._meet(sender)
+        near = self.router.find_neighbors(Node(key), exclude=_contact_at(sender))
+        return _fitting([(one.id, one.ip, one.port) for one in near], room)
 
     def _settled(
         self,

@@ -1,7 +1,7 @@
 """Notices: how everyone hears that a job is open, or over.
 
 A new notice is pushed to every neighbour at once, who pushes it on; the newest of a job
-and its submitter wins, so it travels each connection about once. What a push has missed
+and its keeper wins, so it travels each connection about once. What a push has missed
 (a partition, a late joiner) is mended by comparing digests: on connecting, and every
 30 s with one neighbour chosen by chance. Neighbours that agree exchange one hash.
 
@@ -28,10 +28,10 @@ from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.messages import Compare, Compared, Gossip, Heard
 from p2pslinger.wire.records import Notice, open_signed
 
-#: Notices of one submitter that a peer remembers: one member's flood leaves room.
-PER_SUBMITTER = 1000
+#: Notices of one keeper that a peer remembers: one member's flood leaves room.
+PER_KEEPER = 1000
 
-#: Seconds that a notice may live, at most. Its submitter renews it.
+#: Seconds that a notice may live, at most. Its keeper renews it.
 LIFE = 3600.0
 
 #: News from a comparison up to which it is pushed on; beyond that we have probably been
@@ -83,6 +83,13 @@ class Notices:
         self._expire()
         return [notice for notice, _ in self._known.values() if notice.open]
 
+    def keepers_of(self, job: JobId) -> list[PeerId]:
+        """Return who has said that it keeps a job, those first where it is open."""
+        self._expire()
+        found = [notice for (one, _), (notice, _) in self._known.items() if one == job]
+        found.sort(key=lambda notice: not notice.open)
+        return [PeerId(notice.keeper) for notice in found]
+
     def compare_with(self, connection: Connection, *, behind: bool = False) -> None:
         """Find out what a neighbour and we do not both know.
 
@@ -117,7 +124,7 @@ class Notices:
         if message.lines is None:
             exchange.reply(Compared(False))
             return
-        theirs = {(line.job, line.submitter): line for line in message.lines}
+        theirs = {(line.job, line.keeper): line for line in message.lines}
         wanted = [
             line
             for key, line in theirs.items()
@@ -140,8 +147,8 @@ class Notices:
     ) -> None:
         if isinstance(answer, Compared) and not answer.equal:
             lines = tuple(
-                Heard(job, submitter, notice.sequence)
-                for (job, submitter), (notice, _) in self._known.items()
+                Heard(job, keeper, notice.sequence)
+                for (job, keeper), (notice, _) in self._known.items()
             )
             connection.ask(
                 Compare(self._hash(), lines),
@@ -158,9 +165,9 @@ class Notices:
             return
         news = [signed for signed in answer.notices if self._is_news(signed)]
         found = [
-            self._known[JobId(line.job), PeerId(line.submitter)][1]
+            self._known[JobId(line.job), PeerId(line.keeper)][1]
             for line in answer.wanted
-            if (JobId(line.job), PeerId(line.submitter)) in self._known
+            if (JobId(line.job), PeerId(line.keeper)) in self._known
         ]
         for i in range(0, len(found), limits.BATCH):
             connection.push(Gossip(tuple(found[i : i + limits.BATCH])))
@@ -196,10 +203,10 @@ class Notices:
         except PeerError:
             self.dropped["notice"] += 1
             return False
-        key = (JobId(notice.job), PeerId(notice.submitter))
+        key = (JobId(notice.job), PeerId(notice.keeper))
         now = self._wall()
         latest = now + LIFE + limits.CLOCK_SLACK
-        if notice.submitter != signed.signer or not now <= notice.expires <= latest:
+        if notice.keeper != signed.signer or not now <= notice.expires <= latest:
             self.dropped["notice"] += 1
             return False
         if notice.sequence <= self._sequence(key):
@@ -219,9 +226,9 @@ class Notices:
 
     def _make_room(self, notice: Notice) -> bool:
         """Return whether there is room for one more, once the least is forgotten."""
-        submitter = PeerId(notice.submitter)
-        if len(self._of[submitter]) >= PER_SUBMITTER:
-            keys = [(job, submitter) for job in self._of[submitter]]
+        keeper = PeerId(notice.keeper)
+        if len(self._of[keeper]) >= PER_KEEPER:
+            keys = [(job, keeper) for job in self._of[keeper]]
         elif len(self._known) >= limits.NOTICES:
             keys = list(self._known)
         else:
@@ -248,9 +255,9 @@ class Notices:
         self._expire()
         if self._digest is None:
             digest = hashlib.sha256()
-            for job, submitter in sorted(self._known):
-                notice = self._known[job, submitter][0]
-                digest.update(job + submitter + notice.sequence.to_bytes(8, "big"))
+            for job, keeper in sorted(self._known):
+                notice = self._known[job, keeper][0]
+                digest.update(job + keeper + notice.sequence.to_bytes(8, "big"))
             self._digest = digest.digest()
         return self._digest
 

@@ -9,7 +9,10 @@
 4. A newcomer is handed, once per boot, the records that it should hold, by the peer
    closest to their key. Nothing else is copied on its own, nothing is made to live
    longer: owners put their records again.
-5. An idle overlay sends nothing but a small look-up every few minutes.
+5. Who can't be dialled is a client: it asks, and is nobody's contact.
+6. Who is new to the table is asked who is close to us. So parts of a grid that meet
+   anywhere grow together.
+7. An idle overlay sends nothing but a small look-up every few minutes.
 """
 
 from __future__ import annotations
@@ -17,9 +20,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
-import ipaddress
-import socket
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from random import Random
@@ -27,17 +28,17 @@ from typing import Any
 
 from p2pslinger.errors import PeerError, UnavailableError, UsageError
 from p2pslinger.ids import PeerId
-from p2pslinger.net.datagrams import BOOT, SESSIONS, Place, SealedPort, Seals
+from p2pslinger.net.datagrams import BOOT, Place, SealedPort, Seals
 from p2pslinger.net.dhtstore import KEY_RECORDS, RecordStore, check
-from p2pslinger.net.directory import REFRESH, Contact, Directory
+from p2pslinger.net.directory import Contact, Directory
+from p2pslinger.net.handover import Handover
+from p2pslinger.net.knocking import knock
 from p2pslinger.net.lookup import K, Lookup, State
 from p2pslinger.net.ports import PortTakenError
+from p2pslinger.net.reach import is_usable, resolve
+from p2pslinger.net.refresh import Refresh
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity, Signed
-
-#: Records handed to one newcomer; owners put the rest again within half an hour.
-HANDOVER = 256
-
 
 #: Contacts that the look-up of a refresh is content with.
 REFRESH_CLOSEST = 8
@@ -72,9 +73,8 @@ class Overlay:
         self._wall = wall
         self._rng = rng
         self._spawn = spawn
+        self._host = ""
         self._store = RecordStore(authkey.grid)
-        self._welcomed: OrderedDict[tuple[PeerId, bytes | None], None] = OrderedDict()
-        self._refresh_timer: asyncio.TimerHandle | None = None
         self._seals = Seals(
             me=self._me,
             key=authkey.key_for("datagrams"),
@@ -89,6 +89,20 @@ class Overlay:
             dropped=self.dropped,
             wall=wall,
             welcome=self._welcome,
+        )
+        self._handover = Handover(
+            store=self._store,
+            directory=self._directory,
+            boot_of=self._seals.boot_of,
+            wall=wall,
+            spawn=spawn,
+        )
+        self._refresh = Refresh(
+            directory=self._directory,
+            look=self._look_around,
+            sweep=lambda: self._store.sweep(wall()),
+            rng=rng,
+            spawn=spawn,
         )
         self._port = SealedPort(self._seals, self._directory)
 
@@ -111,7 +125,8 @@ class Overlay:
                 f"UDP port {port} of {host} can't be opened ({error.strerror}): "
                 "stop what has it, or choose another with --port"
             ) from None
-        self._plan_refresh()
+        self._host = host
+        self._refresh.start()
         return int(transport.get_extra_info("sockname")[1])
 
     async def join(
@@ -129,7 +144,9 @@ class Overlay:
             How many peers answered there.
         """
         places = [
-            p for host, port in addresses for p in await self._resolve(host, port)
+            Place(found, port)
+            for host, port in addresses
+            for found in await self._resolve(host, port)
         ]
         asked = [self._ask(place, "ping") for place in places]
         answers = [await answer for answer in asked]
@@ -139,9 +156,42 @@ class Overlay:
             await self._store_at(lookup, self._me, card)
         return len(heard)
 
-    def add_contact(self, peer: PeerId, host: str, port: int) -> None:
-        """Try out a peer whose signed card an authenticated stream has brought."""
+    def add_contact(self, peer: PeerId | None, host: str, port: int) -> None:
+        """Try out a peer whose signed card an authenticated stream has brought.
+
+        Or, for None, whoever is at a numeric address.
+        """
         self._directory.try_out(Place(host, port, peer))
+
+    def drop_contact(self, peer: PeerId) -> None:
+        """Forget a peer that can't be dialled: its signed card has said so."""
+        self._directory.drop(peer)
+
+    def listen(
+        self,
+        strangers: Callable[[list[Place]], None],
+        knocked: Callable[[bytes], bool],
+    ) -> None:
+        """Say whom to tell what is heard.
+
+        Args:
+            strangers: Called with peers close to us that we have not known.
+            knocked: Called with the token that a knock has brought; returns whether
+                somebody was asked for it.
+        """
+        self._directory.strangers, self._directory.knocked = strangers, knocked
+
+    def serve(self, serving: bool) -> None:
+        """Answer others' requests from now on, or none: those of a client."""
+        self._directory.serving = serving
+
+    async def knock(self, peer: PeerId, host: str, port: int, token: bytes) -> bool:
+        """Send datagrams that `peer` does not expect; return whether we could."""
+        return await knock(self._seals, self._host, (host, port), peer, token)
+
+    def renew(self) -> None:
+        """Begin anew with everybody, as after a restart: the clock has been set."""
+        self._seals.renew(self._rng.randbytes(BOOT))
 
     async def put(self, record: Signed) -> int:
         """Store a card or notice at the peers closest to its key.
@@ -202,8 +252,7 @@ class Overlay:
 
     async def close(self) -> None:
         """Free the port; whoever waits for an answer is told that none comes."""
-        if self._refresh_timer is not None:
-            self._refresh_timer.cancel()
+        self._refresh.close()
         self._directory.close()
 
     # --- looking up -------------------------------------------------------------------
@@ -291,17 +340,15 @@ class Overlay:
         self._directory.request(place, name, *args, done=lambda *both: give(both))
         return future
 
-    async def _resolve(self, host: str, port: int) -> list[Place]:
-        """Return the addresses of a name; none if nobody knows it."""
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-        except (OSError, UnicodeError):  # unknown, or no host name at all
-            self.dropped["unresolved"] += 1
-            return []
-        return [Place(str(entry[4][0]), port) for entry in found]
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        found = await resolve(host, port)
+        self.dropped["unresolved"] += not found
+        return found
 
     # --- upkeep -----------------------------------------------------------------------
+
+    def _welcome(self, contact: Contact) -> None:
+        self._handover.welcome(contact)
 
     async def _store_at(self, lookup: Lookup, key: bytes, record: Signed) -> int:
         """Store a record at those that a look-up of its key has found."""
@@ -322,42 +369,6 @@ class Overlay:
             return 0
         return 1
 
-    def _welcome(self, contact: Contact) -> None:
-        """Hand a newcomer its records, once per boot."""
-        which = (contact.id, self._seals.boot_of(contact.id))
-        if which in self._welcomed:
-            return
-        self._welcomed[which] = None
-        if len(self._welcomed) > SESSIONS:
-            self._welcomed.popitem(last=False)
-        # Decided now: those who come a moment later would each seem to be responsible.
-        theirs = [
-            (key, signed)
-            for key in self._store.stored_keys()
-            if self._directory.falls_to_us(contact, key)
-            for signed in self._store.get(key, self._wall())
-        ]
-        if theirs:
-            self._spawn(self._hand_over(contact.place, theirs[:HANDOVER]))
-
-    async def _hand_over(
-        self, newcomer: Place, theirs: list[tuple[bytes, Signed]]
-    ) -> None:
-        for key, signed in theirs:
-            await self._ask(newcomer, "store", key, signed)
-
-    def _plan_refresh(self) -> None:
-        pause = REFRESH / 8 * self._rng.uniform(0.75, 1.25)
-        loop = asyncio.get_running_loop()
-        self._refresh_timer = loop.call_later(pause, self._refresh)
-
-    def _refresh(self) -> None:
-        self._store.sweep(self._wall())
-        key = self._directory.lonely_key()
-        if key is not None:
-            self._spawn(self._look_around(key))
-        self._plan_refresh()
-
     async def _look_around(self, key: bytes) -> None:
         await self._look_up(key, width=REFRESH_CLOSEST)
 
@@ -374,24 +385,3 @@ class _Sought:
 def _give(future: asyncio.Future[Any], result: object) -> None:
     if not future.done():  # whoever waited may have been cancelled
         future.set_result(result)
-
-
-def is_usable(host: str, named_by: str) -> bool:
-    """Return whether an address may be that of a peer that `named_by` knows.
-
-    A loopback address means the other's own machine, unless it is ours as well.
-    """
-    reach = _reach(host)
-    return reach == "anywhere" or reach == _reach(named_by) == "loopback"
-
-
-@functools.lru_cache(4096)
-def _reach(host: str) -> str:
-    """Return from where an address can be reached: anywhere, loopback, nowhere."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "nowhere"
-    if address.is_multicast or address.is_unspecified:
-        return "nowhere"
-    return "loopback" if address.is_loopback else "anywhere"

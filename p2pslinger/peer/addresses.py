@@ -146,6 +146,20 @@ class Addresses:
             place.wait = FIRST_RETRY
             place.due = now + self._rng.uniform(0.1, FIRST_RETRY)
 
+    def hurry(self, now: float) -> None:
+        """Whatever was not reached may be now: try everything very soon."""
+        for place in self._places.values():
+            if place.due != math.inf:
+                place.wait = FIRST_RETRY
+                soon = now + self._rng.uniform(0.1, FIRST_RETRY)
+                place.due = min(place.due, soon)
+
+    def drop(self, peer: PeerId) -> None:
+        """Forget where a peer was: it has said that nobody can dial it."""
+        for place in self.of(peer):
+            if not place.named:
+                self.forget(place)
+
     def parted(self, peer: PeerId, now: float) -> None:
         """A peer has said goodbye, or we have: try others before it."""
         for place in self.of(peer):

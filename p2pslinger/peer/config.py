@@ -42,6 +42,7 @@ class Config:
         slots: How many worker processes; None for as many as fit (`slot_count`).
         memory_share: Part of the machine's memory that all slots may use, 0 to 1.
         trust_members: Compute for every member of the grid, without a full sandbox.
+        keep: Keep durable jobs of other members, within a quota of the disk.
         mdns: Look for peers on the local network, and be found there.
         name: What people call this machine.
         program_bound: The peer ends with the last program that uses it.
@@ -58,6 +59,7 @@ class Config:
     slots: int | None = None
     memory_share: float = 0.5
     trust_members: bool = False
+    keep: bool = True
     mdns: bool = True
     name: str = "unnamed"
     program_bound: bool = False

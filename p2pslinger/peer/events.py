@@ -57,10 +57,10 @@ class JobClosed:
 
 @dataclass(frozen=True, slots=True)
 class NoticeHeard:
-    """News of a job of somebody else."""
+    """News of a job that somebody else keeps."""
 
     job: JobId
-    submitter: PeerId
+    keeper: PeerId
     open: bool
 
 
@@ -90,6 +90,28 @@ class SlotDied:
     job: JobId | None
     index: int | None
     how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Whether others can dial this peer is known, or known no more."""
+
+    state: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """The clocks have jumped: this machine has slept, or its clock was set."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOff:
+    """This machine's clock is corrected by the neighbours', or no more: 0."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +146,9 @@ Event = (
     | Granted
     | TakenBack
     | SlotDied
+    | Reached
+    | Woke
+    | ClockOff
     | Dropped
     | Unreached
     | Noted

@@ -12,14 +12,14 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-
-from blake3 import blake3
+from typing import Protocol
 
 from p2pslinger import limits
 from p2pslinger.errors import PeerError
 from p2pslinger.ids import GridId, JobId, PeerId, peer_id
 from p2pslinger.peer.keepers import KeeperLink
 from p2pslinger.sandbox.slot import Order, Piece
+from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.manifest import Manifest, job_id, open_manifest
 from p2pslinger.wire.messages import Grant, ShardData, Work
@@ -41,6 +41,16 @@ class Placed:
     head: ShardHead
 
 
+class BlobsInUse(Protocol):
+    """Who has to know which blobs are no longer computed with."""
+
+    def release(self, job: JobId, digest: bytes) -> None:
+        """Nothing uses a blob of a job any more."""
+
+    def leave(self, job: JobId) -> None:
+        """Nothing of a job is computed here any more."""
+
+
 class JobHere:
     """One job, as far as a volunteer has been told.
 
@@ -48,9 +58,13 @@ class JobHere:
         number: What this peer's slots call it.
         job: Its id.
         manifest: Its checked manifest.
+        blobs: Has the bytes of what is big, as long as they are used here.
     """
 
-    def __init__(self, number: int, job: JobId, manifest: Manifest) -> None:
+    def __init__(
+        self, number: int, job: JobId, manifest: Manifest, blobs: BlobsInUse
+    ) -> None:
+        self._blobs = blobs
         self.number = number
         self.id = job
         self.manifest = manifest
@@ -104,7 +118,7 @@ class JobHere:
         Raises:
             PeerError: it is not the one that the submitter has signed.
         """
-        if blake3(code).digest() != self.manifest.function.digest:
+        if blob_digest(code) != self.manifest.function.digest:
             raise PeerError("sent another function than its submitter has signed")
         self.code = code
 
@@ -114,7 +128,7 @@ class JobHere:
         Raises:
             PeerError: they are not the ones that were signed.
         """
-        if blake3(data).digest() != placed.head.digest:
+        if blob_digest(data) != placed.head.digest:
             raise PeerError(f"sent shard {placed.number} with other bytes than signed")
         if placed.number not in self._data:
             self._data[placed.number] = data
@@ -166,12 +180,14 @@ class JobHere:
                 break
             if number not in used:
                 self._size -= len(self._data.pop(number))
+                self._blobs.release(self.id, self._by_number[number].head.digest)
         if len(self._placed) > KEPT_HEADS:
             for base in self._bases[: KEPT_HEADS // 2]:
                 placed = self._placed[base]
                 if placed.number not in used:
                     del self._placed[base], self._by_number[placed.number]
                     self._size -= len(self._data.pop(placed.number, b""))
+                    self._blobs.release(self.id, placed.head.digest)
             self._bases = sorted(self._placed)
 
 
@@ -180,11 +196,15 @@ class JobsHere:
 
     Args:
         grid: Their grid.
+        blobs: Has the bytes of what is big, as long as they are used here.
         forget: Called with a job that nobody gives work of any more.
     """
 
-    def __init__(self, grid: GridId, *, forget: Callable[[JobHere], None]) -> None:
+    def __init__(
+        self, grid: GridId, blobs: BlobsInUse, *, forget: Callable[[JobHere], None]
+    ) -> None:
         self._grid = grid
+        self._blobs = blobs
         self._forget = forget
         self._jobs: dict[JobId, JobHere] = {}
         self._numbers = 0
@@ -228,10 +248,11 @@ class JobsHere:
         if wanted not in self._jobs:
             manifest = open_manifest(signed, self._grid)
             self._numbers += 1
-            self._jobs[wanted] = JobHere(self._numbers, wanted, manifest)
+            self._jobs[wanted] = JobHere(self._numbers, wanted, manifest, self._blobs)
 
     def _part(self, job: JobHere, keeper: KeeperLink) -> None:
         job.keepers.discard(keeper)
         if not job.keepers:
             del self._jobs[job.id]
+            self._blobs.leave(job.id)
             self._forget(job)

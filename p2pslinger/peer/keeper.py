@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterable
 from itertools import count
 
 from p2pslinger import limits
+from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.events import Events, Granted, TakenBack
 from p2pslinger.peer.parcels import parcel
 from p2pslinger.peer.seats import KeptJob, Parked, Seat
 from p2pslinger.peer.shelf import Shard
-from p2pslinger.rules.board import Delivery
+from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.grants import Held
 from p2pslinger.rules.reasons import JobSituation, why_waiting
 from p2pslinger.rules.schedule import Candidate, fits, in_turn
@@ -90,9 +91,15 @@ class Keeper:
                 seat.revoke(Revoke(job.id, ()))
         self.wake()
 
+    def settle(self, job: KeptJob) -> None:
+        """Look again at a job whose board has changed."""
+        self._restock(job)
+        self._over(job)
+        self.wake()
+
     def withdraw(self, job: KeptJob, start: int, stop: int) -> None:
         """Stop what computes only tasks that nobody wants any more."""
-        self._revoke(job, job.board.withdraw(start, stop))
+        self.revoke(job, job.board.withdraw(start, stop))
         self._over(job)
 
     # --- volunteers ---------------------------------------------------------------
@@ -107,6 +114,17 @@ class Keeper:
     ) -> Seat:
         """Let a volunteer ask for work."""
         seat = self.seats[peer] = Seat(peer, mine, own, revoke)
+        return seat
+
+    def seat(self, peer: PeerId | None) -> Seat:
+        """Return a volunteer's seat.
+
+        Raises:
+            UnavailableError: it has none: its connection is being replaced.
+        """
+        seat = self.seats.get(peer) if peer is not None else None
+        if seat is None:
+            raise UnavailableError("this connection is being replaced")
         return seat
 
     def leave(self, seat: Seat, why: str) -> None:
@@ -192,10 +210,8 @@ class Keeper:
         finally:  # one that is refused leaves those before it accepted
             for job in touched.values():
                 job.sink.delivered()
-                self._restock(job)
-                self._over(job)
-            self.wake()
-        return Delivered(1, tuple(refused))
+                self.settle(job)
+        return Delivered(1, tuple(refused), enough=not refused)
 
     # --- handing out --------------------------------------------------------------
 
@@ -231,6 +247,7 @@ class Keeper:
             if helds:
                 tasks = sum(held.stop - held.start for held in helds)
                 self._events.emit(Granted(job.id, parked.seat.peer, tasks))
+                job.sink.granted()
                 return parcel(job, parked.seat, helds)
         return None
 
@@ -318,7 +335,8 @@ class Keeper:
             tasks = held.stop - held.start
             self._events.emit(TakenBack(job.id, held.volunteer, tasks, why))
 
-    def _revoke(self, job: KeptJob, helds: list[Held]) -> None:
+    def revoke(self, job: KeptJob, helds: list[Held]) -> None:
+        """Tell whoever holds them that these grants are void."""
         by_seat: dict[PeerId, list[int]] = {}
         for held in helds:
             by_seat.setdefault(held.volunteer, []).append(held.number)

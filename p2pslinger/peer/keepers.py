@@ -16,11 +16,13 @@ from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.peer.keeper import Keeper
+from p2pslinger.peer.library import Library
 from p2pslinger.peer.seats import Seat
-from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.identity import Identity, Signed
+from p2pslinger.wire.keeping import Adopt
 from p2pslinger.wire.messages import (
     Deliver,
-    Fetch,
+    Delivered,
     GiveBack,
     Holding,
     Renew,
@@ -35,6 +37,10 @@ from p2pslinger.wire.records import RangeResult, ResultBatch, seal
 GotWork = Callable[[Work | None], None]
 #: Called with the grants that are void.
 GotVoid = Callable[[Sequence[int]], None]
+#: Called with what became of results; an error says that they were not taken.
+GotDelivered = Callable[[Delivered | SlingerError], None]
+#: Called with the grants that are void of those that were to be adopted.
+GotAdopted = Callable[[Sequence[int] | SlingerError], None]
 
 
 class KeeperLink(Protocol):
@@ -53,6 +59,25 @@ class KeeperLink(Protocol):
     def deliver(self, results: Sequence[RangeResult], blobs: Sequence[bytes]) -> None:
         """Send results; `blobs` are the values of those that are too big, in order."""
 
+    def offer(
+        self,
+        batch: Signed,
+        results: Sequence[RangeResult],
+        blobs: Sequence[bytes],
+        told: GotDelivered,
+    ) -> None:
+        """Send results of one durable job, and hear whether enough keepers have them.
+
+        Args:
+            batch: The results as they were signed.
+            results: What it holds.
+            blobs: The values of those that are too big, in order.
+            told: Called once, perhaps at once.
+        """
+
+    def adopt(self, adopt: Adopt, told: GotAdopted) -> None:
+        """Ask it to take over the grants of a keeper that is gone."""
+
     def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
         """Send a heartbeat."""
 
@@ -70,15 +95,21 @@ class RemoteKeeper:
         connection: To that peer.
         identity: Signs our results.
         grid: Which grid they are for.
+        library: Gets big blobs.
     """
 
     def __init__(
-        self, connection: Connection, identity: Identity, grid: GridId
+        self,
+        connection: Connection,
+        identity: Identity,
+        grid: GridId,
+        library: Library,
     ) -> None:
         assert connection.peer is not None
         self._connection = connection
         self._identity = identity
         self._grid = grid
+        self._library = library
         self._peer = connection.peer
 
     @property
@@ -111,6 +142,36 @@ class RemoteKeeper:
         else:
             self._connection.push(Deliver(batch))
 
+    def offer(
+        self,
+        batch: Signed,
+        results: Sequence[RangeResult],
+        blobs: Sequence[bytes],
+        told: GotDelivered,
+    ) -> None:
+        """Send results that are signed already, and wait for the answer."""
+
+        def answered(answer: msgspec.Struct | SlingerError, _: Body | None) -> None:
+            if isinstance(answer, Delivered | SlingerError):
+                told(answer)
+            else:
+                raise PeerError(f"answered a delivery with {type(answer).__name__}")
+
+        self._connection.ask(Deliver(batch), answered, iter(blobs) if blobs else None)
+
+    def adopt(self, adopt: Adopt, told: GotAdopted) -> None:
+        """Ask it to take over grants."""
+
+        def answered(answer: msgspec.Struct | SlingerError, _: Body | None) -> None:
+            if isinstance(answer, Renewed):
+                told(answer.void)
+            elif isinstance(answer, SlingerError):
+                told(answer)
+            else:
+                raise PeerError(f"answered an adoption with {type(answer).__name__}")
+
+        self._connection.ask(adopt, answered)
+
     def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
         """Send a heartbeat."""
 
@@ -125,22 +186,37 @@ class RemoteKeeper:
         self._connection.push(back)
 
     async def fetch(self, job: JobId, digest: bytes, size: int) -> bytes:
-        """Get a blob's bytes.
+        """Get a blob's bytes, from this keeper or from whom it names.
 
         Raises:
-            UnavailableError: the keeper is gone, or no longer has it, or it is too much
-                for this machine now.
-            PeerError: it is not what the keeper has announced.
+            UnavailableError: nobody has it, or has the right bytes, or it is too much
+                for this machine now; as `DiskError` if there is no room for it.
         """
-        _, body = await self._connection.fetch(Fetch(job, digest))
-        try:
-            data = await body.read_all(size)
-        except MemoryError as error:
-            body.close()
-            raise UnavailableError(f"no memory for a blob of {size} bytes") from error
-        if len(data) != size:
-            raise PeerError("sent a blob of another size than it had announced")
-        return data
+        return await self._library.get(job, digest, size, self._connection)
+
+
+class OwnDurable(Protocol):
+    """How our own volunteer hands over what belongs to durable jobs that we keep."""
+
+    def is_durable(self, results: Sequence[RangeResult]) -> bool:
+        """Tell whether results belong to a job that is kept here."""
+
+    def offer(
+        self,
+        seat: Seat,
+        batch: Signed,
+        results: Sequence[RangeResult],
+        blobs: dict[bytes, bytes],
+        told: GotDelivered,
+    ) -> None:
+        """Take results in; `blobs` has those that are too big, by their digest."""
+
+    def adopt(self, seat: Seat, adopt: Adopt) -> Renewed:
+        """Take grants over; return those that are void.
+
+        Raises:
+            UnavailableError: the job is not kept here.
+        """
 
 
 class OwnKeeper:
@@ -150,6 +226,8 @@ class OwnKeeper:
         keeper: It.
         seat: Our seat there.
         blobs: Finds the bytes of what a keeper holds.
+        durable: Its durable jobs, if it keeps any.
+        library: Has what is not in memory.
     """
 
     def __init__(
@@ -157,7 +235,11 @@ class OwnKeeper:
         keeper: Keeper,
         seat: Seat,
         blobs: Callable[[JobId, bytes], bytes],
+        durable: OwnDurable | None = None,
+        library: Library | None = None,
     ) -> None:
+        self._durable = durable
+        self._library = library
         self._keeper = keeper
         self._seat = seat
         self._blobs = blobs
@@ -182,6 +264,35 @@ class OwnKeeper:
             self._seat, results, dict(zip(digests, blobs, strict=True))
         )
 
+    def offer(
+        self,
+        batch: Signed,
+        results: Sequence[RangeResult],
+        blobs: Sequence[bytes],
+        told: GotDelivered,
+    ) -> None:
+        """Hand results of a durable job over."""
+        digests = [result.digest for result in results if result.digest]
+        found = dict(zip(digests, blobs, strict=True))
+        if self._durable is None:
+            told(self._keeper.deliver(self._seat, results, found))
+        elif self._durable.is_durable(results):
+            self._durable.offer(self._seat, batch, results, found, told)
+        else:
+            told(UnavailableError("this peer does not keep the job any more"))
+
+    def adopt(self, adopt: Adopt, told: GotAdopted) -> None:
+        """Hand grants over."""
+        if self._durable is None:
+            told(UnavailableError("this peer keeps no durable jobs"))
+            return
+        try:
+            void = self._durable.adopt(self._seat, adopt).void
+        except UnavailableError as error:
+            told(error)
+        else:
+            told(void)
+
     def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
         """Hand a heartbeat over."""
         answer = self._keeper.renew(self._seat, Renew(tuple(holdings)))
@@ -194,6 +305,8 @@ class OwnKeeper:
 
     async def fetch(self, job: JobId, digest: bytes, size: int) -> bytes:
         """Get a blob's bytes from this peer's own store."""
+        if self._library is not None and self._library.lends(job, digest):
+            return await self._library.read(digest)
         return self._blobs(job, digest)
 
 

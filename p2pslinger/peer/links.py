@@ -3,6 +3,8 @@
 Who dialled does not matter once a connection is open. Two peers may dial each other at
 the same moment; then both keep the connection that the peer with the smaller id has
 made, and close the other.
+
+A connection can also be a *probe*: made to see who answers, and closed at once.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -27,7 +29,7 @@ from p2pslinger.net.streams import Listening, Streams
 from p2pslinger.peer.events import Dropped, Events, PeerJoined, PeerLeft
 from p2pslinger.version import __version__
 from p2pslinger.wire.identity import Identity, Signed
-from p2pslinger.wire.messages import PEER_CODEC, Hello
+from p2pslinger.wire.messages import PEER_CODEC, Hello, NewCard
 from p2pslinger.wire.records import PeerCard, open_signed
 
 #: Seconds in which two connections between the same peers count as made at the same
@@ -36,6 +38,9 @@ SAME_MOMENT = 3.0
 
 #: Seconds that dialling one address may take, handshake and hello included.
 DIAL_TIMEOUT = 5.0
+
+#: What a hello says that its sender is.
+PEER, PROBE = "peer", "probe"
 
 
 class OwnAddressError(UnavailableError):
@@ -76,6 +81,7 @@ class Links:
         handlers: Who takes which message.
         joined: Called with every new link.
         left: Called with every link that is gone, and why.
+        met_self: Called with the card, and the address, of whoever has our identity.
         events: Where to report.
     """
 
@@ -91,6 +97,7 @@ class Links:
         handlers: Mapping[type[msgspec.Struct], Handler],
         joined: Callable[[Link], None],
         left: Callable[[Link, str], None],
+        met_self: Callable[[PeerCard, str], None],
         events: Events,
     ) -> None:
         self._loop = loop
@@ -102,6 +109,7 @@ class Links:
         self._handlers = handlers
         self._joined = joined
         self._left = left
+        self._met_self = met_self
         self._events = events
         self._heard: dict[Connection, tuple[PeerCard, Signed, float]] = {}
         self._dialled: set[Connection] = set()
@@ -126,7 +134,9 @@ class Links:
         Raises:
             UnavailableError: the port is taken, or the address is not ours.
         """
-        self._listening = await self._streams.listen(host, port, self._make)
+        self._listening = await self._streams.listen(
+            host, port, lambda: self._make(PEER)
+        )
         return self._listening.port
 
     def deafen(self) -> None:
@@ -134,6 +144,19 @@ class Links:
         if self._listening is not None:
             self._listening.close()
             self._listening = None
+
+    async def probe(self, host: str, port: int) -> PeerId:
+        """Return who answers at an address, without connecting for good.
+
+        Raises:
+            SlingerError: nobody answers there, or none of this grid.
+        """
+        connection = await self._streams.dial(
+            host, port, lambda: self._make(PROBE), DIAL_TIMEOUT
+        )
+        connection.close()
+        assert connection.peer is not None
+        return connection.peer
 
     async def dial(self, host: str, port: int) -> PeerId:
         """Connect to a peer; return who it is.
@@ -144,7 +167,7 @@ class Links:
         made: list[Connection] = []
 
         def make() -> Connection:
-            made.append(self._make())
+            made.append(self._make(PEER))
             self._dialled.update(made)
             return made[-1]
 
@@ -154,6 +177,19 @@ class Links:
             self._dialled.difference_update(made)
         assert connection.peer is not None
         return connection.peer
+
+    def update(self, peer: PeerId, signed: Signed) -> None:
+        """Take a neighbour's new card.
+
+        Raises:
+            PeerError: it is not its own.
+        """
+        link = self.open.get(peer)
+        if link is not None:
+            if signed.key != link.connection.key:
+                raise PeerError("sent another peer's card as its new one")
+            card = open_signed(PeerCard, signed, self._grid)
+            self.open[peer] = replace(link, card=card, signed=signed)
 
     def refuse(self, peer: PeerId, error: PeerError) -> None:
         """Break with a peer that does not keep to the protocol."""
@@ -177,6 +213,9 @@ class Links:
 
     def opened(self, connection: Connection) -> None:
         """Keep a new connection, unless there is a better one."""
+        if connection not in self._heard:  # a probe, ours or the other's
+            connection.close()
+            return
         card, signed, clock = self._heard.pop(connection)
         peer = connection.peer
         assert peer is not None
@@ -187,6 +226,8 @@ class Links:
             if not self._better(link, old):
                 connection.close(UnavailableError("we are connected already"))
                 return
+            if old.card.started != card.started:  # it has restarted, or has a twin
+                old.connection.push(NewCard(signed))
             self._drop(old, "a newer connection replaces it")
             old.connection.close(UnavailableError("a newer connection replaces it"))
         self.open[peer] = link
@@ -218,35 +259,33 @@ class Links:
 
     # --- making connections -------------------------------------------------------
 
-    def _make(self) -> Connection:
+    def _make(self, role: str) -> Connection:
         return Connection(
             codec=PEER_CODEC,
             service=self,
-            hello=self._hello,
-            check=self._check,
+            hello=lambda: self._hello(role),
+            check=self._check if role == PEER else _accept,
             peer_key=self._streams.peer_key,
         )
 
-    def _hello(self) -> Hello:
-        return Hello(
-            limits.PROTOCOL,
-            __version__,
-            "peer",
-            self._wall(),
-            self._card(),
-        )
+    def _hello(self, role: str) -> Hello:
+        card = self._card() if role == PEER else None
+        return Hello(limits.PROTOCOL, __version__, role, self._wall(), card)
 
     def _check(self, connection: Connection, hello: Hello) -> None:
         """Refuse whoever is not another peer with a card of its own."""
-        if connection.peer == self._identity.id:
-            raise OwnAddressError("that is this peer itself")
         if self._closing:
             raise UnavailableError("the peer is shutting down")
-        if hello.role != "peer" or hello.card is None:
+        if hello.role == PROBE:
+            return
+        if hello.role != PEER or hello.card is None:
             raise PeerError("did not say which peer it is")
         if hello.card.key != connection.key:
             raise PeerError("showed another peer's card")
         card = open_signed(PeerCard, hello.card, self._grid)
+        if connection.peer == self._identity.id:
+            self._met_self(card, connection.host)
+            raise OwnAddressError("that is this peer itself")
         full = len(self.open) >= limits.LINKS_ACCEPTED
         if full and connection.peer not in self.open:
             raise UnavailableError(
@@ -254,3 +293,7 @@ class Links:
                 "as many as it takes"
             )
         self._heard[connection] = (card, hello.card, hello.wall - self._wall())
+
+
+def _accept(connection: Connection, hello: Hello) -> None:
+    """Take whoever answers a probe: the certificate has said who it is."""

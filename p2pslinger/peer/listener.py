@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from p2pslinger import limits
 from p2pslinger.net.connection import Connection
@@ -38,6 +39,13 @@ class Listener:
         self._waiting: deque[RangeOut] = deque()
         self._end: JobEnded | None = None
         self._timer: asyncio.TimerHandle | None = None
+        #: Called when there is room again.
+        self.on_room: Callable[[], None] | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the program reads what it is sent."""
+        return not self._waiting and self._connection.is_open
 
     def results(self, ranges: list[RangeOut]) -> None:
         """Send results, now or when the program has read what it was sent before."""
@@ -65,6 +73,8 @@ class Listener:
     def _again(self) -> None:
         self._timer = None
         self._send()
+        if self.on_room is not None and self.has_room:
+            self.on_room()
 
     def _part(self) -> tuple[RangeOut, ...]:
         """Take as many ranges as make a good message."""

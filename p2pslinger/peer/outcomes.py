@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
-from blake3 import blake3
 
 from p2pslinger import limits
 from p2pslinger.peer.jobshere import JobHere
 from p2pslinger.sandbox.slot import Exit, Outcome
 from p2pslinger.sandbox.slot import Failure as SlotFailure
+from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.messages import Grant
 from p2pslinger.wire.packed import pack_items
 from p2pslinger.wire.records import Failure, RangeResult
@@ -55,7 +55,7 @@ def finished(grant: Grant, outcome: Outcome, host: str) -> Finished:
     """Return the result of a range that a slot has computed, perhaps not to its end."""
     values, digest, blob = outcome.values, b"", None
     if len(values) > limits.INLINE:
-        digest, blob, values = blake3(values).digest(), values, b""
+        digest, blob, values = blob_digest(values), values, b""
     result = RangeResult(
         grant.job,
         grant.grant,

@@ -1,10 +1,9 @@
-"""A job that was submitted here: its arguments, its results, and who listens."""
+"""A throw-away job that was submitted here: its arguments, its results, its program."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from blake3 import blake3
 
@@ -12,40 +11,30 @@ from p2pslinger import limits
 from p2pslinger.ids import GridId, JobId
 from p2pslinger.peer.heldblobs import HeldBlobs
 from p2pslinger.peer.seats import KeptJob, Seat
-from p2pslinger.peer.shelf import Batch, Shard, Shelf
+from p2pslinger.peer.settled import Follower
+from p2pslinger.peer.shelf import LazyBatch, Shard, Shelf
 from p2pslinger.rules.spans import Span
+from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.control import RangeOut, ShardIn
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.records import RangeResult, ShardBatch, ShardHead, encode
 
 
-class Audience(Protocol):
-    """A program that wants a job's results."""
-
-    def results(self, ranges: list[RangeOut]) -> None:
-        """Take results, in the order in which they were accepted."""
-
-    def ended(self, kind: str, text: str) -> None:
-        """Hear that no more will come, before all were there."""
-
-
 @dataclass(eq=False)
 class OwnJob:
-    """A job that was submitted here; also the sink of its results at the keeper."""
+    """A throw-away job; also the sink of its results at the keeper."""
 
     kept: KeptJob
     key: Identity
     grid: GridId
-    writer: Audience
+    program: Follower
     over: Callable[[OwnJob], None]
     code: bytes = b""
     chain: bytes = bytes(32)
     shards: int = 0
     notice: int = 0
-    held: list[RangeOut] = field(default_factory=list)
     arguments: HeldBlobs = field(default_factory=HeldBlobs)
     values: HeldBlobs = field(default_factory=HeldBlobs)
-    audiences: list[Audience] = field(default_factory=list)
     #: "computed" or "cancelled", once it is over.
     end: str = ""
     _fresh: list[RangeOut] = field(default_factory=list)
@@ -55,25 +44,20 @@ class OwnJob:
         """The job's id."""
         return self.kept.id
 
-    @property
-    def detached(self) -> bool:
-        """Whether the job outlives its program."""
-        return self.kept.manifest.policy.durable
-
     # --- arguments ----------------------------------------------------------------
 
     def append(self, shards: list[tuple[ShardIn, bytes]]) -> list[Shard]:
         """Number and sign shards; each comes with its bytes."""
         board = self.kept.board
         heads = [
-            ShardHead(shard.count, shard.form, blake3(data).digest(), len(data))
+            ShardHead(shard.count, shard.form, blob_digest(data), len(data))
             for shard, data in shards
         ]
         base = board.append(sum(head.count for head in heads))
         batch = ShardBatch(self.id, self.shards, base, self.chain, tuple(heads))
         body = encode(batch)
         self.chain = blake3(self.chain + body).digest()
-        described = Batch(self.shards, body, self.key, self.grid)
+        described = LazyBatch(self.shards, body, self.key, self.grid)
         made = []
         for head, (_, data) in zip(heads, shards, strict=True):
             inline = len(data) <= limits.INLINE
@@ -88,32 +72,32 @@ class OwnJob:
 
     # --- results (the keeper's sink) ----------------------------------------------
 
+    def granted(self) -> None:
+        """Nobody else hands out tasks of this job, so nobody has to know."""
+
     def accepted(
         self, seat: Seat, result: RangeResult, blob: bytes | None, new: list[Span]
     ) -> None:
         """Take in a range that has a first outcome."""
         if blob is not None:
             self.values.add(result.digest, blob)
-        out = RangeOut(
-            result.start,
-            result.stop,
-            result.form,
-            result.values,
-            result.digest,
-            result.size,
-            result.failures,
-            seat.peer,
-            seat.mine,
-            result.wall,
-            result.cpu,
-            result.output,
+        self._prune()
+        self._fresh.append(
+            RangeOut(
+                result.start,
+                result.stop,
+                result.form,
+                result.values,
+                result.digest,
+                result.size,
+                result.failures,
+                seat.peer,
+                seat.mine,
+                result.wall,
+                result.cpu,
+                result.output,
+            )
         )
-        if self.detached:
-            self.held.append(out)
-        else:
-            self._prune()
-        if self.audiences:
-            self._fresh.append(out)
 
     def finished(self) -> None:
         """Nothing is left to compute."""
@@ -123,8 +107,7 @@ class OwnJob:
         """Send the program what has come."""
         fresh, self._fresh = self._fresh, []
         if fresh:
-            for audience in self.audiences:
-                audience.results(fresh)
+            self.program.results(fresh)
 
     def close(self, end: str) -> None:
         """Keep nothing but the results: nobody computes it any more."""

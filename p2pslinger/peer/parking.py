@@ -2,8 +2,10 @@
 
 The first answer takes the place, and the others are taken back. A station that does
 nothing asks everybody, once for the place in front and once for the one behind it. One
-that works asks on behind, and only whoever has work of the same submitter: a slot sees
-the tasks of one submitter only, so other work would just bounce.
+that works asks on behind, and only whoever keeps jobs of the same submitter: a slot
+sees the tasks of one submitter only, so other work would just bounce. A keeper that
+keeps jobs of several, and gives the wrong ones, is not asked again until the slot has
+nothing to do.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from p2pslinger import limits
 from p2pslinger.peer.keepers import KeeperLink
+from p2pslinger.peer.roster import Roster
 from p2pslinger.peer.station import Station
 from p2pslinger.wire.messages import Grant, Want, Work
 
@@ -28,6 +31,7 @@ class Parking:
         loop: Gives the time.
         pythons: Minor versions that the slots are.
         stations: Whose requests they are.
+        roster: Knows who keeps jobs of whom.
         took: Called with the work that a station is given.
         refuse: Called with grants for which there is no place any more.
     """
@@ -37,6 +41,7 @@ class Parking:
         loop: asyncio.AbstractEventLoop,
         pythons: tuple[str, ...],
         stations: Sequence[Station],
+        roster: Roster,
         *,
         took: Callable[[Station, KeeperLink, Work], None],
         refuse: Callable[[KeeperLink, Iterable[Grant]], None],
@@ -44,6 +49,7 @@ class Parking:
         self._loop = loop
         self._pythons = pythons
         self._stations = stations
+        self._roster = roster
         self._took = took
         self._refuse = refuse
         self._keepers: list[KeeperLink] = []
@@ -83,6 +89,8 @@ class Parking:
     def fill(self, station: Station) -> None:
         """Park a request for each free place; take back those that are too many."""
         places = () if self._closed else _places(station)
+        if not station.assignments:
+            station.strangers.clear()
         lacking = {keeper: list(places) for keeper in self._asked(station)}
         for number, (keeper, queued) in list(station.wants.items()):
             places_there = lacking.get(keeper)
@@ -105,11 +113,13 @@ class Parking:
         """Return the keepers that may have something for a station."""
         keepers = self._keepers
         if station.assignments:
-            first = station.assignments[0]
+            submitter = station.assignments[0].job.submitter
+            mates = self._roster.of_submitter(submitter)
             keepers = [
                 keeper
                 for keeper in keepers
-                if keeper is first.keeper or keeper.peer == first.job.submitter
+                if keeper in mates or keeper.peer == submitter
+                if keeper not in station.strangers
             ]
         if self._paused:
             return [keeper for keeper in keepers if keeper not in self._paused]

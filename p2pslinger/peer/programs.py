@@ -14,15 +14,24 @@ from typing import NamedTuple
 import msgspec
 
 from p2pslinger import limits
-from p2pslinger.errors import PeerError, SlingerError, UnavailableError, UsageError
+from p2pslinger.errors import (
+    DiskError,
+    PeerError,
+    SlingerError,
+    UnavailableError,
+    UsageError,
+)
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handler, Handlers
+from p2pslinger.peer.deposits import Deposits
+from p2pslinger.peer.jobreports import JobReports
 from p2pslinger.peer.listener import Listener
 from p2pslinger.peer.owner import Owner
-from p2pslinger.peer.ownjob import OwnJob
 from p2pslinger.peer.reports import Reports
+from p2pslinger.peer.submissions import Submission, ThrowAway
 from p2pslinger.peer.submitter import Submitter
+from p2pslinger.peer.vault import Held
 from p2pslinger.version import __version__
 from p2pslinger.wire.control import (
     CONTROL_CODEC,
@@ -30,8 +39,10 @@ from p2pslinger.wire.control import (
     AppendBig,
     Attach,
     Attached,
+    AwaitKept,
     Blob,
     CancelJob,
+    ChangeJob,
     Checks,
     CloseJob,
     Done,
@@ -40,6 +51,7 @@ from p2pslinger.wire.control import (
     GetPeers,
     GetStatus,
     GetTally,
+    GetTicket,
     GetValues,
     Jobs,
     Opened,
@@ -50,6 +62,7 @@ from p2pslinger.wire.control import (
     Status,
     Stop,
     Tally,
+    Ticket,
     Withdraw,
 )
 from p2pslinger.wire.messages import Hello
@@ -58,7 +71,7 @@ from p2pslinger.wire.messages import Hello
 class Following(NamedTuple):
     """A job that a program follows, and its ear for it."""
 
-    job: OwnJob
+    job: Submission
     listener: Listener
 
 
@@ -67,8 +80,10 @@ class Programs:
 
     Args:
         owner: Owns the tasks that read bodies.
-        submitter: Runs programs' jobs.
-        reports: Answers questions.
+        submitter: Runs programs' throw-away jobs.
+        deposits: Runs their durable ones.
+        reports: Answers questions about this peer.
+        jobreports: Answers questions about jobs.
         wall: Gives the wall time, seconds.
         stop: Ends the peer.
         deserted: Called when the last program has gone.
@@ -79,14 +94,18 @@ class Programs:
         *,
         owner: Owner,
         submitter: Submitter,
+        deposits: Deposits,
         reports: Reports,
+        jobreports: JobReports,
         wall: Callable[[], float],
         stop: Callable[[], None],
         deserted: Callable[[], None],
     ) -> None:
         self._owner = owner
         self._submitter = submitter
+        self._deposits = deposits
         self._reports = reports
+        self._jobs_told = jobreports
         self._wall = wall
         self._stop = stop
         self._deserted = deserted
@@ -141,7 +160,7 @@ class Programs:
         """A program is gone, and with it its throw-away jobs."""
         self._count(why)
         for following in self._jobs.pop(connection, {}).values():
-            self._submitter.leave(following.job, following.listener)
+            following.job.leave(following.listener)
         if not self._jobs:
             self._deserted()
 
@@ -168,17 +187,21 @@ class Programs:
         table.on(GetValues, self._values)
         table.on(Attach, self._attach)
         table.on(CancelJob, self._cancel)
+        table.on(ChangeJob, self._change)
+        table.on(AwaitKept, self._await_kept)
+        table.on(GetTicket, self._give_ticket)
+        table.on(Ticket, self._take_ticket)
         table.on(GetStatus, lambda _, __, x: x.reply(Status(self._reports.status())))
         table.on(GetPeers, lambda _, __, x: x.reply(Peers(self._reports.peers())))
-        table.on(GetJobs, lambda _, m, x: x.reply(Jobs(self._reports.jobs(m.job))))
-        table.on(GetTally, lambda _, m, x: x.reply(Tally(self._reports.tally(m.job))))
+        table.on(GetJobs, lambda _, m, x: x.reply(Jobs(self._jobs_told.jobs(m.job))))
+        table.on(GetTally, lambda _, m, x: x.reply(Tally(self._jobs_told.tally(m.job))))
         table.on(GetChecks, lambda _, __, x: x.reply(Checks(self._reports.checks())))
         table.on(Stop, self._shut_down)
         return table
 
     # --- jobs ---------------------------------------------------------------------
 
-    def _job(self, connection: Connection, handle: int) -> OwnJob:
+    def _job(self, connection: Connection, handle: int) -> Submission:
         try:
             return self._jobs[connection][handle].job
         except KeyError:
@@ -205,7 +228,13 @@ class Programs:
         if connection not in self._jobs:
             return  # it has gone while its function was being read
         listener = Listener(connection, ask.handle)
-        job = self._submitter.open(ask.name, ask.function, code, ask.policy, listener)
+        job: Submission
+        if ask.policy.durable:
+            deposit = self._deposits.open(ask, code)
+            deposit.held.job.outcomes.follow(listener)
+            job = deposit
+        else:
+            job = ThrowAway(self._submitter, self._submitter.open(ask, code, listener))
         self._jobs[connection][ask.handle] = Following(job, listener)
         exchange.reply(Opened(job.id))
 
@@ -214,9 +243,7 @@ class Programs:
         if following is None:
             return  # it was refused, or is over
         try:
-            self._submitter.append(
-                following.job, [(shard, shard.data) for shard in append.shards]
-            )
+            following.job.append([(shard, shard.data) for shard in append.shards])
         except UsageError as error:
             following.listener.ended("usage", str(error))
 
@@ -229,7 +256,7 @@ class Programs:
         shard = ShardIn(append.count, append.form, b"")
 
         def got(data: bytes) -> None:
-            self._submitter.append(job, [(shard, data)])
+            job.append([(shard, data)])
             exchange.reply(Done())
 
         self._owner.spawn(self._read_then(exchange, exchange.body, append.size, got))
@@ -253,47 +280,104 @@ class Programs:
     def _seal(self, connection: Connection, seal: Seal, _: Exchange) -> None:
         following = self._jobs[connection].get(seal.handle)
         if following is not None:
-            self._submitter.seal(following.job)
+            following.job.seal()
 
     def _withdraw(self, connection: Connection, what: Withdraw, _: Exchange) -> None:
         following = self._jobs[connection].get(what.handle)
         if following is not None:
-            self._submitter.withdraw(following.job, what.start, what.stop)
+            following.job.withdraw(what.start, what.stop)
 
     def _close_job(self, connection: Connection, what: CloseJob, _: Exchange) -> None:
         following = self._jobs[connection].pop(what.handle, None)
         if following is not None:
-            self._submitter.leave(following.job, following.listener)
+            following.job.leave(following.listener)
 
     def _values(
         self, connection: Connection, ask: GetValues, exchange: Exchange
     ) -> None:
         job = self._job(connection, ask.handle)
-        data = job.values.get(ask.digest)
-        if data is None:
-            raise UnavailableError("these values are no longer here")
-        if not job.detached:
-            job.values.drop(ask.digest)
-        exchange.reply(Blob(len(data)), data)
+        self._owner.spawn(self._send_values(job, ask.digest, exchange))
+
+    async def _send_values(
+        self, job: Submission, digest: bytes, exchange: Exchange
+    ) -> None:
+        try:
+            data = await job.values(digest)
+            exchange.reply(Blob(len(data)), data)
+        except SlingerError as error:
+            exchange.fail(error)
+
+    def _await_kept(
+        self, connection: Connection, ask: AwaitKept, exchange: Exchange
+    ) -> None:
+        job = self._job(connection, ask.handle)
+        self._owner.spawn(self._say_when_kept(job, ask.timeout, exchange))
+
+    async def _say_when_kept(
+        self, job: Submission, timeout: float, exchange: Exchange
+    ) -> None:
+        exchange.reply(await job.kept(timeout))
 
     def _attach(self, connection: Connection, ask: Attach, exchange: Exchange) -> None:
-        job = self._submitter.find(ask.job)
         if ask.handle in self._jobs[connection]:
             raise PeerError(f"opened job {ask.handle} twice")
-        if not job.detached:
+        held = self._deposits.find(ask.job)
+        if held is not None:
+            self._follow(connection, ask.handle, held, exchange)
+        elif self._submitter.find(ask.job) is not None:
             raise UsageError("a throw-away job belongs to the program that opened it")
-        listener = Listener(connection, ask.handle)
-        self._jobs[connection][ask.handle] = Following(job, listener)
-        exchange.reply(Attached(self._reports.job(job)))
-        job.audiences.append(listener)
-        listener.results(job.held)
-        if job.end == "cancelled":
-            listener.ended("cancelled", "the job was cancelled")
+        else:
+            self._owner.spawn(self._seek_and_follow(connection, ask, exchange))
+
+    async def _seek_and_follow(
+        self, connection: Connection, ask: Attach, exchange: Exchange
+    ) -> None:
+        try:
+            held = await self._deposits.seek(ask.job)
+        except SlingerError as error:
+            exchange.fail(error)
+        else:
+            self._follow(connection, ask.handle, held, exchange)
+
+    def _follow(
+        self, connection: Connection, handle: int, held: Held, exchange: Exchange
+    ) -> None:
+        if connection not in self._jobs:
+            return  # it has gone while the job was being looked for
+        listener = Listener(connection, handle)
+        exchange.reply(Attached(self._jobs_told.durable(held)))
+        deposit = self._deposits.follow(held, listener)
+        self._jobs[connection][handle] = Following(deposit, listener)
 
     def _cancel(self, _: Connection, ask: CancelJob, exchange: Exchange) -> None:
         job = self._submitter.find(ask.job)
-        self._submitter.cancel(job, "the job was cancelled")
-        exchange.reply(Done())
+        if job is None:
+            self._change(_, ChangeJob(ask.job, "cancel"), exchange)
+        else:
+            self._submitter.cancel(job, "the job was cancelled")
+            exchange.reply(Done())
+
+    def _change(self, _: Connection, ask: ChangeJob, exchange: Exchange) -> None:
+        def done(error: DiskError | None) -> None:
+            if error is None:
+                exchange.reply(Done())
+            else:
+                exchange.fail(error)
+
+        self._deposits.change_as_asked(ask, done)
+
+    def _give_ticket(self, _: Connection, ask: GetTicket, exchange: Exchange) -> None:
+        exchange.reply(self._deposits.ticket(ask.job, owner=ask.owner))
+
+    def _take_ticket(self, _: Connection, ticket: Ticket, exchange: Exchange) -> None:
+        self._owner.spawn(self._use_ticket(ticket, exchange))
+
+    async def _use_ticket(self, ticket: Ticket, exchange: Exchange) -> None:
+        try:
+            held = await self._deposits.use_ticket(ticket)
+            exchange.reply(Attached(self._jobs_told.durable(held)))
+        except SlingerError as error:
+            exchange.fail(error)
 
     def _shut_down(self, _: Connection, __: Stop, exchange: Exchange) -> None:
         exchange.reply(Done())

@@ -11,27 +11,25 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from p2pslinger.ids import GridId, PeerId, short, to_text
+from p2pslinger.ids import GridId, PeerId, to_text
 from p2pslinger.net.gossip import Notices
 from p2pslinger.peer.events import Event, Noted
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.links import Links
-from p2pslinger.peer.ownjob import OwnJob
+from p2pslinger.peer.presence import Presence
 from p2pslinger.peer.submitter import Submitter
 from p2pslinger.peer.volunteer import Volunteer
 from p2pslinger.rules.reasons import PeerSituation, why_idle
 from p2pslinger.rules.schedule import fits
-from p2pslinger.store.state import Share, State
+from p2pslinger.store.state import State
 from p2pslinger.version import __version__
 from p2pslinger.wire.facts import (
     CheckFacts,
-    JobFacts,
     PeerFacts,
     ReasonFacts,
     StatusFacts,
-    TallyFacts,
 )
-from p2pslinger.wire.records import Notice, PeerCard
+from p2pslinger.wire.records import Address, Notice, PeerCard
 
 #: Seconds that a clock may be off before `doctor` says so; two minutes break things.
 CLOCK_NOTED = 30.0
@@ -57,6 +55,7 @@ class Subjects:
     pythons: tuple[str, ...]
     notes: Callable[[], list[str]]
     dropped: Callable[[], Iterable[Mapping[str, int]]]
+    presence: Presence
 
 
 class Reports:
@@ -94,7 +93,7 @@ class Reports:
             card.name,
             to_text(about.grid),
             __version__,
-            _addresses(card)[0] if card.addresses else "",
+            next(iter(_addresses(about.presence.listening())), ""),
             self._loop.time() - self._started,
             len(about.links.open),
             len(about.volunteer.stations),
@@ -105,6 +104,8 @@ class Reports:
             about.volunteer.computed,
             dict(dropped),
             tuple(notes),
+            about.presence.reach.facts(),
+            about.presence.clock.off,
         )
 
     def why_idle(self) -> ReasonFacts | None:
@@ -126,16 +127,14 @@ class Reports:
                 trusting=about.trusting,
                 misfits=sum(1 for need in needs if not fits(need, about.pythons)),
                 unreachable=sum(
-                    1
-                    for notice in heard
-                    if not any(PeerId(keeper) in linked for keeper in notice.keepers)
+                    1 for notice in heard if PeerId(notice.keeper) not in linked
                 ),
             )
         )
 
     def _heard(self) -> list[Notice]:
         me = self._about.me
-        return [n for n in self._about.notices.open_notices() if n.submitter != me]
+        return [n for n in self._about.notices.open_notices() if n.keeper != me]
 
     def peers(self) -> tuple[PeerFacts, ...]:
         """Return this peer, and those that it is connected to."""
@@ -149,104 +148,25 @@ class Reports:
             )
         return tuple(facts)
 
-    # --- jobs ---------------------------------------------------------------------
-
-    def jobs(self, start: str) -> tuple[JobFacts, ...]:
-        """Return the jobs whose id starts with `start`, newest first."""
-        if start:
-            return (self.job(self._about.submitter.find(start)),)
-        jobs = list(self._about.submitter.jobs.values())
-        return tuple(self.job(job) for job in reversed(jobs))
-
-    def job(self, own: OwnJob) -> JobFacts:
-        """Return what there is to know about a job."""
-        board = own.kept.board
-        state = own.end or "open"
-        if state not in {"open", "computed"}:
-            state = "cancelled"
-        shares = [
-            Share(peer, credit.tasks, credit.failures, credit.cpu)
-            for peer, credit in board.credits.items()
-        ]
-        waiting = self._about.keeper.why_waiting(own.kept) if state == "open" else None
-        return JobFacts(
-            to_text(own.id),
-            own.kept.manifest.name,
-            state,
-            board.total,
-            board.sealed,
-            board.done.count,
-            board.running,
-            board.failed,
-            board.lost,
-            self._loop.time() - own.kept.since,
-            waiting,
-            self._tally(shares),
-        )
-
-    def tally(self, start: str) -> tuple[TallyFacts, ...]:
-        """Return who contributed what, open jobs included."""
-        if start:
-            return self.job(self._about.submitter.find(start)).volunteers
-        shares = list(self._about.state.tally())
-        for job in self._about.keeper.jobs.values():
-            shares.extend(
-                Share(peer, credit.tasks, credit.failures, credit.cpu)
-                for peer, credit in job.board.credits.items()
-            )
-        return self._tally(shares)
-
-    def _tally(self, shares: Iterable[Share]) -> tuple[TallyFacts, ...]:
-        sums: dict[PeerId, Share] = {}
-        for share in shares:
-            had = sums.get(share.volunteer, Share(share.volunteer, 0, 0, 0.0))
-            sums[share.volunteer] = Share(
-                share.volunteer,
-                had.tasks + share.tasks,
-                had.failures + share.failures,
-                had.cpu + share.cpu,
-            )
-        whole = sum(share.cpu for share in sums.values()) or 1.0
-        rows = [
-            TallyFacts(
-                to_text(share.volunteer),
-                self._name(share.volunteer),
-                share.tasks,
-                share.failures,
-                share.cpu,
-                share.cpu / whole,
-            )
-            for share in sums.values()
-        ]
-        return tuple(sorted(rows, key=lambda row: (-row.cpu, -row.tasks, row.peer)))
-
-    def _name(self, peer: PeerId) -> str:
-        if peer == self._about.me:
-            return self._about.card().name
-        link = self._about.links.open.get(peer)
-        return link.card.name if link is not None else short(peer)
-
     # --- examination --------------------------------------------------------------
 
     def checks(self) -> tuple[CheckFacts, ...]:
         """Return what can be seen from inside: ports, clock, neighbours, slots."""
         about = self._about
-        card = about.card()
         volunteer = about.volunteer
+        listening = ", ".join(_addresses(about.presence.listening()))
+        reach = about.presence.reach.facts()
+        wrong = about.presence.clock.notes()
         checks = [
-            CheckFacts("ports", True, f"listening on {', '.join(_addresses(card))}", "")
-            if card.addresses
-            else CheckFacts(
-                "ports",
-                False,
-                "no one can dial this peer",
-                "allow its port, TCP and UDP, in the firewall",
-            )
+            CheckFacts("ports", True, f"listening on {listening}", ""),
+            CheckFacts("reachable", True, f"{reach.state}: {reach.text}", reach.advice),
         ]
         off = [link.clock for link in about.links.open.values()]
         worst = max(off, key=abs, default=0.0)
         checks.append(
-            CheckFacts("clock", True, "agrees with the neighbours'", "")
+            CheckFacts("clock", False, wrong[0], "")
+            if wrong
+            else CheckFacts("clock", True, "agrees with the neighbours'", "")
             if abs(worst) < CLOCK_NOTED
             else CheckFacts(
                 "clock",
@@ -294,10 +214,10 @@ class Reports:
         return tuple(checks)
 
 
-def _addresses(card: PeerCard) -> tuple[str, ...]:
+def _addresses(addresses: Iterable[Address]) -> tuple[str, ...]:
     return tuple(
         f"[{a.host}]:{a.port}" if ":" in a.host else f"{a.host}:{a.port}"
-        for a in card.addresses
+        for a in addresses
     )
 
 
@@ -307,7 +227,7 @@ def _peer(
     return PeerFacts(
         to_text(peer),
         card.name,
-        _addresses(card),
+        _addresses(card.addresses),
         card.software,
         card.slots,
         card.pythons,

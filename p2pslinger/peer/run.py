@@ -26,12 +26,14 @@ from p2pslinger.errors import AuthkeyError
 from p2pslinger.net.discovery import LanDiscovery
 from p2pslinger.net.streams import TlsStreams
 from p2pslinger.peer.config import Config
+from p2pslinger.peer.disk import ThreadDisk
 from p2pslinger.peer.peer import Peer
 from p2pslinger.peer.world import World
 from p2pslinger.sandbox.launcher import Launcher
+from p2pslinger.store.blobs import Blobs
 from p2pslinger.store.folder import DataFolder
 from p2pslinger.store.keyfile import load_or_create_identity
-from p2pslinger.store.state import State
+from p2pslinger.store.salvage import open_state
 from p2pslinger.wire import authkey as authkeys
 
 LOOPBACK = "127.0.0.1"
@@ -84,9 +86,11 @@ async def _run(
         # Nobody else will ever join: no open port, and none that `slinger up` wants.
         config = replace(config, host=LOOPBACK, port=config.port * config.port_fixed)
     identity = load_or_create_identity(folder.path)
+    disk = ThreadDisk()
     world = World(
         streams=TlsStreams(identity, key),
         slots=Launcher(scratch),
+        disk=disk,
         wall=time.time,
         rng=chance,
         discovery=LanDiscovery(config.host) if config.mdns and not alone else None,
@@ -99,7 +103,8 @@ async def _run(
         config=config,
         identity=identity,
         authkey=key,
-        state=State(folder.state),
+        state=open_state(folder.state),
+        blobs=Blobs(folder.blobs),
         world=world,
         memory=_memory(config),
     )
@@ -110,6 +115,7 @@ async def _run(
     try:
         await peer.run(control=control, ready=ready)
     finally:
+        disk.close()
         control.unlink(missing_ok=True)
 
 

@@ -22,6 +22,9 @@ REMEMBERED = 4096
 class Sink(Protocol):
     """Who gets a job's accepted results: its submitter."""
 
+    def granted(self) -> None:
+        """Hear that tasks were handed out."""
+
     def accepted(
         self, seat: Seat, result: RangeResult, blob: bytes | None, new: list[Span]
     ) -> None:

@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-
-from blake3 import blake3
+from functools import partial
 
 from p2pslinger import limits
-from p2pslinger.errors import PeerError, SlingerError, UnavailableError
-from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.errors import PeerError, SlingerError
+from p2pslinger.ids import GridId, PeerId
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handlers
 from p2pslinger.net.gossip import Notices
+from p2pslinger.peer.custody import Custody
 from p2pslinger.peer.keeper import Keeper
+from p2pslinger.peer.lending import Lending
 from p2pslinger.peer.links import Links
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.seats import Seat
-from p2pslinger.peer.submitter import Submitter
 from p2pslinger.peer.volunteer import Volunteer
+from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.identity import Purpose, Signed, verify
 from p2pslinger.wire.messages import (
     Cards,
     Compare,
     Deliver,
-    Fetch,
-    Fetched,
+    Delivered,
     GetCards,
     GiveBack,
     Gossip,
@@ -61,11 +61,12 @@ class Serving:
         grid: Which grid.
         owner: Owns the tasks that read bodies.
         keeper: Hands out work and takes results.
-        submitter: Has the bytes of big arguments.
+        lending: Gives others the blobs that are here.
         volunteer: Is told when work is no longer wanted.
         notices: Spreads news of jobs.
         links: Knows other peers' cards.
         credited: Called with a receipt that somebody gave us.
+        custody: Has the durable jobs.
     """
 
     def __init__(
@@ -75,21 +76,23 @@ class Serving:
         grid: GridId,
         owner: Owner,
         keeper: Keeper,
-        submitter: Submitter,
+        lending: Lending,
         volunteer: Volunteer,
         notices: Notices,
         links: Callable[[], Links],
         credited: Callable[[Signed], object],
+        custody: Custody,
     ) -> None:
         self._me = me
         self._grid = grid
         self._owner = owner
         self._keeper = keeper
-        self._submitter = submitter
+        self._lending = lending
         self._volunteer = volunteer
         self._notices = notices
         self._links = links
         self._credited = credited
+        self._custody = custody
         self._unchecked: dict[Connection, Signed] = {}
 
     def handlers(self) -> Handlers:
@@ -100,7 +103,8 @@ class Serving:
         table.on(Deliver, self._deliver)
         table.on(Renew, self._renew)
         table.on(GiveBack, self._give_back)
-        table.on(Fetch, self._fetch)
+        self._lending.add_to(table)
+        self._custody.add_to(table)
         table.on(Revoke, self._revoke)
         table.on(Gossip, self._notices.on_gossip)
         table.on(Compare, self._notices.on_compare)
@@ -110,15 +114,8 @@ class Serving:
 
     # --- for the keeper -----------------------------------------------------------
 
-    def _seat(self, connection: Connection) -> Seat:
-        assert connection.peer is not None
-        seat = self._keeper.seats.get(connection.peer)
-        if seat is None:
-            raise UnavailableError("this connection is being replaced")
-        return seat
-
     def _want(self, connection: Connection, want: Want, exchange: Exchange) -> None:
-        seat = self._seat(connection)
+        seat = self._keeper.seat(connection.peer)
         if not exchange.number:
             raise PeerError("asked for work without waiting for an answer")
         if want.number in seat.parked:
@@ -127,26 +124,41 @@ class Serving:
         exchange.on_cancel = lambda: self._keeper.unwant(seat, want.number)
 
     def _unwant(self, connection: Connection, what: Unwant, _: Exchange) -> None:
-        self._keeper.unwant(self._seat(connection), what.number)
+        self._keeper.unwant(self._keeper.seat(connection.peer), what.number)
 
     def _deliver(
         self, connection: Connection, deliver: Deliver, exchange: Exchange
     ) -> None:
-        seat = self._seat(connection)
+        seat = self._keeper.seat(connection.peer)
         if deliver.batch.key != connection.key:
             raise PeerError("delivered results that another peer has signed")
         batch = read(ResultBatch, deliver.batch)
         if any(len(result.values) > limits.INLINE for result in batch.results):
             raise PeerError("delivered values in a message that are too big for one")
-        self._spot_check(connection, deliver.batch)
-        if exchange.body is None:
-            if any(result.digest for result in batch.results):
-                raise PeerError("delivered results without their values")
-            exchange.reply(self._keeper.deliver(seat, batch.results))
-        else:
+        if exchange.body is not None:
             self._owner.spawn(
-                self._deliver_big(seat, batch.results, exchange.body, exchange)
+                self._deliver_big(seat, deliver.batch, exchange.body, exchange)
             )
+            return
+        if any(result.digest for result in batch.results):
+            raise PeerError("delivered results without their values")
+        self._take(seat, deliver.batch, batch.results, {}, exchange)
+
+    def _take(
+        self,
+        seat: Seat,
+        signed: Signed,
+        results: tuple[RangeResult, ...],
+        blobs: dict[bytes, bytes],
+        exchange: Exchange,
+    ) -> None:
+        """Take results in; those of durable jobs are answered once they are safe."""
+        durable = self._custody.delivering
+        if durable.is_durable(results):
+            durable.offer(seat, signed, results, blobs, partial(_answer, exchange))
+        else:
+            self._spot_check(exchange.connection, signed)
+            exchange.reply(self._keeper.deliver(seat, results, blobs))
 
     def _spot_check(self, connection: Connection, signed: Signed) -> None:
         """Check some of a volunteer's signatures, when its results have gone on.
@@ -168,13 +180,10 @@ class Serving:
                 connection.close(error)
 
     async def _deliver_big(
-        self,
-        seat: Seat,
-        results: tuple[RangeResult, ...],
-        body: Body,
-        exchange: Exchange,
+        self, seat: Seat, signed: Signed, body: Body, exchange: Exchange
     ) -> None:
         """Read the values that follow results, then take them in together."""
+        results = read(ResultBatch, signed).results
         big = [result for result in results if result.digest]
         try:
             size = sum(result.size for result in big)
@@ -185,10 +194,10 @@ class Serving:
             for result in big:
                 part = data[at : at + result.size]
                 at += result.size
-                if blake3(part).digest() != result.digest:
+                if blob_digest(part) != result.digest:
                     raise PeerError("delivered other values than it has signed")
                 blobs[result.digest] = part
-            exchange.reply(self._keeper.deliver(seat, results, blobs))
+            self._take(seat, signed, results, blobs, exchange)
         except PeerError as error:
             exchange.fail(error)
             self._links().refuse(seat.peer, error)
@@ -196,14 +205,10 @@ class Serving:
             exchange.fail(error)
 
     def _renew(self, connection: Connection, renew: Renew, exchange: Exchange) -> None:
-        exchange.reply(self._keeper.renew(self._seat(connection), renew))
+        exchange.reply(self._keeper.renew(self._keeper.seat(connection.peer), renew))
 
     def _give_back(self, connection: Connection, back: GiveBack, _: Exchange) -> None:
-        self._keeper.give_back(self._seat(connection), back)
-
-    def _fetch(self, _: Connection, fetch: Fetch, exchange: Exchange) -> None:
-        data = self._submitter.blob(JobId(fetch.job), fetch.digest)
-        exchange.reply(Fetched(len(data)), data)
+        self._keeper.give_back(self._keeper.seat(connection.peer), back)
 
     # --- for the volunteer --------------------------------------------------------
 
@@ -230,3 +235,10 @@ class Serving:
             if link.card.addresses and link.peer != connection.peer
         ]
         exchange.reply(Cards(tuple(cards[-ask.most :])))
+
+
+def _answer(exchange: Exchange, what: Delivered | SlingerError) -> None:
+    if isinstance(what, SlingerError):
+        exchange.fail(what)
+    else:
+        exchange.reply(what)

@@ -138,6 +138,7 @@ SETTINGS: dict[str, Setting] = {
     "slots": Setting(_whole(0, SLOTS), f"a whole number from 0 to {SLOTS}"),
     "memory_share": Setting(_share, "a part such as 0.5 or 50%"),
     "trust_members": Setting(_flag, "true or false"),
+    "keep": Setting(_flag, "true or false"),
     "mdns": Setting(_flag, "true or false"),
     "name": Setting(_name, f"a name of 1 to {limits.NAME} characters on one line"),
     "program_bound": Setting(_flag, "true or false"),

@@ -34,6 +34,7 @@ class Station:
         loaded: Jobs that the slot knows, by number.
         shards: Shards that the slot holds, as (job, number), least recent first.
         wants: Parked requests by number: where, and whether for a place behind.
+        strangers: Keepers that have given it another submitter's work meanwhile.
         submitter: Whose tasks this process has seen.
         killed: Why we ended the process ourselves, or "".
         at: The grant and the task that it was last seen at, for the time-out.
@@ -50,6 +51,7 @@ class Station:
     loaded: set[int] = field(default_factory=set)
     shards: OrderedDict[tuple[int, int], None] = field(default_factory=OrderedDict)
     wants: dict[int, tuple[KeeperLink, bool]] = field(default_factory=dict)
+    strangers: set[KeeperLink] = field(default_factory=set)
     submitter: PeerId | None = None
     killed: str = ""
     at: tuple[Grant, int] | None = None

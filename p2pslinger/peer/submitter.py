@@ -1,8 +1,8 @@
 """The submitter: programs' jobs, from their first argument to their last result.
 
-A throw-away job lives in this peer's memory for as long as the program's connection; a
-detached one (`grid.start`) stays until its keep-until. Either way this peer holds the
-job key: it signs the shards, decides which results count, and writes the receipts.
+A throw-away job lives in this peer's memory for as long as the program's connection.
+This peer holds the job key: it signs the shards, decides which results count, and
+writes the receipts. (Jobs that outlive their program: `p2pslinger.peer.deposits`.)
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ import random
 from collections.abc import Callable
 
 import msgspec
-from blake3 import blake3
 
 from p2pslinger.errors import UnavailableError, UsageError
-from p2pslinger.ids import GridId, JobId, PeerId, from_text, to_text
+from p2pslinger.ids import GridId, JobId, PeerId, starting_with
 from p2pslinger.peer.events import Events, JobClosed, JobOpened
 from p2pslinger.peer.keeper import Keeper
-from p2pslinger.peer.ownjob import Audience, OwnJob
+from p2pslinger.peer.ownjob import OwnJob
 from p2pslinger.peer.seats import KeptJob
+from p2pslinger.peer.settled import Follower
 from p2pslinger.rules.board import Board
-from p2pslinger.wire.control import ShardIn
+from p2pslinger.wire.blobs import blob_digest
+from p2pslinger.wire.control import OpenJob, ShardIn
 from p2pslinger.wire.identity import Identity, Signed
 from p2pslinger.wire.manifest import (
-    Function,
     Manifest,
-    Policy,
     job_id,
     seal_manifest,
 )
@@ -58,6 +57,7 @@ class Submitter:
         keeper: Hands out the work.
         events: Where to report.
         announce: Spreads a signed notice.
+        is_known: Tells whether a job is here, of whichever kind.
         receipts: Takes signed receipts, for the tally and for the volunteer.
     """
 
@@ -72,6 +72,7 @@ class Submitter:
         keeper: Keeper,
         events: Events,
         announce: Callable[[Signed], None],
+        is_known: Callable[[JobId], bool],
         receipts: Callable[[PeerId, Signed, Receipt], None],
     ) -> None:
         self._loop = loop
@@ -82,33 +83,28 @@ class Submitter:
         self._keeper = keeper
         self._events = events
         self._announce = announce
+        self._is_known = is_known
         self._receipts = receipts
         self.jobs: dict[JobId, OwnJob] = {}
 
-    def open(
-        self,
-        name: str,
-        function: Function,
-        code: bytes,
-        policy: Policy,
-        audience: Audience,
-    ) -> OwnJob:
+    def open(self, ask: OpenJob, code: bytes, program: Follower) -> OwnJob:
         """Submit a job; its arguments follow.
 
         Raises:
             UsageError: the function's bytes are not the ones that it names.
         """
-        if blake3(code).digest() != function.digest or len(code) != function.size:
+        function = ask.function
+        if blob_digest(code) != function.digest or len(code) != function.size:
             raise UsageError("the function's bytes do not fit its description")
         now = self._wall()
         key = Identity(self._rng.randbytes(32))
         manifest = Manifest(
             self._rng.randbytes(16),
-            name,
+            ask.name,
             self._identity.public,
             key.public,
             function,
-            policy,
+            ask.policy,
             now,
             now + KEEP,
         )
@@ -118,8 +114,7 @@ class Submitter:
             kept=None,  # type: ignore[arg-type]  # the two name each other
             key=key,
             grid=self._grid,
-            writer=audience,
-            audiences=[audience],
+            program=program,
             over=self._over,
             code=code,
         )
@@ -134,7 +129,7 @@ class Submitter:
         )
         self.jobs[job] = own
         self._keeper.keep(own.kept)
-        self._events.emit(JobOpened(job, name))
+        self._events.emit(JobOpened(job, ask.name))
         self._notify(own, is_open=True)
         return own
 
@@ -165,19 +160,12 @@ class Submitter:
             board = job.kept.board
             board.control(Control(job.id, board.sequence + 1, cancelled=True))
             self._close(job, "cancelled")
-            for audience in job.audiences:
-                audience.ended("cancelled", text)
+            job.program.ended("cancelled", text)
 
-    def leave(self, job: OwnJob, audience: Audience) -> None:
-        """A program has gone, or wants nothing more of the job."""
-        if audience in job.audiences:
-            job.audiences.remove(audience)
-        if job.detached:
-            if audience == job.writer and not job.kept.board.sealed:
-                self.seal(job)  # nobody is left who could append the rest
-        else:
-            self._close(job, "left by its program")
-            self.jobs.pop(job.id, None)
+    def leave(self, job: OwnJob) -> None:
+        """Its program has gone, or wants nothing more of the job."""
+        self._close(job, "left by its program")
+        self.jobs.pop(job.id, None)
 
     def blob(self, job: JobId, digest: bytes) -> bytes:
         """Return the bytes of a function, or of arguments that are still needed.
@@ -197,27 +185,14 @@ class Submitter:
         assert data is not None  # as long as the shard is on its shelf
         return data
 
-    def find(self, text: str) -> OwnJob:
-        """Return the job whose id is, or starts with, `text`.
+    def find(self, text: str) -> OwnJob | None:
+        """Return the job whose id is, or starts with, `text`; None if none is here.
 
         Raises:
-            UsageError: there is none, or more than one.
+            UsageError: several start with it, or it is a mistyped id.
         """
-        wanted = text.strip().lower().replace("-", "")
-        found = [
-            job
-            for job in self.jobs.values()
-            if wanted and to_text(job.id).replace("-", "").startswith(wanted)
-        ]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UsageError(f"{len(found)} jobs start with {text!r}: give more of it")
-        if len(wanted) > 30:
-            from_text(text)  # says what is wrong with it, if something is
-        raise UsageError(
-            f"this machine knows no job {text!r}: `slinger jobs` lists them"
-        )
+        found = starting_with(text, self.jobs)
+        return None if found is None else self.jobs[found]
 
     def renew(self) -> None:
         """Say again which jobs are open. To be called every `RENEW` seconds."""
@@ -227,7 +202,7 @@ class Submitter:
 
     def disown(self, notice: Notice) -> None:
         """A notice of ours, from before a crash, speaks of a job that is no more."""
-        if notice.open and JobId(notice.job) not in self.jobs:
+        if notice.open and not self._is_known(JobId(notice.job)):
             closed = msgspec.structs.replace(
                 notice, open=False, sequence=notice.sequence + 1
             )
@@ -259,7 +234,6 @@ class Submitter:
         notice = Notice(
             job.id,
             self._identity.id,
-            (self._identity.id,),
             manifest.function.python,
             is_open,
             job.notice,

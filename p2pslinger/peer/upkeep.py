@@ -6,10 +6,13 @@
 2. A peer keeps a few connections for gossip: it dials while it has fewer than
    `limits.LINKS`, and parts from the oldest when it has more than `KEPT`. So whoever
    everyone joins by is not connected with everyone for ever.
-3. Beyond those it dials whoever keeps a job that it could work on.
-4. Now and then it dials somebody else, sooner if connections have broken: so the halves
-   of a grid that was split grow together again, however content each is with itself.
-5. It tells the directory where it is, and compares notices with a neighbour.
+3. Beyond those it dials whoever keeps a job that it could work on, or one that it
+   keeps too.
+4. Now and then it dials somebody else, sooner if connections have broken, or if there
+   are strangers in the directory: so the halves of a grid grow together, however
+   content each is with itself.
+5. After a sleep it starts over: the other ends have given its connections up.
+6. It compares notices with a neighbour.
 """
 
 from __future__ import annotations
@@ -30,15 +33,15 @@ from p2pslinger.net.gossip import Notices
 from p2pslinger.net.overlay import Overlay
 from p2pslinger.peer.addresses import Addresses, Place
 from p2pslinger.peer.dialling import Dialling
-from p2pslinger.peer.events import Dropped, Events, Noted, Unreached
+from p2pslinger.peer.events import Dropped, Events, Unreached
 from p2pslinger.peer.links import Link, Links
+from p2pslinger.peer.listing import Listing
 from p2pslinger.peer.owner import Owner
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.messages import Cards, GetCards
 from p2pslinger.wire.records import PeerCard, open_signed, read
 
-#: Cards that are asked of a new neighbour when we know hardly anybody, and contacts
-#: that are taken over from the directory.
+#: Cards that are asked of a new neighbour when we know hardly anybody.
 CARDS = 16
 
 #: Links until the directory has named peers from all over the grid: the first ones are
@@ -65,8 +68,16 @@ REACH_FIRST, REACH_LAST = 5.0, 300.0
 #: the other end gave can be lost with what was on its way to it.
 REFUSED = 2.0
 
-#: Peers whose connections have broken and who are dialled first.
+#: Peers whose connections have broken, or strangers, who are dialled first.
 LOST = 16
+
+#: Seconds between two occasions on which strangers are dialled: in a grid that grows
+#: fast, newcomers are strangers to each other.
+STRANGERS = 60.0
+
+#: Seconds within which an address found on the local network is tried: all who find it
+#: at the same moment should not come at once.
+GREET = 5.0
 
 
 @dataclass(frozen=True)
@@ -79,8 +90,9 @@ class Surroundings:
         notices: What is compared with neighbours.
         addresses: Where peers might be.
         resolve: Turns host names into addresses.
-        card: Gives our signed card.
+        listing: Brings neighbours into the directory, and us.
         wanted: Gives the keepers that we would work for, connected or not.
+        partners: Gives the other keepers of durable jobs here, likewise.
         busy: Whether others may be at work for us.
     """
 
@@ -89,8 +101,9 @@ class Surroundings:
     notices: Notices
     addresses: Addresses
     resolve: Callable[[str], Awaitable[list[str]]]
-    card: Callable[[], Signed]
+    listing: Listing
     wanted: Callable[[], Iterable[PeerId]]
+    partners: Callable[[], Iterable[PeerId]]
     busy: Callable[[], bool]
 
 
@@ -125,7 +138,7 @@ class Upkeep:
             links=around.links,
             addresses=around.addresses,
             resolve=around.resolve,
-            look_up=self._look_up,
+            look_up=self.learn,
             rng=rng,
             owner=owner,
             failed=self._failed,
@@ -133,8 +146,8 @@ class Upkeep:
         )
         self._told: set[Place] = set()
         self._lost: dict[PeerId, None] = {}
-        self._listed = False
-        self._listing = False
+        self._given_up: set[PeerId] = set()
+        self._met_at = self._loop.time()
         self._reach_wait = REACH_LAST
         self._reach_at = self._loop.time() + REACH_LAST * rng.uniform(0.5, 1.0)
         self._busy_until = -math.inf
@@ -142,7 +155,6 @@ class Upkeep:
     def start(self) -> None:
         """Begin."""
         self._owner.spawn(self._keep_linked())
-        self._owner.spawn(self._keep_listed())
         self._owner.spawn(self._keep_comparing())
 
     def look(self) -> None:
@@ -150,9 +162,39 @@ class Upkeep:
         self._changed.set()
 
     def found(self, host: str, port: int) -> None:
-        """Learn an address from the local network."""
+        """Learn an address from the local network.
+
+        Whoever is there is asked by datagram as well: with neighbours enough, nobody
+        would dial it, and it may belong to a part of the grid that we don't know.
+        """
         if self._around.addresses.add(host, port):
             self.look()
+            greet = self._around.overlay.add_contact
+            pause = GREET * self._rng.random()
+            self._loop.call_later(pause, greet, None, host, port)
+
+    def reach(self, strangers: Iterable[PeerId]) -> None:
+        """Dial one of these soon: they are of another part of the grid."""
+        for peer in strangers:
+            if peer not in self._around.links.open:
+                self._prefer(peer)
+        now = self._loop.time()
+        if now - self._met_at > STRANGERS:
+            self._met_at = now
+            self._reach_soon()
+            self.look()
+
+    def woke(self) -> None:
+        """Start over: the other ends have given up our connections, or soon will."""
+        for link in list(self._around.links.open.values()):
+            self._given_up.add(link.peer)
+            link.connection.close(UnavailableError("this machine was asleep"))
+        self.look()
+
+    def moved(self) -> None:
+        """The network is another: who could not be reached may be now."""
+        self._around.addresses.hurry(self._loop.time())
+        self.look()
 
     def joined(self, link: Link) -> None:
         """Get to know a new neighbour, and its neighbours if we know few."""
@@ -169,20 +211,34 @@ class Upkeep:
             link.connection.ask(GetCards(CARDS), self._got_cards)
         self.look()
 
+    async def _list(self, peer: PeerId, host: str, port: int) -> None:
+        if await self._around.listing.join_by(peer, host, port):
+            self.look()
+
     def left(self, link: Link) -> None:
         """A neighbour is gone: try to get it back, or find another."""
         now = self._loop.time()
         settled = now - link.connection.opened_at > REFUSED
-        if link.connection.broke and settled:
+        given_up = link.peer in self._given_up
+        self._given_up.discard(link.peer)
+        if given_up or (link.connection.broke and settled):
             self._around.addresses.lost(link.peer, now)
-            self._lost[link.peer] = None
-            if len(self._lost) > LOST:
-                del self._lost[next(iter(self._lost))]
-            self._reach_wait = REACH_FIRST
-            self._reach_at = min(self._reach_at, now + self._reach_pause())
+            self._prefer(link.peer)
+            self._reach_soon()
         else:
             self._around.addresses.parted(link.peer, now)
         self.look()
+
+    def _prefer(self, peer: PeerId) -> None:
+        """Dial a peer before others."""
+        self._lost[peer] = None
+        if len(self._lost) > LOST:
+            del self._lost[next(iter(self._lost))]
+
+    def _reach_soon(self) -> None:
+        """Dial somebody soon, however many links there are."""
+        self._reach_wait = REACH_FIRST
+        self._reach_at = min(self._reach_at, self._loop.time() + self._reach_pause())
 
     def notes(self) -> list[str]:
         """Return what the owner should know."""
@@ -194,7 +250,10 @@ class Upkeep:
         while True:
             self._changed.clear()
             self._part_from_some()
-            self._dialling.seek(self._around.wanted(), limits.PARKED_AT)
+            partners = list(self._around.partners())
+            self._dialling.seek(
+                [*partners, *self._around.wanted()], limits.PARKED_AT + len(partners)
+            )
             self._dial_some()
             pause = self._next() - self._loop.time()
             try:
@@ -205,7 +264,7 @@ class Upkeep:
 
     def _room(self) -> int:
         """Return how many links are lacking."""
-        wanted = limits.LINKS if self._listed else FIRST_LINKS
+        wanted = limits.LINKS if self._around.listing.done else FIRST_LINKS
         return wanted - len(self._around.links.open) - len(self._dialling.places)
 
     def _dial_some(self) -> None:
@@ -247,7 +306,7 @@ class Upkeep:
         surplus = len(links) - KEPT
         if surplus <= 0 or now < self._busy_until:
             return
-        wanted = set(self._around.wanted())
+        wanted = {*self._around.wanted(), *self._around.partners()}
         idle = [link for link in links if link.peer not in wanted]
         idle.sort(key=lambda link: link.dialled)
         for link in idle[:surplus]:
@@ -259,7 +318,8 @@ class Upkeep:
             self._told.add(place)
             self._events.emit(Unreached(_trouble(place)))
 
-    async def _look_up(self, peer: PeerId) -> None:
+    async def learn(self, peer: PeerId) -> None:
+        """Find out where a peer is, if the directory knows it."""
         for signed in await self._around.overlay.find(peer):
             self._learn_signed(signed)
 
@@ -290,35 +350,7 @@ class Upkeep:
         for address in card.addresses:
             self._around.addresses.add(address.host, address.port, peer)
 
-    # --- directory and notices ----------------------------------------------------
-
-    async def _list(self, peer: PeerId, host: str, port: int) -> None:
-        """Bring a neighbour into the directory; the first one takes us into it."""
-        overlay = self._around.overlay
-        overlay.add_contact(peer, host, port)
-        if self._listing or (self._listed and overlay.contacts()):
-            return
-        self._listing = True
-        try:
-            await overlay.join([(host, port)], self._around.card())
-            contacts = overlay.contacts()
-            for contact in self._rng.sample(contacts, min(CARDS, len(contacts))):
-                self._around.addresses.add(contact[1], contact[2], contact[0])
-        finally:
-            self._listing = False
-            self._listed = True  # also if datagrams do not pass: links must do then
-            self.look()
-
-    async def _keep_listed(self) -> None:
-        while True:
-            await asyncio.sleep(limits.CARD_LIFE / 2 * self._rng.uniform(0.8, 1.0))
-            await self._publish()
-
-    async def _publish(self) -> None:
-        try:
-            await self._around.overlay.put(self._around.card())
-        except UnavailableError as error:
-            self._events.emit(Noted(f"the directory can't be told of us: {error}"))
+    # --- notices ------------------------------------------------------------------
 
     async def _keep_comparing(self) -> None:
         while True:

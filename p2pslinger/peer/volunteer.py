@@ -5,30 +5,38 @@ running assignment, one for the next. `Parking` asks keepers for what is to fill
 `Staffing` gives stations their slots.
 
 Whatever happens to a slot or to a keeper's connection, each grant ends in one of three
-ways: its result is delivered, it is given back, or its keeper is gone.
+ways: its result is delivered, it is given back, or its keeper is gone. Work on durable
+jobs outlives its keeper: another one adopts it (`p2pslinger.peer.orphans`), and a copy
+of each result stays until enough of them have it (`p2pslinger.peer.retained`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from p2pslinger.errors import PeerError, SlingerError
 from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.peer.assignments import Assignment
 from p2pslinger.peer.events import Dropped, Events, SlotDied
-from p2pslinger.peer.jobshere import JobHere, JobsHere
+from p2pslinger.peer.jobshere import BlobsInUse, JobHere, JobsHere
 from p2pslinger.peer.keepers import KeeperLink
+from p2pslinger.peer.nobody import NOBODY
+from p2pslinger.peer.orphans import Orphans
 from p2pslinger.peer.outbox import Outbox
 from p2pslinger.peer.outcomes import died, finished
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.parking import Parking
+from p2pslinger.peer.retained import Retained
+from p2pslinger.peer.roster import Roster
 from p2pslinger.peer.staffing import Staffing
 from p2pslinger.peer.station import Station
 from p2pslinger.peer.timers import Heartbeat, Timeouts
 from p2pslinger.sandbox.slot import Exit, Outcome, SlotSource
+from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.messages import GiveBack, Grant, Revoke, Work
+from p2pslinger.wire.records import seal
 
 #: Seconds that a slot has to skip an order that was taken back before it began. If it
 #: has begun it after all, the slot is ended.
@@ -62,6 +70,9 @@ class Volunteer:
         owner: Owns the tasks that start slots and fetch blobs.
         source: Makes slots.
         terms: How many, and for what.
+        blobs: Has the bytes of what is big, as long as it is computed with.
+        identity: Signs results of durable jobs.
+        wall: Gives the wall time, seconds.
         events: Where to report.
         at_fault: Called with a keeper that broke the protocol, and how.
     """
@@ -73,6 +84,9 @@ class Volunteer:
         owner: Owner,
         source: SlotSource,
         terms: Terms,
+        blobs: BlobsInUse,
+        identity: Identity,
+        wall: Callable[[], float],
         events: Events,
         at_fault: Callable[[PeerId, PeerError], None],
     ) -> None:
@@ -81,12 +95,33 @@ class Volunteer:
         self._terms = terms
         self._events = events
         self._at_fault = at_fault
-        self._outbox = Outbox(loop)
         self._closing = False
         self.stations = [Station() for _ in range(terms.slots)]
-        self._jobs = JobsHere(terms.grid, forget=self._forget)
+        self._jobs = JobsHere(terms.grid, blobs, forget=self._forget)
+        self._roster = Roster(identity.id)
+        #: Results of durable jobs that not enough keepers hold yet.
+        self.retained = Retained(
+            loop,
+            wall=wall,
+            sign=lambda batch: seal(batch, identity, terms.grid),
+            roster=self._roster,
+            events=events,
+        )
+        self._outbox = Outbox(loop, self.retained)
+        self._orphans = Orphans(
+            loop,
+            self._roster,
+            revoke=self.revoke,
+            give_up=self._give_up,
+            part=lambda job: self._jobs.end(job.id, NOBODY.peer),
+        )
         self._parking = Parking(
-            loop, terms.pythons, self.stations, took=self._take, refuse=self._refuse
+            loop,
+            terms.pythons,
+            self.stations,
+            self._roster,
+            took=self._take,
+            refuse=self._refuse,
         )
         self._staffing = Staffing(
             loop,
@@ -115,6 +150,8 @@ class Volunteer:
             self._abandon(station, list(station.assignments))
         self._heartbeat.close()
         self._timeouts.close()
+        self._orphans.close()
+        self.retained.close()
 
     @property
     def busy(self) -> int:
@@ -133,35 +170,56 @@ class Volunteer:
 
     # --- keepers ------------------------------------------------------------------
 
-    def serve(self, keepers: Iterable[KeeperLink]) -> None:
-        """Ask these keepers for work from now on, the first ones first."""
+    def serve(
+        self,
+        keepers: Iterable[KeeperLink],
+        kept: Mapping[JobId, Sequence[KeeperLink]] | None = None,
+    ) -> None:
+        """Ask these keepers for work from now on, the first ones first.
+
+        Args:
+            keepers: Whom to ask.
+            kept: The keepers that can be reached, asked or not, of each job.
+        """
+        self._roster.tell(kept or {})
         self._parking.serve(keepers)
+        self._orphans.look()
+        self.retained.look()
 
     def lose(self, keeper: KeeperLink) -> None:
-        """A keeper is gone, and what we compute for it has lost its purpose."""
+        """A keeper is gone, and so is the purpose of what only it wanted."""
         self._parking.lose(keeper)
         self._outbox.lose(keeper)
+        self._roster.lose(keeper)
         for station in self.stations:
             mine = [one for one in station.assignments if one.keeper is keeper]
-            self._abandon(station, mine, tell=False)
+            lasting = [one for one in mine if one.job.manifest.policy.durable]
+            self._orphans.take(lasting)
+            self._abandon(station, [o for o in mine if o not in lasting], tell=False)
         self._jobs.lose(keeper)
+        self._orphans.look()
+        self.retained.lose(keeper)
 
     def revoke(self, keeper: PeerId, revoke: Revoke) -> None:
         """Stop some grants of a job; without any named, the job is over."""
-        numbers = set(revoke.grants)
+        job, numbers = JobId(revoke.job), set(revoke.grants)
+        keepers = {keeper} if numbers else self._roster.told_over(job, keeper)
         for station in self.stations:
             hit = [
                 one
                 for one in station.assignments
-                if one.keeper.peer == keeper
-                and one.job.id == revoke.job
+                if one.keeper.peer in keepers
+                and one.job.id == job
                 and (not numbers or any(g.grant in numbers for g in one.left))
             ]
             self._abandon(station, hit)
         if not numbers:
-            self._jobs.end(JobId(revoke.job), keeper)
+            for peer in keepers:
+                self._jobs.end(job, peer)
+            self.retained.over(job, keeper)
 
     def _forget(self, job: JobHere) -> None:
+        self._roster.forget(job)
         for station in self.stations:
             station.forget(job.number)
 
@@ -173,6 +231,8 @@ class Volunteer:
         except PeerError as error:
             self._blame(keeper, error)
             return
+        if job is not None:
+            self._roster.gave(job, keeper)
         if job is None or not station.free:
             self._refuse(keeper, work.grants, forgot=job is None)
         else:
@@ -203,20 +263,24 @@ class Volunteer:
         """
         if station.assignments == [assignment] and not station.line:
             station.kill("it has worked for another submitter")
+        station.strangers.add(assignment.keeper)
         self._abandon(station, [assignment])
 
     async def _get_ready(self, station: Station, assignment: Assignment) -> None:
         """Fetch what is too big for a message, then begin."""
-        try:
-            while assignment in station.assignments:
+        while assignment in station.assignments:
+            keeper = assignment.keeper
+            try:
                 if not await assignment.fetch_next():
                     self._begin(station, assignment)
                     return
-        except SlingerError as error:
-            self._blame(assignment.keeper, error)
-            if assignment in station.assignments:
-                self._parking.pause(assignment.keeper)
-                self._abandon(station, [assignment])
+            except SlingerError as error:
+                self._blame(keeper, error)
+                if assignment.keeper is not keeper:
+                    continue  # another one has taken over, and may have it
+                if assignment in station.assignments:
+                    self._parking.pause(keeper)
+                    self._abandon(station, [assignment])
 
     def _begin(self, station: Station, assignment: Assignment) -> None:
         if station.begin(assignment):
@@ -246,11 +310,12 @@ class Volunteer:
         assignment.left.popleft()
         if not assignment.left:  # first: its job may be over once the result is told
             station.assignments.remove(assignment)
+            self._orphans.done(assignment)
         if outcome.stop > outcome.start:
             self.computed += outcome.stop - outcome.start
             result = finished(grant, outcome, self._terms.host)
-            more = bool(station.line)
-            self._outbox.send(assignment.keeper, result, more=more)
+            keeper, more = assignment.keeper, bool(station.line)
+            self._outbox.send(keeper, assignment.job, result, more=more)
         else:
             self._refuse(assignment.keeper, (grant,))
         if not assignment.left:
@@ -297,10 +362,11 @@ class Volunteer:
                 assignment.left.popleft()
                 place = (assignment.job.id, lost.result.start)
                 self._events.emit(SlotDied(*place, lost.how))
-                self._outbox.send(assignment.keeper, lost)
+                self._outbox.send(assignment.keeper, assignment.job, lost)
         elif not killed and not self._closing:
             self._events.emit(SlotDied(None, None, "it ended by itself"))
         for assignment in held:
+            self._orphans.done(assignment)
             if assignment.left:
                 self._refuse(assignment.keeper, assignment.left)
         self._parking.fill(station)
@@ -316,6 +382,7 @@ class Volunteer:
             return
         for assignment in dropped:
             station.assignments.remove(assignment)
+            self._orphans.done(assignment)
             if tell:
                 self._refuse(assignment.keeper, assignment.left)
         if station.is_dropped(0) and station.line[0][0] in dropped:
@@ -323,3 +390,8 @@ class Volunteer:
         else:
             station.withdraw()
         self._parking.fill(station)
+
+    def _give_up(self, assignment: Assignment) -> None:
+        """Drop work that has waited for a keeper for too long."""
+        for station in self.stations:
+            self._abandon(station, [assignment])

@@ -1,16 +1,19 @@
 """Where our slots ask for work: our own keeper, and the keepers of others' open jobs.
 
 Where there are more keepers than a slot asks at once, those that we work for stay, and
-the others take turns: an idle job that somebody has left open starves nobody.
+the others take turns, one for each job: neither an idle job that somebody has left open
+nor one with many keepers starves another.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterable, Iterator
+from itertools import chain, zip_longest
 
 from p2pslinger import limits
-from p2pslinger.ids import PeerId
+from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.gossip import Notices
 from p2pslinger.peer.keepers import KeeperLink
 from p2pslinger.peer.volunteer import Volunteer
@@ -48,7 +51,7 @@ class Workplaces:
         self._trusting = trusting
         self._pythons = pythons
         self._rng = rng
-        self._keepers: dict[PeerId, KeeperLink] = {}
+        self._keepers: dict[PeerId, KeeperLink] = {own.peer: own}
         self._looking = False
 
     def open(self) -> None:
@@ -80,24 +83,80 @@ class Workplaces:
                 self._look()
 
     def wanted(self) -> list[PeerId]:
-        """Return the keepers of open jobs that our slots could work on."""
-        if not self._trusting or not self._volunteer.stations:
-            return []
-        keepers = dict.fromkeys(
-            PeerId(keeper)
-            for notice in self._notices.open_notices()
-            if fits(notice.python, self._pythons)
-            for keeper in notice.keepers
-            if keeper != self._own.peer
-        )
+        """Return whom we would be connected with, those that matter most first.
+
+        These are the keepers of open jobs that our slots could work on: one of each
+        job, then a second one, and so on. A job with many keepers keeps nobody from
+        another. Those that we owe results to come last.
+        """
+        kept = self._kept()
+        keepers = dict.fromkeys(_in_turns(self._nearest(one) for one in kept.values()))
+        owed = self._volunteer.retained.owed().values()
+        keepers.update(dict.fromkeys(chain.from_iterable(map(sorted, owed))))
+        keepers.pop(self._own.peer, None)
         return list(keepers)
+
+    # --- inside -------------------------------------------------------------------
+
+    def _kept(self) -> dict[JobId, list[PeerId]]:
+        """Return the open jobs that our slots could work on, and who keeps each."""
+        kept: dict[JobId, list[PeerId]] = {}
+        if self._trusting and self._volunteer.stations:
+            for notice in self._notices.open_notices():
+                if fits(notice.python, self._pythons):
+                    kept.setdefault(JobId(notice.job), []).append(PeerId(notice.keeper))
+        return kept
+
+    def _nearest(self, keepers: list[PeerId]) -> list[PeerId]:
+        """Order a job's keepers: the connected first, and not the same everywhere."""
+        if len(keepers) < 2:
+            return keepers
+        me = self._own.peer
+        return sorted(
+            keepers, key=lambda one: (one not in self._keepers, _distance(one, me))
+        )
 
     def _look(self) -> None:
         self._looking = False
-        known = [self._keepers[p] for p in self.wanted() if p in self._keepers]
-        if len(known) >= limits.PARKED_AT:
-            stations = self._volunteer.stations
-            held = {one.keeper for s in stations for one in s.assignments}
-            self._rng.shuffle(known)
-            known.sort(key=lambda keeper: keeper not in held)
-        self._volunteer.serve([self._own, *known])
+        reached = {
+            job: [self._keepers[peer] for peer in peers if peer in self._keepers]
+            for job, peers in self._kept().items()
+        }
+        asked = [self._own, *self._chosen(reached)]
+        for job, owed in self._volunteer.retained.owed().items():
+            links = reached.setdefault(job, [])
+            found = [self._keepers[one] for one in sorted(owed) if one in self._keepers]
+            links.extend(link for link in found if link not in links)
+        self._volunteer.serve(asked, reached)
+
+    def _chosen(self, reached: dict[JobId, list[KeeperLink]]) -> list[KeeperLink]:
+        """Return others' keepers to ask, the first ones first.
+
+        If there are too many, these are the ones that we work for; then by chance one
+        of each job that has none among them; then the rest.
+        """
+        known = dict.fromkeys(chain.from_iterable(reached.values()))
+        known.pop(self._own, None)
+        if len(known) < limits.PARKED_AT:
+            return list(known)
+        stations = self._volunteer.stations
+        held = {one.keeper for s in stations for one in s.assignments}
+        chosen = {keeper: None for keeper in known if keeper in held}
+        jobs = [keepers for keepers in reached.values() if keepers]
+        self._rng.shuffle(jobs)
+        for keepers in jobs:
+            if self._own not in keepers and not any(k in chosen for k in keepers):
+                chosen[self._rng.choice(keepers)] = None
+        rest = [keeper for keeper in known if keeper not in chosen]
+        self._rng.shuffle(rest)
+        return [*chosen, *rest]
+
+
+def _in_turns(rows: Iterable[list[PeerId]]) -> Iterator[PeerId]:
+    """Yield the first of every row, then the second of every row, and so on."""
+    for column in zip_longest(*rows):
+        yield from (peer for peer in column if peer is not None)
+
+
+def _distance(one: PeerId, other: PeerId) -> int:
+    return int.from_bytes(one, "big") ^ int.from_bytes(other, "big")

@@ -9,11 +9,20 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from p2pslinger.ids import PeerId
 from p2pslinger.net.streams import Streams
 from p2pslinger.sandbox.slot import SlotSource
+
+T = TypeVar("T")
+
+
+class Disk(Protocol):
+    """Where what blocks until it is on disk is done."""
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Make a call, elsewhere than in the loop; return or raise what it does."""
 
 
 class Discovery(Protocol):
@@ -38,6 +47,7 @@ class World:
     Attributes:
         streams: Dials and listens, and proves who is at the other end.
         slots: Makes slots.
+        disk: Runs what writes.
         wall: Gives the wall time, seconds since the epoch.
         rng: The source of all chance; `random.SystemRandom` outside of simulations.
         discovery: Finds peers on the LAN, or None.
@@ -48,6 +58,7 @@ class World:
 
     streams: Streams
     slots: SlotSource
+    disk: Disk
     wall: Callable[[], float]
     rng: random.Random
     discovery: Discovery | None

@@ -14,59 +14,26 @@ Every task is in exactly one of these states:
 Results are only ever added: the first one for a task counts, and replicas that have
 seen the same results in any order agree on which tasks are done. Of control records the
 one with the highest sequence counts, and `cancelled` absorbs whatever the sequence.
+
+Where several keepers hand out one job, each has a part of the tasks (`Parts`). The open
+tasks of the others are granted only once `spare` says so.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from p2pslinger.errors import PeerError, UsageError
 from p2pslinger.ids import JobId, PeerId
-from p2pslinger.limits import ATTEMPTS, JOB_TASKS, LEASE, SIGNED_RANGES
+from p2pslinger.limits import ATTEMPTS, JOB_TASKS, LEASE
 from p2pslinger.rules.chunking import Pace
+from p2pslinger.rules.delivery import Credit, Delivery
 from p2pslinger.rules.grants import Held, Ledger
+from p2pslinger.rules.parts import Parts
 from p2pslinger.rules.spans import Span, Spans
 from p2pslinger.wire.records import Control
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One range of results, without its values.
-
-    Attributes:
-        volunteer: Who computed and signed it.
-        grant: Number of the grant.
-        mac: Its MAC, over the grant's own [granted_start, granted_stop).
-        start: First task.
-        stop: One after the last that was computed.
-        failures: How many of them failed.
-        lost: The slot died at `start`, the only task of this range, and its failure.
-        final: Another try would end the same way (a time-out): do not retry.
-        wall: Seconds they took.
-        cpu: CPU seconds they took.
-    """
-
-    volunteer: PeerId
-    grant: int
-    mac: bytes
-    start: int
-    stop: int
-    failures: int = 0
-    lost: bool = False
-    final: bool = False
-    wall: float = 0.0
-    cpu: float = 0.0
-
-
-@dataclass(slots=True)
-class Credit:
-    """What one volunteer has done for the job."""
-
-    tasks: int = 0
-    failures: int = 0
-    cpu: float = 0.0
 
 
 @dataclass
@@ -95,6 +62,10 @@ class Board:
     sealed: bool = False
     #: Nothing more will be computed.
     cancelled: bool = False
+    #: Nothing is handed out for now.
+    paused: bool = False
+    #: Other keepers' open tasks may be granted too.
+    spare: bool = False
     #: Tasks with an outcome, or withdrawn.
     done: Spans = field(default_factory=Spans)
     #: Who has done what.
@@ -106,7 +77,7 @@ class Board:
     def __post_init__(self) -> None:
         self._ledger = Ledger(self.job, self.key, self.lease, self.numbers)
         self._whole: int | None = None  # tasks in all, as a control record says
-        self._open = Spans()
+        self._open = Parts()
         self._solo: set[int] = set()
         # Of tasks that are not done: the tries that died, by MAC, since a volunteer may
         # report the same one twice, and who made them.
@@ -145,10 +116,11 @@ class Board:
         if record.sequence > self.sequence:
             self.sequence = record.sequence
             self.priority = record.priority
+            self.paused = record.paused
         if record.sealed is not None:
             self._whole = record.sealed
             self.sealed = self._whole == self.total
-        return self.cancel() if record.cancelled else []
+        return self.cancel() if record.cancelled or record.forgotten else []
 
     def withdraw(self, start: int, stop: int) -> list[Held]:
         """Drop [start, stop); return the grants that have nothing left to do."""
@@ -165,6 +137,60 @@ class Board:
         """Stop everything; return the grants to revoke."""
         self.cancelled = True
         return self._ledger.clear()
+
+    # --- the other keepers' events ------------------------------------------------
+
+    def divide(self, foreign: Iterable[Span]) -> None:
+        """Say which tasks other keepers hand out, instead of what was said before."""
+        self._open.divide(foreign)
+
+    def shared(
+        self, keeper: PeerId, made: Iterable[tuple[int, Span]], ended: Iterable[int]
+    ) -> None:
+        """Take in what another keeper has granted, and what of it is over."""
+        for number, span in made:
+            self._open.granted(keeper, number, span)
+        for number in ended:
+            gone = self._open.over(keeper, number)
+            if gone is not None:
+                self._reopen_free(*gone)
+
+    def unshare(self, keeper: PeerId) -> None:
+        """Forget another keeper's grants: it is gone, or begins anew."""
+        self.shared(keeper, (), self._open.numbers(keeper))
+
+    def adopt(self, held: Held, mac: bytes) -> bool:
+        """Take over a grant whose keeper is gone; return whether it is still wanted.
+
+        Raises:
+            PeerError: no keeper has made it.
+        """
+        right = self._ledger.mac(held.number, held.volunteer, held.start, held.stop)
+        if not hmac.compare_digest(mac, right):
+            raise PeerError(f"holds grant {held.number}, which nobody gave it")
+        if self.cancelled or self.done.covers(held.start, held.stop):
+            return False
+        self._open.moved(held.number)
+        self._open.remove(held.start, held.stop)
+        self._ledger.adopt(held)
+        return True
+
+    def absorb(self, got: Delivery) -> list[Span]:
+        """Take in results that have been checked; return the parts that are new."""
+        held = self._ledger.end(got.grant, got.volunteer)
+        if self.cancelled:
+            return []
+        if got.lost and not self._last_try(got):
+            new = []
+        else:
+            new = self._finish(got.start, got.stop)
+            self._credit(got, new)
+        if new and not got.lost:
+            self.pace.measured(got.stop - got.start, got.wall)
+        if held is not None:
+            self.lost += got.lost  # else the try was counted when it lapsed
+            self._reopen(held.start, held.stop)
+        return new
 
     # --- the volunteers' events ---------------------------------------------------
 
@@ -189,17 +215,19 @@ class Board:
         Returns:
             The new grants; none if there is nothing for it.
         """
-        if self.cancelled:
+        if self.cancelled or self.paused:
             return []
         task = self._solo_for(volunteer, others)
         if task is not None:
             self._solo.remove(task)
             return [self._ledger.make(volunteer, task, task + 1, now)]
-        want = min(most, self.pace.size(self._open.count, places))
-        return [
-            self._ledger.make(volunteer, start, stop, now)
-            for start, stop in self._take(want)
-        ]
+        if self._open.ours.count or not self.spare:
+            size = self.pace.size(self._open.ours.count, places)
+            spans = self._open.take(min(most, size))
+        else:
+            size = self.pace.size(self._open.theirs.count, places)
+            spans = self._open.take_from_behind(min(most, size))
+        return [self._ledger.make(volunteer, *span, now) for span in spans]
 
     def mac(self, held: Held) -> bytes:
         """Return the MAC that a grant carries."""
@@ -220,21 +248,7 @@ class Board:
             PeerError: nobody granted that, or the range lies outside of its grant.
         """
         self._check(got, granted)
-        held = self._ledger.end(got.grant, got.volunteer)
-        if self.cancelled:
-            return []
-        if got.lost and not self._last_try(got):
-            new = []
-        else:
-            new = self._finish(got.start, got.stop)
-            self._credit(got, new)
-        if got.lost and held is not None:  # else the try was counted when it lapsed
-            self.lost += 1
-        if new and not got.lost:
-            self.pace.measured(got.stop - got.start, got.wall)
-        if held is not None:
-            self._reopen(held.start, held.stop)
-        return new
+        return self.absorb(got)
 
     def give_back(self, volunteer: PeerId, number: int) -> bool:
         """Take back a grant that its holder will not compute."""
@@ -256,7 +270,15 @@ class Board:
     @property
     def open(self) -> int:
         """Tasks that could be granted now."""
-        return 0 if self.cancelled else self._open.count + len(self._solo)
+        if self.cancelled or self.paused:
+            return 0
+        spare = self._open.theirs.count if self.spare else 0
+        return self._open.ours.count + len(self._solo) + spare
+
+    @property
+    def left_to_others(self) -> int:
+        """Open tasks that other keepers should hand out."""
+        return self._open.theirs.count
 
     @property
     def running(self) -> int:
@@ -346,17 +368,16 @@ class Board:
                 self._open.remove(task, task + 1)
                 self._solo.add(task)
 
-    def _take(self, want: int) -> list[Span]:
-        """Take the first `want` open tasks, fewer if they lie too scattered."""
-        spans: list[Span] = []
-        for start, stop in self._open.first(SIGNED_RANGES):
-            if want <= 0:
-                break
-            spans.append((start, min(stop, start + want)))
-            want -= stop - start
-        for start, stop in spans:
-            self._open.remove(start, stop)
-        return spans
+    def _reopen_free(self, start: int, stop: int) -> None:
+        """Make open what nobody computes: neither for us nor for another keeper."""
+        free = Spans()
+        free.add(start, stop)
+        for held in self._ledger.live():
+            free.remove(held.start, held.stop)
+        for span in self._open.elsewhere():
+            free.remove(*span)
+        for span in free:
+            self._reopen(*span)
 
     def _solo_for(self, volunteer: PeerId, others: Set[PeerId]) -> int | None:
         """Return a task to be run alone that this volunteer may try."""

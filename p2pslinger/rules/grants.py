@@ -16,6 +16,7 @@ from itertools import count
 
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.limits import LEASE
+from p2pslinger.rules.spans import Span
 
 #: Bytes of a MAC: 128 bits are beyond guessing.
 MAC_BYTES = 16
@@ -40,6 +41,22 @@ class Held:
     stop: int
     expires: float
     index: int
+
+
+def grant_mac(
+    key: bytes, job: bytes, number: int, volunteer: bytes, granted: Span
+) -> bytes:
+    """Return the MAC that goes with a grant.
+
+    Args:
+        key: The keepers' secret, 32 bytes.
+        job: Id of the job.
+        number: The grant's.
+        volunteer: Id of who holds it.
+        granted: Its tasks.
+    """
+    text = job + struct.pack("!QQQ", number, *granted) + volunteer
+    return hmac.digest(key, text, "sha256")[:MAC_BYTES]
 
 
 class Ledger:
@@ -76,9 +93,15 @@ class Ledger:
 
     def mac(self, number: int, volunteer: bytes, start: int, stop: int) -> bytes:
         """Return the MAC that goes with a grant of at most [start, stop)."""
-        head = struct.pack("!QQQ", number, start, stop)
-        text = self._job + head + volunteer
-        return hmac.digest(self._key, text, "sha256")[:MAC_BYTES]
+        return grant_mac(self._key, self._job, number, volunteer, (start, stop))
+
+    def adopt(self, held: Held) -> bool:
+        """Take over a grant that another keeper has made; False if it is here."""
+        if held.number in self._held:
+            return False
+        self._held[held.number] = held
+        self._of.setdefault(held.volunteer, set()).add(held.number)
+        return True
 
     def renew(self, number: int, volunteer: PeerId, index: int, now: float) -> bool:
         """Take a heartbeat; return whether the grant is still live."""

@@ -60,9 +60,10 @@ FORK, KILL = range(1, 3)
 MARK_BYTES = 16
 
 #: Kind, the slot's number, process id, status, peak memory in bytes. The status is
-#: waitpid's where a slot has ended, an errno where the system refused to make one.
+#: waitpid's where a slot has ended, an errno where the system refused to make one. A
+#: slot says itself that it is ready.
 EVENT = Struct("<BIiiQ")
-FORKED, ENDED, REFUSED = range(1, 4)
+READY, ENDED, REFUSED = range(1, 4)
 
 # --- shared memory ----------------------------------------------------------------
 

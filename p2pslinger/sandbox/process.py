@@ -152,6 +152,12 @@ class SlotProcess:
         else:
             self._loop.call_later(LAST_WORDS, self.link.abort)
 
+    def last_words(self) -> str:
+        """Return what a process that never was ready has said about it."""
+        while self._read_output():
+            pass
+        return self._output.rest().decode("utf-8", "replace").strip()
+
     def discard(self) -> None:
         """Close everything; `on_exit` will not be called."""
         if not self.gone.done():

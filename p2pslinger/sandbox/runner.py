@@ -22,11 +22,13 @@ import time
 import traceback
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from p2pslinger.sandbox import frames
 from p2pslinger.sandbox.calls import FORKED, Run
-from p2pslinger.sandbox.confine import confine
+from p2pslinger.sandbox.confine.confinement import ConfinementError
+from p2pslinger.sandbox.confine.recipe import Bounds, confine
 from p2pslinger.sandbox.jobs import Job
 from p2pslinger.sandbox.packages import Shelves
 from p2pslinger.sandbox.seeding import Seeder
@@ -40,33 +42,44 @@ READ_AHEAD = 1 << 16
 JOINED = 1 << 16
 
 
+#: Exit code of a runner that can't be confined as it must be: EX_OSERR.
+UNCONFINED = 71
+
+
 class Setup(NamedTuple):
-    """What a runner starts with: descriptors, limits, and where it may leave files."""
+    """What a runner starts with: its descriptors, and the mark in its output."""
 
     socket: int
     output: int
     cells: int
-    memory: int
-    nice: int
     mark: bytes
-    scratch: str
-    parent: int
 
 
-def run_slot(setup: Setup) -> NoReturn:
-    """Be a slot until the daemon closes the socket."""
+def run_slot(setup: Setup, bounds: Bounds, ready: Callable[[], None]) -> NoReturn:
+    """Be a slot until the daemon closes the socket.
+
+    Args:
+        ready: Called when the process is confined, before it looks at anything sent.
+    """
     os.setsid()
     cells = memoryview(mmap.mmap(setup.cells, frames.CELLS_BYTES)).cast("B").cast("Q")
     os.close(setup.cells)
     stdio = Stdio(setup.output, setup.mark, cells)
-    os.makedirs(setup.scratch, mode=0o700, exist_ok=True)
-    os.environ["TMPDIR"] = setup.scratch
+    if bounds.folder:
+        os.makedirs(bounds.folder, mode=0o700, exist_ok=True)
+        os.environ["TMPDIR"] = bounds.folder
     # Functions of a submitter's __main__ come by value; its names are not to be ours.
     sys.modules["__main__"] = types.ModuleType("__main__")
     sys.argv = [""]
     faulthandler.enable(2)
-    confine(memory=setup.memory, nice=setup.nice, parent=setup.parent)
-    Runner(socket.socket(fileno=setup.socket), cells, stdio, setup.scratch).serve()
+    try:
+        confine(replace(bounds, kept={*bounds.kept, setup.socket, *stdio.kept}))
+    except ConfinementError as error:
+        print(error, file=sys.stderr)
+        os._exit(UNCONFINED)
+    ready()
+    sock = socket.socket(fileno=setup.socket)
+    Runner(sock, cells, stdio, bounds.folder or "/").serve()
 
 
 class Runner:

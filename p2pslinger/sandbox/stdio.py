@@ -42,6 +42,11 @@ class Stdio:
         self._in.close()
         self.restore()
 
+    @property
+    def kept(self) -> tuple[int, int]:
+        """Return the descriptors that this needs besides the standard ones."""
+        return self._pipe, self._null
+
     def restore(self) -> None:
         """Put everything right, whatever the run before has done to it."""
         os.dup2(self._null, 0)

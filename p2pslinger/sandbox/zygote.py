@@ -22,10 +22,15 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 
 from p2pslinger.sandbox import frames
-from p2pslinger.sandbox.confine import adopt_orphans, die_with_parent
+from p2pslinger.sandbox.confine.confinement import Confinement
+from p2pslinger.sandbox.confine.kinship import adopt_orphans, die_with_parent
+from p2pslinger.sandbox.confine.privileges import user_of_slot
+from p2pslinger.sandbox.confine.recipe import Bounds, settle
 from p2pslinger.sandbox.runner import Setup, run_slot
+from p2pslinger.sandbox.terms import Terms
 
 #: Seconds for killed processes to be gone before the zygote leaves all the same.
 BURIAL = 3.0
@@ -35,21 +40,25 @@ SOFTWARE = 70
 
 
 def main() -> None:
-    """Serve the control socket named by the arguments: descriptor, daemon, scratch."""
+    """Serve the control socket, on the terms in the arguments."""
     os.environ.pop("PYTHONPATH", None)
-    control = socket.socket(fileno=int(sys.argv[1]))
+    terms = Terms.from_arguments(sys.argv[1:])
+    settle(terms.confinement, terms.user)
+    control = socket.socket(fileno=terms.control)
     control.set_inheritable(False)
-    zygote = Zygote(control, scratch=sys.argv[3])
-    die_with_parent(int(sys.argv[2]), signal.SIGTERM)
+    zygote = Zygote(control, terms)
+    if terms.confinement is not Confinement.STRONG:  # there bubblewrap is the parent
+        die_with_parent(terms.daemon, signal.SIGTERM)
     zygote.serve()
 
 
 class Zygote:
     """Forks runners, kills them on request, and reports how they ended."""
 
-    def __init__(self, control: socket.socket, *, scratch: str) -> None:
+    def __init__(self, control: socket.socket, terms: Terms) -> None:
         self._control = control
-        self._scratch = scratch
+        self._terms = terms
+        self._ground = _ground(terms)
         self._numbers: dict[int, int] = {}  # process id -> slot number
         self._leaving = False
         self._awake, self._alarm = os.pipe()
@@ -90,44 +99,62 @@ class Zygote:
             return
         kind, number, memory, nice, mark = frames.REQUEST.unpack(request)
         if kind == frames.FORK:
-            paths = self._scratch, str(number)
             sock, output, cells = given
-            setup = Setup(
-                sock, output, cells, memory, nice, mark, "/".join(paths), os.getpid()
-            )
-            self._fork(number, setup)
+            setup = Setup(sock, output, cells, mark)
+            self._fork(number, setup, self._bounds(number, memory, nice))
         else:
             for pid in [p for p, n in self._numbers.items() if n == number]:
                 os.kill(pid, signal.SIGKILL)  # not reaped yet, so still its number
 
-    def _fork(self, number: int, setup: Setup) -> None:
+    def _bounds(self, number: int, memory: int, nice: int) -> Bounds:
+        """Return what a runner is confined to."""
+        terms = self._terms
+        folder = f"{terms.scratch}/{number}" if terms.scratch else ""
+        changes = terms.user and terms.confinement is not Confinement.STRONG
+        user = user_of_slot(terms.daemon, number) if changes else 0
+        return replace(
+            self._ground,
+            memory=memory,
+            nice=nice,
+            folder=folder,
+            user=user,
+            kept=(self._control.fileno(),),
+        )
+
+    def _fork(self, number: int, setup: Setup, bounds: Bounds) -> None:
         try:
             pid = os.fork()
         except OSError as error:
             self._tell(frames.REFUSED, number, 0, error.errno or 0, 0)
         else:
             if pid == 0:
-                self._become(setup)
+                self._become(number, setup, bounds)
             self._numbers[pid] = number
-            self._tell(frames.FORKED, number, pid, 0, 0)
         for descriptor in (setup.socket, setup.output, setup.cells):
             os.close(descriptor)
 
-    def _become(self, setup: Setup) -> None:
+    def _become(self, number: int, setup: Setup, bounds: Bounds) -> None:
         """Be a runner from now on; never returns."""
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            self._control.close()
             os.close(self._awake)
             os.close(self._alarm)
-            run_slot(setup)
+            run_slot(setup, bounds, lambda: self._introduce(number))
         except BaseException:  # noqa: BLE001 - beyond here lies the zygote's own loop
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(SOFTWARE)
+
+    def _introduce(self, number: int) -> None:
+        """Tell the daemon, as a runner, that it is ready: it learns the process id.
+
+        From here on only the slot's own socket leads to the daemon.
+        """
+        self._tell(frames.READY, number, os.getpid(), 0, 0)
+        self._control.close()
 
     def _bury(self) -> None:
         """Reap what has ended, and kill what dead runners left behind."""
@@ -162,6 +189,23 @@ class Zygote:
             self._control.sendall(frames.EVENT.pack(kind, number, pid, status, peak))
         except OSError:
             self._leaving = True  # the daemon has gone
+
+
+def _ground(terms: Terms) -> Bounds:
+    """Return what all runners of a zygote are confined to."""
+    common = Bounds(terms.confinement, 0, 0, os.getpid())
+    if terms.confinement is Confinement.OWN:
+        return common
+    # Loaded once for all runners, and not at all for the machine's own work.
+    from p2pslinger.sandbox.confine import others, readable  # noqa: F401
+
+    paths = (*readable.python(), *readable.SYSTEM)
+    return replace(
+        common,
+        readable=paths,
+        devices=readable.DEVICES,
+        searching=os.getuid() == 0 and readable.behind_a_door(),
+    )
 
 
 def _reaped() -> list[tuple[int, int, int]]:

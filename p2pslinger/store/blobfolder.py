@@ -2,6 +2,8 @@
 
 - A file called by a digest in hex is complete. It was written as `incoming-...` and
   renamed; whatever still has such a name at the next start is removed.
+- What is fetched from other peers is written as `partial-` and its digest, and stays:
+  the next start goes on with it. Which chunks of it are right, their digests tell.
 - A file that turns out to be damaged is renamed to `damaged-...`, out of the way of a
   good copy, and removed at the next start.
 - Other names are not ours and are left alone.
@@ -18,6 +20,7 @@ from p2pslinger.ids import BlobId
 from p2pslinger.store.folder import disk_error, make_private
 
 INCOMING = "incoming-"
+PARTIAL = "partial-"
 DAMAGED = "damaged-"
 
 _COMPLETE = re.compile(r"[0-9a-f]{64}")
@@ -48,6 +51,26 @@ class BlobFolder:
         except OSError as error:
             raise disk_error(self.path, "read", error) from None
         return [(BlobId(bytes.fromhex(name)), size) for _, name, size in sorted(found)]
+
+    def leftovers(self) -> dict[BlobId, int]:
+        """Return the unfinished blobs of earlier starts, and their files' sizes.
+
+        Raises:
+            DiskError: the folder can't be read.
+        """
+        found: dict[BlobId, int] = {}
+        try:
+            for path in self.path.glob(f"{PARTIAL}*"):
+                name = path.name.removeprefix(PARTIAL)
+                if _COMPLETE.fullmatch(name):
+                    found[BlobId(bytes.fromhex(name))] = path.stat().st_size
+        except OSError as error:
+            raise disk_error(self.path, "read", error) from None
+        return found
+
+    def partial(self, blob: BlobId) -> Path:
+        """Return the path of an unfinished blob."""
+        return self.path / (PARTIAL + blob.hex())
 
     def file(self, blob: BlobId) -> Path:
         """Return the path of a complete blob."""

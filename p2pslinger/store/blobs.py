@@ -1,7 +1,7 @@
-"""Blobs: big data by content, named by its BLAKE3, within a quota.
+"""Blobs: big data by content, named by its digest, within a quota.
 
-- A blob is complete or not there. A `Writer` takes its bytes, checks the digest that
-  was promised, and only then is there a blob.
+- A blob is complete or not there. A `Writer` takes its bytes in order, a `Partial` its
+  chunks in any; the digest that was promised is checked, and only then is there a blob.
 - Small ones stay in memory, 64 MiB of them in all; what does not fit there, and what
   has to be durable, is a file. Without a folder everything is in memory.
 - Jobs pin what they need. Unpinned blobs are a cache: the least recently used go when
@@ -17,15 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from blake3 import blake3
-
 from p2pslinger import limits
-from p2pslinger.errors import DiskError, UnavailableError
+from p2pslinger.errors import DiskError, PeerError, UnavailableError
 from p2pslinger.ids import BlobId, JobId, short
 from p2pslinger.store.blobfolder import BlobFolder
+from p2pslinger.store.blobpartial import Partial
 from p2pslinger.store.blobwriter import Writer
 from p2pslinger.store.folder import disk_error
 from p2pslinger.store.room import Room
+from p2pslinger.wire.blobs import CHUNK, ChunkList, Digester, chunks_of
 
 #: Bytes of all blobs together, unless the owner says otherwise: one of the largest and
 #: as much again as room for others.
@@ -59,6 +59,11 @@ class Blobs:
     def used(self) -> int:
         """Bytes of all blobs, those being written included."""
         return self._room.used
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether there is a folder, so that calls here may take their time."""
+        return self._folder is not None
 
     def has(self, blob: BlobId) -> bool:
         """Return whether a blob is here."""
@@ -95,7 +100,39 @@ class Blobs:
         held = self._room.use(blob)
         if held.data is not None:
             return _slices(held.data, offset)
-        return self._from_file(blob, offset, limits.PIECE)
+        return self._from_file(blob, offset, limits.PIECE, check=offset == 0)
+
+    def chunks(self, blob: BlobId) -> ChunkList:
+        """Return what a blob consists of; reads all of it if nobody knows that yet.
+
+        Raises:
+            UnavailableError: it is not here; as `DiskError` if it was damaged.
+        """
+        held = self._room.find(blob)
+        if held.chunks is None and held.data is not None:
+            held.chunks = chunks_of(held.data)
+        elif held.chunks is None:
+            for _ in self.pieces(blob):
+                pass
+        assert held.chunks is not None
+        return held.chunks
+
+    def chunk(self, blob: BlobId, index: int) -> bytes | memoryview:
+        """Return one chunk of a blob, checked if it comes from a disk.
+
+        Raises:
+            UnavailableError: it is not here; as `DiskError` if it was damaged.
+        """
+        chunks, held = self.chunks(blob), self._room.use(blob)
+        length, start = chunks.length(index), index * CHUNK
+        if held.data is not None:
+            return memoryview(held.data)[start : start + length]
+        data = next(self._from_file(blob, start, length, check=False), b"")
+        try:
+            chunks.check(index, data)
+        except PeerError:
+            raise self._damaged(blob) from None
+        return data
 
     def writer(self, *, limit: int = limits.BLOB, durable: bool = False) -> Writer:
         """Return a writer for one blob.
@@ -105,6 +142,18 @@ class Blobs:
             durable: Once finished, it survives a power cut.
         """
         return Writer(self._room, limit=limit, durable=durable)
+
+    def partial(self, chunks: ChunkList, *, durable: bool = False) -> Partial:
+        """Begin a blob that comes chunk by chunk, or go on with it.
+
+        Args:
+            chunks: What it consists of, checked.
+            durable: Once finished, it survives a power cut.
+
+        Raises:
+            DiskError: there is no room, or the disk fails.
+        """
+        return Partial(self._room, chunks, durable=durable)
 
     def put(
         self, data: bytes, *, durable: bool = False, pin: JobId | None = None
@@ -128,6 +177,22 @@ class Blobs:
         with self._room.lock:
             self._room.find(blob).pins.add(job)
 
+    def is_pinned(self, blob: BlobId, job: JobId) -> bool:
+        """Return whether a job needs a blob, and it is here."""
+        with self._room.lock:
+            return self.has(blob) and job in self._room.find(blob).pins
+
+    def is_durable(self, blob: BlobId) -> bool:
+        """Return whether a blob is here and will be after a restart.
+
+        Without a folder nothing is, and whatever is here is as durable as can be.
+        """
+        with self._room.lock:
+            if not self.has(blob):
+                return False
+            held = self._room.find(blob)
+            return held.durable or held.found or self._folder is None
+
     def unpin(self, blob: BlobId, job: JobId) -> None:
         """Let a blob go, as far as that job is concerned."""
         with self._room.lock:
@@ -143,17 +208,19 @@ class Blobs:
         for blob in self._room.pinned_by(job):
             self.unpin(blob, job)
 
-    def _from_file(self, blob: BlobId, offset: int, piece: int) -> Iterator[bytes]:
+    def _from_file(
+        self, blob: BlobId, offset: int, piece: int, *, check: bool = True
+    ) -> Iterator[bytes]:
         folder = self._folder
         assert folder is not None
         folder.touch(blob)
-        hasher = blake3()
+        digester = Digester()
         try:
             with folder.file(blob).open("rb", buffering=0) as file:
                 file.seek(offset)
                 while data := file.read(piece):
-                    if offset == 0:
-                        hasher.update(data)
+                    if check:
+                        digester.update(data)
                     yield data
         except FileNotFoundError:
             self._room.lose(blob)
@@ -163,13 +230,26 @@ class Blobs:
             ) from None
         except OSError as error:
             raise disk_error(folder.file(blob), "read", error) from None
-        if offset == 0 and hasher.digest() != blob:
-            folder.set_aside(blob)
-            self._room.lose(blob)
-            raise DiskError(
-                f"blob {short(blob)} was damaged in {folder.path} and has been set "
-                "aside: fetch it again from another keeper"
-            )
+        if check:
+            self._check(blob, digester.chunks())
+
+    def _check(self, blob: BlobId, chunks: ChunkList) -> None:
+        """See that a file's bytes are its blob's; note what it consists of."""
+        if chunks.blob != blob:
+            raise self._damaged(blob)
+        with self._room.lock:
+            if self.has(blob):
+                self._room.find(blob).chunks = chunks
+
+    def _damaged(self, blob: BlobId) -> DiskError:
+        """Set a damaged file aside; return what to say."""
+        assert self._folder is not None
+        self._folder.set_aside(blob)
+        self._room.lose(blob)
+        return DiskError(
+            f"blob {short(blob)} was damaged in {self._folder.path} and has been set "
+            "aside: fetch it again from another keeper"
+        )
 
 
 def _slices(data: bytes, offset: int) -> Iterator[bytes]:

@@ -11,13 +11,12 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from blake3 import blake3
-
 from p2pslinger.errors import PeerError, TooLargeError, UsageError
 from p2pslinger.ids import BlobId, JobId, short
 from p2pslinger.store.blobfolder import BlobFolder
 from p2pslinger.store.folder import FULL, disk_error, sync_folder
 from p2pslinger.store.room import Held, Room
+from p2pslinger.wire.blobs import ChunkList, Digester
 
 
 class Writer:
@@ -33,7 +32,7 @@ class Writer:
         self._room = room
         self._limit = limit
         self._durable = durable and room.folder is not None
-        self._hasher = blake3()
+        self._digester = Digester()
         self._size = 0
         self._size_in_memory = 0
         self._in_memory: list[bytes] | None = None if self._durable else []
@@ -63,7 +62,7 @@ class Writer:
         try:
             self._room.reserve(size)
             self._size += size
-            self._hasher.update(piece)
+            self._digester.update(piece)
             if self._in_memory is not None and not self._room.reserve_memory(size):
                 self._spill()
             if self._in_memory is not None:
@@ -90,13 +89,14 @@ class Writer:
         """
         if self._ended:
             raise UsageError("this blob is finished: begin another one")
-        blob = BlobId(self._hasher.digest())
+        chunks = self._digester.chunks()
+        blob = chunks.blob
         try:
             if expected is not None and blob != expected:
                 raise PeerError(
                     f"sent {self._size:,} bytes that are not blob {short(expected)}"
                 )
-            if self._settle(blob, {pin} if pin is not None else set()):
+            if self._settle(chunks, {pin} if pin is not None else set()):
                 self._ended = True  # the reservation is the blob's now
             return blob
         finally:
@@ -126,10 +126,12 @@ class Writer:
     ) -> None:
         self.abort()
 
-    def _settle(self, blob: BlobId, pins: set[JobId]) -> bool:
+    def _settle(self, chunks: ChunkList, pins: set[JobId]) -> bool:
+        blob = chunks.blob
         if self._in_memory is not None:
             data = b"".join(self._in_memory)
-            return self._room.settle(blob, Held(self._size, data, False, pins), None)
+            held = Held(self._size, data, False, pins, chunks)
+            return self._room.settle(blob, held, None)
         fd, path = self._open(self._folder())
         try:
             self._file = (-1, path)
@@ -138,7 +140,7 @@ class Writer:
                     os.fsync(fd)
             finally:
                 os.close(fd)
-            held = Held(self._size, None, self._durable, pins)
+            held = Held(self._size, None, self._durable, pins, chunks)
             settled = self._room.settle(blob, held, path)
             if settled and self._durable:
                 sync_folder(path.parent)

@@ -5,6 +5,8 @@
   in one transaction; a newer one is refused.
 - A damaged file is set aside under another name, with its log, and a new one started:
   what it holds can be had again, a peer that does not start can't be explained away.
+- Readers never wait for a commit: outside of a batch they have a connection of their
+  own, and see what has been committed.
 """
 
 from __future__ import annotations
@@ -28,13 +30,20 @@ PATIENCE = 5.0
 #: What SQLite keeps beside a database.
 BESIDE = ("-wal", "-shm")
 
+#: What is between the names of a file and of its damaged predecessors, and a number.
+ASIDE = ".damaged-"
+
+#: A damaged file that was set aside has an empty one of its name and this beside it
+#: until somebody has read from it what can still be read.
+UNREAD = ".unread"
+
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class Database:
-    """One connection to one file.
+    """One file, and the two connections to it: one writes, the other reads.
 
-    It may be used from any thread; a batch keeps other threads waiting.
+    It may be used from any thread; a batch keeps other writers waiting.
 
     Args:
         path: The file; None for memory.
@@ -48,8 +57,24 @@ class Database:
         self._path = path
         self._lock = threading.RLock()
         self._depth = 0
+        self._writer: int | None = None
         self.notes: tuple[str, ...] = ()
         self._connection = self._open(migrations)
+        self._reading = threading.Lock()
+        self._reader = self._open_reader()
+
+    def read(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """Run a query; return its rows.
+
+        It sees what has been committed; inside of a batch, what this has written too.
+
+        Raises:
+            DiskError: the file can't be read.
+        """
+        if self._reader is None or self._writer == threading.get_ident():
+            return self.execute(sql, values)
+        with self._reading, self._told():
+            return self._reader.execute(sql, values).fetchall()
 
     def execute(
         self, sql: str, values: Sequence[object] = ()
@@ -72,6 +97,7 @@ class Database:
             if self._depth == 0:
                 self.execute("BEGIN IMMEDIATE")
             self._depth += 1
+            self._writer = threading.get_ident()
             try:
                 yield
                 if self._depth == 1:
@@ -83,11 +109,25 @@ class Database:
                 raise
             finally:
                 self._depth -= 1
+                if self._depth == 0:
+                    self._writer = None
 
     def close(self) -> None:
         """Close the file. Does nothing the second time."""
+        if self._reader is not None:
+            with self._reading:
+                self._reader.close()
         with self._lock:
             self._connection.close()
+
+    def _open_reader(self) -> sqlite3.Connection | None:
+        """Connect for reading; None in memory, where there is but one connection."""
+        if self._path is None:
+            return None
+        with self._told():
+            reader = _connect(str(self._path))
+            reader.execute("PRAGMA query_only=ON")
+            return reader
 
     def _open(self, migrations: Sequence[str]) -> sqlite3.Connection:
         if self._path is None:
@@ -108,14 +148,16 @@ class Database:
         numbers = range(1, 1_000_000)
         aside = next(
             name
-            for name in (path.with_name(f"{path.name}.damaged-{n}") for n in numbers)
+            for name in (path.with_name(f"{path.name}{ASIDE}{n}") for n in numbers)
             if not name.exists()
         )
-        path.rename(aside)
+        aside.with_name(aside.name + UNREAD).touch()
+        # The file itself last: a log left behind would be taken for that of a new one.
         for suffix in BESIDE:
             log_file = path.with_name(path.name + suffix)
             if log_file.exists():
                 log_file.rename(aside.with_name(aside.name + suffix))
+        path.rename(aside)
         note = f"{path} was damaged: it is now {aside.name}, and a new one was started"
         self.notes += (note,)
         log.warning("a damaged database was set aside: %s", aside)
@@ -146,16 +188,25 @@ class Database:
         return DiskError(f"{where} can't be used: {error}")
 
 
-def _prepared(name: str, migrations: Sequence[str]) -> sqlite3.Connection:
+def _connect(name: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         name,
         timeout=PATIENCE,
         isolation_level=None,  # we say BEGIN and COMMIT ourselves
-        check_same_thread=False,  # `Database` has a lock of its own
+        check_same_thread=False,  # `Database` has locks of its own
     )
+    # Damage can turn bytes into text that is none; who reads a row checks what it is.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
+    return connection
+
+
+def _prepared(name: str, migrations: Sequence[str]) -> sqlite3.Connection:
+    connection = _connect(name)
     try:
         connection.execute("PRAGMA journal_mode=WAL").fetchall()
         connection.execute("PRAGMA synchronous=FULL")
+        # Zeroing what is deleted would write it once more, where there may be no room.
+        connection.execute("PRAGMA secure_delete=FAST").fetchall()
         if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             damaged = sqlite3.DatabaseError("quick_check found damage")
             damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT

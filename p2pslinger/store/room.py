@@ -2,6 +2,7 @@
 
 - What is being written counts as soon as there are bytes of it.
 - Unpinned blobs make room, the least recently used first; pinned ones never do.
+- Unfinished ones that nobody fetches any more make room before all others.
 - A blob's name and its entry change together, under the lock: a file must not get its
   name while another thread evicts its twin.
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from p2pslinger.errors import DiskError, UnavailableError
 from p2pslinger.ids import BlobId, JobId, short
 from p2pslinger.store.blobfolder import BlobFolder
+from p2pslinger.wire.blobs import ChunkList
 
 
 @dataclass(slots=True)
@@ -26,13 +28,17 @@ class Held:
         size: In bytes.
         data: Its bytes; None if they are in its file.
         durable: Known to be on disk.
+        found: It was there when the peer started, and so survives another start.
         pins: The jobs that need it.
+        chunks: What it consists of, if that is known.
     """
 
     size: int
     data: bytes | None
     durable: bool = False
     pins: set[JobId] = field(default_factory=set)
+    chunks: ChunkList | None = None
+    found: bool = False
 
 
 class Room:
@@ -58,8 +64,10 @@ class Room:
         #: Least recently used first.
         self._held: OrderedDict[BlobId, Held] = OrderedDict()
         for blob, size in folder.scan() if folder else ():
-            self._held[blob] = Held(size, None)
+            self._held[blob] = Held(size, None, found=True)
             self.used += size
+        self._leftovers = folder.leftovers() if folder else {}
+        self.used += sum(self._leftovers.values())
 
     def __contains__(self, blob: BlobId) -> bool:
         return blob in self._held
@@ -124,6 +132,8 @@ class Room:
             files: Only those on disk, because that is what is full.
         """
         with self.lock:
+            if self._drop_leftover():
+                return True
             for blob, held in self._held.items():
                 if held.pins or (files and held.data is not None):
                     continue
@@ -138,6 +148,43 @@ class Room:
             f"{self._quota:,} in all, of which everything is in use: wait for a job "
             "to end, or cancel one"
         )
+
+    # --- unfinished blobs ---------------------------------------------------------
+
+    def claim(self, blob: BlobId, size: int) -> bool:
+        """Count an unfinished blob as one that is being fetched.
+
+        Returns whether an earlier attempt has left a part of it.
+
+        Raises:
+            DiskError: there is not enough room for the rest.
+        """
+        with self.lock:
+            left = self._leftovers.pop(blob, None)
+            try:
+                self.reserve(size - (left or 0))
+            except DiskError:
+                if left is not None:
+                    self._leftovers[blob] = left
+                raise
+            return left is not None
+
+    def leave(self, blob: BlobId, size: int) -> None:
+        """Count an unfinished blob as one that may go."""
+        with self.lock:
+            self._leftovers[blob] = size
+
+    def _drop_leftover(self) -> bool:
+        for blob, size in self._leftovers.items():
+            assert self.folder is not None
+            try:
+                self.folder.partial(blob).unlink(missing_ok=True)
+            except OSError:
+                continue  # Windows does not remove what somebody reads
+            del self._leftovers[blob]
+            self.used -= size
+            return True
+        return False
 
     # --- coming and going ---------------------------------------------------------
 

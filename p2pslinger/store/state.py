@@ -1,10 +1,12 @@
-"""What a peer knows from one start to the next: receipts, neighbours, a counter.
+"""What a peer knows from one start to the next: receipts, neighbours, durable jobs.
 
 - A receipt is kept as the exact bytes that were signed. Per job and volunteer the
   newest sequence replaces the others, so the tally is a sum over rows. Whether a
   receipt's key may speak for its job is the caller's question, asked before.
 - Neighbours are hints for the next start, no more: the least recently seen go first.
 - Every change is one commit; `batch` makes one of many.
+- Durable jobs are in the same file (`p2pslinger.store.jobs`), so that one commit covers
+  what belongs together.
 
 A `State` is for one peer; `State.in_memory` for one that leaves nothing behind.
 """
@@ -18,7 +20,11 @@ from types import TracebackType
 from typing import cast
 
 from p2pslinger.ids import JobId, PeerId
+from p2pslinger.limits import KIB
+from p2pslinger.store import jobrows
 from p2pslinger.store.database import Database
+from p2pslinger.store.jobs import JobStore
+from p2pslinger.store.reserve import Reserve
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.records import Address, Receipt, read
 
@@ -55,7 +61,11 @@ MIGRATIONS = (
         value INTEGER NOT NULL
     ) WITHOUT ROWID;
     """,
+    jobrows.SCHEMA,
 )
+
+#: Bytes that are written to find out whether the disk takes any: a few results.
+PROBE = 256 * KIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +97,17 @@ class State:
         path: Its file; None for memory.
 
     Attributes:
+        jobs: The durable jobs.
         notes: What the owner should know ("state.db was damaged ...").
+        reserve: Room for small writes on a disk that is full.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._database = Database(path, MIGRATIONS)
+        self.jobs = JobStore(self._database)
         self.notes = self._database.notes
+        self.reserve = Reserve(path and path.with_name(f"{path.name}-reserve"))
+        self.reserve.make()
 
     @classmethod
     def in_memory(cls) -> State:
@@ -102,6 +117,17 @@ class State:
     def batch(self) -> AbstractContextManager[None]:
         """Make one commit of what happens inside; nothing of it if that raises."""
         return self._database.batch()
+
+    def probe(self) -> None:
+        """Write something and remove it: raises `DiskError` where that fails.
+
+        Where it works, a reserve that was spent is made again.
+        """
+        self._database.execute(
+            "INSERT OR REPLACE INTO meta VALUES ('probe', zeroblob(?))", (PROBE,)
+        )
+        self._database.execute("DELETE FROM meta WHERE name = 'probe'")
+        self.reserve.make()
 
     def close(self) -> None:
         """Close the file. Does nothing the second time."""
@@ -157,7 +183,7 @@ class State:
 
     def receipts(self, job: JobId | None = None) -> list[Signed]:
         """Return the newest receipts, of one job or of all, oldest first."""
-        rows = self._database.execute(
+        rows = self._database.read(
             "SELECT body, key, signature FROM receipts WHERE ? IS NULL OR job = ?"
             " ORDER BY wall, job, volunteer",
             (job, job),
@@ -166,7 +192,7 @@ class State:
 
     def tally(self, job: JobId | None = None) -> list[Share]:
         """Return who contributed what, to one job or to all, greatest first."""
-        rows = self._database.execute(
+        rows = self._database.read(
             "SELECT volunteer, SUM(tasks), SUM(failures), SUM(cpu) FROM receipts"
             " WHERE ? IS NULL OR job = ? GROUP BY volunteer"
             " ORDER BY SUM(cpu) DESC, SUM(tasks) DESC, volunteer",
@@ -191,7 +217,7 @@ class State:
 
     def neighbours(self, count: int = NEIGHBOURS) -> list[Neighbour]:
         """Return up to `count` neighbours, last seen first."""
-        rows = self._database.execute(
+        rows = self._database.read(
             "SELECT peer, host, port, seen FROM neighbours"
             " ORDER BY seen DESC, peer LIMIT ?",
             (count,),
@@ -208,13 +234,17 @@ class State:
 
     # --- counters -----------------------------------------------------------------
 
-    def next_start(self) -> int:
+    def next_start(self, before: int = 0) -> int:
         """Return how often this peer has been started, this time included.
 
         Tells a peer's own messages from before a restart from those of now.
+
+        Args:
+            before: Starts that are known from elsewhere, not counted here.
         """
         rows = self._database.execute(
-            "INSERT INTO meta VALUES ('starts', 1)"
-            " ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
+            "INSERT INTO meta VALUES ('starts', ?) ON CONFLICT (name)"
+            " DO UPDATE SET value = value + excluded.value RETURNING value",
+            (before + 1,),
         )
         return cast("int", rows[0][0])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import errno
 from typing import TYPE_CHECKING, cast
+
+from p2pslinger.testing.clocks import on_machine
 
 if TYPE_CHECKING:
     from p2pslinger.testing.hosts import Host
@@ -22,7 +23,7 @@ class DatagramSocket(asyncio.DatagramTransport):
         self._address = (host.ip, port)
         self._protocol = cast("asyncio.DatagramProtocol", protocol)
         # Arrivals must not see the context variables of whoever sent them.
-        self._context = contextvars.copy_context()
+        self._context = on_machine(host.clock)
         self._closing = False
         super().__init__({"sockname": self._address})
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import errno
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from p2pslinger.testing.clocks import on_machine
 from p2pslinger.testing.streams import Address, StreamTransport, connected
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Listener:
         self.extra = extra
         self._host = host
         self._factory = protocol_factory
-        self._context = contextvars.copy_context()
+        self._context = on_machine(host.clock)
 
     def accept(self, stream: StreamTransport) -> None:
         """Give a new stream a protocol."""
@@ -66,7 +66,7 @@ class Dial(Generic[_ProtocolT]):
         self._factory = protocol_factory
         self._extra = extra
         self._life = host.life
-        self._context = contextvars.copy_context()
+        self._context = on_machine(host.clock)
         self._outcome: asyncio.Future[tuple[StreamTransport, _ProtocolT]] = (
             host.network.loop.create_future()
         )
@@ -101,6 +101,8 @@ class Dial(Generic[_ProtocolT]):
 
     def _arrive(self, target: Host) -> None:
         """The knock is heard: accept or refuse it at the target's end."""
+        if target.asleep:
+            return
         network = target.network
         delay = network.links.stream_delay(target, self._host)
         target.traffic.count_segments(0)
@@ -128,7 +130,7 @@ class Dial(Generic[_ProtocolT]):
     def _answered(self, near: StreamTransport) -> None:
         if self._outcome.done():
             near.abort()
-        elif self._host.life != self._life:
+        elif self._host.life != self._life or self._host.asleep:
             near.vanish()
             self._fail(
                 ConnectionAbortedError,

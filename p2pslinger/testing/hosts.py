@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from p2pslinger.testing.clocks import Clock
 from p2pslinger.testing.datagrams import DatagramSocket
 from p2pslinger.testing.dialing import Dial, Listener
 from p2pslinger.testing.streams import Address, StreamTransport
@@ -54,6 +55,7 @@ class Host:
         ip: Its address, as text.
         traffic: What it has sent.
         life: How often it has crashed or stopped.
+        clock: Its own, which stands still while it sleeps.
     """
 
     def __init__(self, network: Network, ip: str, number: int, place: float) -> None:
@@ -62,11 +64,17 @@ class Host:
         self.number = number
         self.place = place
         self.life = 0
+        self.clock = Clock()
         self.traffic = Traffic()
         self.sockets: dict[int, DatagramSocket] = {}
         self.listeners: dict[int, Listener] = {}
         self.streams: dict[StreamTransport, None] = {}
         self._next_port = FIRST_FREE_PORT
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it sleeps."""
+        return self.clock.asleep
 
     @property
     def packets(self) -> int:
@@ -104,7 +112,7 @@ class Host:
         return await Dial(self, address, protocol_factory, extra or {}).answer()
 
     def crash(self) -> None:
-        """Lose every socket without a goodbye, as `kill -9` does.
+        """Lose every socket without a goodbye, as a power cut does.
 
         The other ends learn of it when they write: a reset comes back. Its own
         protocols are told nothing; whoever owns its tasks cancels them.
@@ -124,6 +132,18 @@ class Host:
             stream.close()
         for socket in list(self.sockets.values()):
             socket.close()
+
+    def sleep(self) -> None:
+        """Freeze, as a laptop does that is shut: nothing runs, nothing gets through."""
+        self.network.loop.put_to_sleep(self.clock)
+
+    def wake(self) -> None:
+        """Go on where it was; the network has not waited."""
+        if self.asleep:
+            self.network.loop.wake_up(self.clock)
+            self.network.wake_stalled()
+            for stream in list(self.streams):
+                stream.go_on()
 
     def free_port(self) -> int:
         """A port that neither a listener nor a datagram socket has."""

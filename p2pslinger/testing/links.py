@@ -35,10 +35,14 @@ class Place(Protocol):
     Attributes:
         number: Which host it is; each of a network has its own.
         place: Where it is: 0 to 1, round a circle.
+        asleep: Whether it sleeps: then nothing leaves it, and nothing gets in.
     """
 
     number: int
     place: float
+
+    @property
+    def asleep(self) -> bool: ...
 
 
 @dataclass
@@ -84,6 +88,15 @@ class Links:
         self._groups.clear()
         self._cuts.clear()
 
+    def become(self, latency: tuple[float, float] | None, loss: float | None) -> None:
+        """Give all links that have none of their own another latency or loss."""
+        if latency is not None:
+            _check_latency(latency)
+            self.latency = latency
+        if loss is not None:
+            check_share("loss", loss)
+            self.loss = loss
+
     def tune(
         self,
         one: Place,
@@ -102,7 +115,11 @@ class Links:
                 self._losses[pair] = loss
 
     def blocked(self, source: Place, target: Place) -> bool:
-        """Whether a partition or cut keeps `source` from reaching `target`."""
+        """Whether a partition, a cut or sleep keeps `source` from `target`."""
+        if source is target:
+            return False
+        if source.asleep or target.asleep:
+            return True
         here, there = source.number, target.number
         groups = self._groups
         if groups and groups.get(here) != groups.get(there):

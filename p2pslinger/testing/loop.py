@@ -6,6 +6,8 @@
 3. Nothing real gets in: no sockets, no threads, no name servers. What would run in a
    thread runs at once, inline.
 4. Everybody waiting for ever is an error that says who waits and where.
+5. Machines may sleep (see `p2pslinger.testing.clocks`): code on one of them sees the
+   time that its own clock shows.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple
 
 from p2pslinger.errors import UsageError
+from p2pslinger.testing.clocks import Clock, clock_of, current
 
 if TYPE_CHECKING:
     from collections import deque
@@ -82,17 +85,49 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._made = 0
         self._tasks = 0
         self._cancelled = 0
+        self._asleep = 0  # machines that sleep
+        self._drifted = False  # whether one ever has
         super().__init__(_ShutSelector())
         self._thread = threading.get_ident()
         self.set_task_factory(self._make_task)  # type: ignore[arg-type]
 
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the loop was made, whoever has slept meanwhile."""
+        return self._now
+
     def time(self) -> float:
-        """Virtual seconds since the loop was made."""
+        """Virtual seconds since the loop was made, as this machine's clock shows."""
+        if self._drifted:
+            clock = current.get()
+            if clock is not None:
+                return clock.shown(self._now)
         return self._now
 
     def wall(self) -> float:
         """What a clock on the wall would show: seconds since 1970."""
         return WALL_START + self._now
+
+    def put_to_sleep(self, clock: Clock) -> None:
+        """Run nothing of a machine until it is woken; see `Host.sleep`."""
+        if not clock.asleep:
+            mine = [one for one in self._timers if clock_of(one[2]) is clock]
+            self._timers = [
+                one for one in self._timers if clock_of(one[2]) is not clock
+            ]
+            heapq.heapify(self._timers)
+            clock.stop(self._now, mine)
+            self._asleep += 1
+            self._drifted = True
+
+    def wake_up(self, clock: Clock) -> None:
+        """Let a machine go on where it was."""
+        if clock.asleep:
+            self._asleep -= 1
+            ready, timers = clock.go_on(self._now)
+            self._ready.extend(ready)
+            for timer in timers:
+                heapq.heappush(self._timers, timer)
 
     def call_at(
         self,
@@ -103,6 +138,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.TimerHandle:
         self._check_closed()
         timer = asyncio.TimerHandle(when, callback, args, self, context)
+        if self._drifted:
+            clock = current.get()
+            if clock is not None:
+                when = clock.due(when)
         self._made += 1  # settles ties, and spares heapq from comparing timers
         heapq.heappush(self._timers, (when, self._made, timer))
         return timer
@@ -189,7 +228,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle._cancelled:
+            if not handle._cancelled and not (self._asleep and _waits(handle)):
                 handle._run()
 
     def _jump(self) -> None:
@@ -212,6 +251,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _check_closed(self) -> None:
         if self.is_closed():
             raise RuntimeError("Event loop is closed")
+
+
+def _waits(handle: asyncio.Handle) -> bool:
+    """Keep a callback of a machine that sleeps; return whether it is one."""
+    clock = clock_of(handle)
+    if clock is None or not clock.asleep:
+        return False
+    clock.ready.append(handle)
+    return True
 
 
 class _ShutSelector(selectors.SelectSelector):

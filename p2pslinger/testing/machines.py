@@ -22,47 +22,23 @@ from p2pslinger.peer.config import Config
 from p2pslinger.peer.events import Event
 from p2pslinger.peer.peer import Peer
 from p2pslinger.peer.world import World
-from p2pslinger.store.state import State
+from p2pslinger.store.blobs import Blobs
+from p2pslinger.testing.clocks import on_machine
+from p2pslinger.testing.disks import Disk
 from p2pslinger.testing.hosts import Host
 from p2pslinger.testing.hoststreams import HostStreams
 from p2pslinger.testing.loop import VirtualLoop
-from p2pslinger.testing.programs import Program, ProgramJob
+from p2pslinger.testing.programjobs import ProgramJob
+from p2pslinger.testing.programs import Program
 from p2pslinger.testing.slots import InlineSlots
 from p2pslinger.wire.authkey import Authkey
-from p2pslinger.wire.identity import Identity, Signed
+from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.records import Address
 
 E = TypeVar("E")
 
 #: Bytes that a simulated slot may use. Nobody checks.
 MEMORY = 1 << 30
-
-
-class Disk(State):
-    """The state of a simulated peer: it outlives the peer that closes it.
-
-    Attributes:
-        frozen: Nothing is written any more, because the process has just been killed
-            and only its tasks do not know it yet.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(None)
-        self.frozen = False
-
-    def close(self) -> None:
-        """Do nothing: `remove` frees it."""
-
-    def remove(self) -> None:
-        """Free it."""
-        super().close()
-
-    def add_receipt(self, signed: Signed) -> bool:
-        return not self.frozen and super().add_receipt(signed)
-
-    def remember_neighbour(self, peer: PeerId, address: Address, seen: float) -> None:
-        if not self.frozen:
-            super().remember_neighbour(peer, address, seen)
 
 
 class SimulatedPeer:
@@ -79,7 +55,9 @@ class SimulatedPeer:
         identity: Who it is, whatever happens to it.
         slots: Its slots, which a test may make slow, deadly or dishonest.
         skew: Seconds that its clock on the wall is ahead.
-        history: When what happened, in the loop's seconds, all starts together.
+        disk: What it remembers; it may be full.
+        blobs: Its big data; it outlives the process.
+        history: When what happened, in the world's seconds, all starts together.
     """
 
     def __init__(
@@ -103,7 +81,8 @@ class SimulatedPeer:
         self._group = group
         self._seed = seed
         self._starts = 0
-        self._disk = Disk()
+        self.disk = Disk()
+        self.blobs = Blobs.in_memory()
         self._loop: VirtualLoop = host.network.loop
         self._peer: Peer | None = None
         self._task: asyncio.Task[None] | None = None
@@ -152,22 +131,27 @@ class SimulatedPeer:
         if self._peer is not None:
             raise UsageError(f"{self.name} runs already")
         self._starts += 1
-        self._peer = peer = Peer(
-            config=self.config,
-            identity=self.identity,
-            authkey=self._authkey,
-            state=self._disk,
-            world=self._world(),
-            memory=MEMORY,
-        )
+        context = on_machine(self.host.clock)
+        self._peer = peer = context.run(self._make)
         peer.events.subscribe(
-            lambda event: self.history.append((self._loop.time(), event))
+            lambda event: self.history.append((self._loop.now, event))
         )
         listens = asyncio.Event()
         run = peer.run(ready=lambda _: listens.set())
-        self._task = self._group.create_task(run)
+        self._task = self._group.create_task(run, context=context)
         await listens.wait()
         self._control = self.host.listen(0, peer.programs.make).port
+
+    def _make(self) -> Peer:
+        return Peer(
+            config=self.config,
+            identity=self.identity,
+            authkey=self._authkey,
+            state=self.disk,
+            blobs=self.blobs,
+            world=self._world(),
+            memory=MEMORY,
+        )
 
     async def stop(self) -> None:
         """Shut the peer down, with goodbyes."""
@@ -187,16 +171,25 @@ class SimulatedPeer:
         self.host.crash()
         await self._end_at_once()
 
+    def sleep(self) -> None:
+        """Suspend the machine: its tasks and its monotonic clock stand still."""
+        self.host.sleep()
+
+    def wake(self) -> None:
+        """Go on where it was; only the clock on the wall has moved."""
+        self.host.wake()
+
     async def _end_at_once(self) -> None:
         """End its tasks, whatever they would still like to say or write."""
         if self._task is None:
             raise UsageError(f"{self.name} does not run: start it first")
-        self._disk.frozen = True
+        self.host.wake()  # or its tasks could not be ended
+        self.disk.frozen = True
         while not self._task.done():
             self._task.cancel()
             await asyncio.sleep(0)
         await self._free()
-        self._disk.frozen = False
+        self.disk.frozen = False
 
     async def restart(self) -> None:
         """Start again, as the same peer with the same state."""
@@ -204,7 +197,7 @@ class SimulatedPeer:
 
     def remove(self) -> None:
         """Free what is left of a peer that does not run."""
-        self._disk.remove()
+        self.disk.remove()
 
     async def _free(self) -> None:
         """Let go of a peer that has ended, also where it was not given the time."""
@@ -218,6 +211,7 @@ class SimulatedPeer:
         return World(
             streams=HostStreams(self.host, self.identity, self._authkey),
             slots=self.slots,
+            disk=self.disk,
             wall=lambda: self._loop.wall() + self.skew,
             rng=random.Random(f"{self._seed} {self.name} {self._starts}"),
             discovery=None,
@@ -240,6 +234,17 @@ class SimulatedPeer:
         """Submit a job from a program of its own, one task for each argument."""
         program = await self.program()
         return await program.submit(function, arguments)
+
+    async def start_job(
+        self,
+        function: Callable[..., object],
+        arguments: Iterable[object],
+        *,
+        keepers: int = 2,
+    ) -> ProgramJob:
+        """Start a durable job from a program of its own; return once it is kept."""
+        program = await self.program()
+        return await program.start(function, arguments, keepers=keepers)
 
     def happened(self, kind: type[E], since: float = 0.0) -> list[tuple[float, E]]:
         """Return the events of one kind, and when each came."""

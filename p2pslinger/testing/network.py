@@ -54,6 +54,7 @@ class Network:
 
     Attributes:
         links: Latency, loss and cuts; changed by the methods here.
+        duplication, reordering: As given; may be changed at any moment.
         stalled: Pipes that wait for a link, in the order in which they got stuck.
         context: For callbacks that belong to the network and not to who sent.
     """
@@ -75,8 +76,8 @@ class Network:
         self.stalled: dict[Pipe, None] = {}
         self.context = contextvars.Context()
         self._chance = chance
-        self._duplication = duplication
-        self._reordering = reordering
+        self.duplication = duplication
+        self.reordering = reordering
         self._hosts: dict[str, Host] = {}
         self._deliveries = hashlib.blake2b(digest_size=16)
         loop.network = self
@@ -115,7 +116,7 @@ class Network:
     def partition(self, *groups: Iterable[Host]) -> None:
         """Split the network; hosts in no group form one more. Replaces the last."""
         self.links.partition(groups)
-        self._wake_stalled()
+        self.wake_stalled()
 
     def cut(self, source: Host, target: Host) -> None:
         """Let nothing pass from `source` to `target`; the way back stays open."""
@@ -124,12 +125,19 @@ class Network:
     def mend(self, source: Host, target: Host) -> None:
         """Undo `cut`."""
         self.links.mend(source, target)
-        self._wake_stalled()
+        self.wake_stalled()
 
     def heal(self) -> None:
         """Undo every partition and cut."""
         self.links.heal()
-        self._wake_stalled()
+        self.wake_stalled()
+
+    def become(
+        self, *, latency: tuple[float, float] | None = None, loss: float | None = None
+    ) -> None:
+        """Give all links that have none of their own another latency or loss."""
+        self.links.become(latency, loss)
+        self.wake_stalled()
 
     def tune(
         self,
@@ -141,9 +149,10 @@ class Network:
     ) -> None:
         """Give the link between two hosts, both ways, its own latency or loss."""
         self.links.tune(one, other, latency=latency, loss=loss)
-        self._wake_stalled()
+        self.wake_stalled()
 
-    def _wake_stalled(self) -> None:
+    def wake_stalled(self) -> None:
+        """Let what waits for a link try again."""
         for pipe in list(self.stalled):
             pipe.wake()
 
@@ -175,10 +184,10 @@ class Network:
             source.traffic.datagrams_lost += 1
             return
         delay = links.delay(source, target)
-        if self._reordering and self._chance.random() < self._reordering:
+        if self.reordering and self._chance.random() < self.reordering:
             delay += self._chance.random() * STRAGGLE
         self.later(delay, self._arrive, source, sender, target, to[1], data)
-        if self._duplication and self._chance.random() < self._duplication:
+        if self.duplication and self._chance.random() < self.duplication:
             delay += self._chance.random() * STRAGGLE
             self.later(delay, self._arrive, source, sender, target, to[1], data)
 
@@ -186,7 +195,7 @@ class Network:
         self, source: Host, sender: Address, target: Host, port: int, data: bytes
     ) -> None:
         socket = target.sockets.get(port)
-        if socket is None:
+        if socket is None or target.asleep:
             source.traffic.datagrams_lost += 1
             return
         source.traffic.datagrams_delivered += 1

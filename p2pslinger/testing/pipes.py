@@ -190,6 +190,9 @@ class Pipe:
             self._network.stalled.pop(self, None)
 
     def _break(self) -> None:
+        if self._source.asleep:  # its kernel counts no seconds either
+            self._stall = self._network.later(BREAK_AFTER, self._break)
+            return
         self.drop()
         text = f"{self._target.ip} has not answered for {BREAK_AFTER:g} s"
         self.writer.lost(TimeoutError(errno.ETIMEDOUT, text))

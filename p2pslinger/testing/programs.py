@@ -6,40 +6,44 @@ one says the same things to its peer, over a stream that never leaves its host.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 import msgspec
-from blake3 import blake3
 
 from p2pslinger import limits
-from p2pslinger.client.arguments import Shard, shards_of
-from p2pslinger.client.failures import error_of
+from p2pslinger.client.arguments import shards_of
 from p2pslinger.client.packing import FunctionPackage, pack_function
-from p2pslinger.client.values import unpack_values
 from p2pslinger.errors import SlingerError, UnavailableError
-from p2pslinger.ids import JobId
+from p2pslinger.ids import JobId, from_text
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handler, Handlers
 from p2pslinger.testing.hosts import Host
+from p2pslinger.testing.loop import VirtualLoop
+from p2pslinger.testing.programjobs import ProgramJob
 from p2pslinger.version import __version__
+from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.control import (
     CONTROL_CODEC,
-    Append,
-    AppendBig,
-    CloseJob,
-    GetValues,
+    Attach,
+    Attached,
+    CancelJob,
+    ChangeJob,
+    GetTicket,
     JobEnded,
     Opened,
     OpenJob,
-    RangeOut,
     Results,
-    Seal,
-    ShardIn,
+    Ticket,
 )
+from p2pslinger.wire.facts import JobFacts
 from p2pslinger.wire.manifest import Function, Policy
 from p2pslinger.wire.messages import Hello
+
+__all__ = ["Program", "ProgramJob"]
+
+#: Seconds that a durable job's keepers get before it is started with fewer.
+KEPT_WITHIN = 10.0
 
 
 class Program:
@@ -49,7 +53,7 @@ class Program:
         loop: Gives the time.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
         self._jobs: dict[int, ProgramJob] = {}
         self._connection: Connection
@@ -69,8 +73,16 @@ class Program:
         *,
         name: str = "",
         policy: Policy | None = None,
+        keepers: int = 2,
     ) -> ProgramJob:
         """Submit a job of one task for each argument.
+
+        Args:
+            function: What each calls.
+            arguments: What with.
+            name: What people call the job.
+            policy: How it wants to be run.
+            keepers: Of a durable job: keepers wanted besides this peer.
 
         Raises:
             PackingError: something in it can't be sent.
@@ -80,23 +92,82 @@ class Program:
         if not isinstance(package, FunctionPackage):
             package = pack_function(package)
         handle = len(self._jobs)
-        job = self._jobs[handle] = ProgramJob(self, self._connection, handle)
+        job = self._jobs[handle] = ProgramJob(self._connection, handle)
         big = len(package.code) > limits.INLINE
         python = None if package.python is None else "{}.{}".format(*package.python)
         described = Function(
             package.name[: limits.NAME],
             b"" if big else package.code,
-            blake3(package.code).digest(),
+            blob_digest(package.code),
             len(package.code),
             python,
         )
-        ask = OpenJob(handle, name or described.name, described, policy or Policy())
+        ask = OpenJob(
+            handle, name or described.name, described, policy or Policy(), keepers
+        )
         answer = await self._connection.request(ask, package.code if big else None)
         job.id = JobId(cast("Opened", answer).job)
         for shard in shards_of(arguments, shipped=package.modules):
             await job.append(shard)
-        self._connection.push(Seal(handle))
+        job.seal()
         return job
+
+    async def start(
+        self,
+        function: Callable[..., object] | FunctionPackage,
+        arguments: Iterable[object],
+        *,
+        name: str = "",
+        keepers: int = 2,
+        within: float = KEPT_WITHIN,
+    ) -> ProgramJob:
+        """Submit a durable job; return once its keepers hold it, or `within` s."""
+        job = await self.submit(
+            function,
+            arguments,
+            name=name,
+            policy=Policy(durable=True),
+            keepers=keepers,
+        )
+        await job.await_kept(within)
+        return job
+
+    async def attach(self, job: str) -> ProgramJob:
+        """Follow a durable job of anybody, by its id; its results come from the first.
+
+        Raises:
+            SlingerError: nobody in reach knows it.
+        """
+        handle = len(self._jobs)
+        followed = self._jobs[handle] = ProgramJob(self._connection, handle)
+        answer = await self._connection.request(Attach(handle, job))
+        facts = cast("Attached", answer).facts
+        followed.id, followed.tasks = JobId(from_text(facts.job)), facts.tasks
+        return followed
+
+    async def change(self, job: str, change: str, value: float | None = None) -> None:
+        """Change a durable job: "cancel", "pause", "resume", "extend", "forget" ...
+
+        Raises:
+            SlingerError: the peer refuses to, or is gone.
+        """
+        await self._connection.request(ChangeJob(job, change, value))
+
+    async def ticket(self, job: str, *, owner: bool) -> Ticket:
+        """Return a job's ticket, with its key for an owner."""
+        return cast("Ticket", await self._connection.request(GetTicket(job, owner)))
+
+    async def own(self, ticket: Ticket) -> JobFacts:
+        """Make the peer an owner of the job that a ticket is for."""
+        return cast("Attached", await self._connection.request(ticket)).facts
+
+    async def cancel(self, job: str) -> None:
+        """Cancel the throw-away job whose id is, or starts with, `job`.
+
+        Raises:
+            SlingerError: the peer refuses to, or is gone.
+        """
+        await self._connection.request(CancelJob(job))
 
     def close(self) -> None:
         """End: throw-away jobs end as well."""
@@ -127,102 +198,7 @@ class Program:
 
     def _heard(self, _: Connection, results: Results, __: Exchange) -> None:
         for out in results.ranges:
-            self._jobs[results.handle].take(self._loop.time(), out)
+            self._jobs[results.handle].take(self._loop.now, out)
 
     def _ended(self, _: Connection, ended: JobEnded, __: Exchange) -> None:
         self._jobs[ended.handle].end(UnavailableError(ended.text))
-
-
-class ProgramJob:
-    """One job of a simulated program.
-
-    Attributes:
-        id: The job's id.
-        tasks: How many it has.
-        ranges: When each range of results came, in the order in which they came.
-        values: Values that are here, by index.
-        errors: Why tasks failed, by index.
-        again: Tasks whose result came more than once.
-    """
-
-    id: JobId
-
-    def __init__(self, program: Program, connection: Connection, handle: int) -> None:
-        self._program = program
-        self._connection = connection
-        self._handle = handle
-        self.tasks = 0
-        self.ranges: list[tuple[float, RangeOut]] = []
-        self.values: dict[int, object] = {}
-        self.errors: dict[int, Exception] = {}
-        self.again: list[int] = []
-        self._why: SlingerError | None = None
-        self._news = asyncio.Event()
-        self._unread: list[RangeOut] = []
-
-    async def append(self, shard: Shard) -> None:
-        """Send more arguments."""
-        self.tasks += shard.count
-        form = int(shard.form)
-        if len(shard.data) <= limits.INLINE:
-            small = ShardIn(shard.count, form, shard.data)
-            self._connection.push(Append(self._handle, (small,)))
-        else:
-            big = AppendBig(self._handle, shard.count, form, len(shard.data))
-            await self._connection.request(big, shard.data)
-
-    async def results(self) -> list[object]:
-        """Wait until every task has an outcome; return the values in order.
-
-        Raises:
-            Exception: what the first of the tasks that failed has raised.
-            SlingerError: no more will come.
-        """
-        while len(self.values) + len(self.errors) < self.tasks:
-            while self._unread:
-                await self._fetch(self._unread.pop(0))
-            if len(self.values) + len(self.errors) >= self.tasks:
-                break
-            if self._why is not None:
-                raise self._why
-            self._news.clear()
-            await self._news.wait()
-        if self.errors:
-            raise self.errors[min(self.errors)]
-        return [self.values[index] for index in range(self.tasks)]
-
-    def leave(self) -> None:
-        """Want nothing more of it: a throw-away job ends."""
-        self._connection.push(CloseJob(self._handle))
-
-    # --- called by its program ----------------------------------------------------
-
-    def take(self, when: float, out: RangeOut) -> None:
-        """Take in a range of results."""
-        self.ranges.append((when, out))
-        if out.digest:
-            self._unread.append(out)
-        else:
-            self._read(out, out.values)
-        self._news.set()
-
-    def end(self, why: SlingerError) -> None:
-        """No more will come."""
-        self._why = self._why or why
-        self._news.set()
-
-    async def _fetch(self, out: RangeOut) -> None:
-        """Get values that are too big for a message."""
-        ask = GetValues(self._handle, out.digest)
-        _, body = await self._connection.fetch(ask)
-        self._read(out, await body.read_all(out.size))
-
-    def _read(self, out: RangeOut, data: bytes) -> None:
-        for failure in out.failures:
-            self.errors[failure.index] = error_of(failure, "mine")
-        values = unpack_values(out.form, data, "mine")
-        for index, value in enumerate(values, out.start):
-            if index in self.values:
-                self.again.append(index)
-            if index not in self.errors:
-                self.values[index] = value

@@ -100,6 +100,8 @@ class StreamTransport(asyncio.Transport):
 
     def drained(self) -> None:
         """The pipe has taken more: let the protocol write on, or finish closing."""
+        if self._host.asleep:
+            return
         backlog = self._outbound.backlog()
         if self._writer_paused and backlog <= self._low and not self._lost:
             self._writer_paused = False
@@ -110,7 +112,7 @@ class StreamTransport(asyncio.Transport):
     # --- reading ------------------------------------------------------------------
 
     def is_reading(self) -> bool:
-        return self._reading and not self._closing
+        return self._reading and not self._closing and not self._host.asleep
 
     def pause_reading(self) -> None:
         self._reading = False
@@ -130,6 +132,11 @@ class StreamTransport(asyncio.Transport):
             self._throw_away_unread()
         else:
             self._context.run(self._read_on)
+
+    def go_on(self) -> None:
+        """The host is awake again: take up what has come meanwhile."""
+        self._host.network.loop.call_soon(self._read_on, context=self._context)
+        self._host.network.loop.call_soon(self.drained, context=self._context)
 
     def finished(self) -> None:
         """The other end has closed; so does this one once everything is read."""

@@ -32,12 +32,24 @@ class OpenJob(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """Submit a job. Answered by `Opened`.
 
     A function that is too big for the message follows as the request's body.
+
+    Attributes:
+        handle: What the program calls it.
+        name: What people call it.
+        function: What each task calls.
+        policy: How.
+        keepers: Of a durable job: keepers wanted besides this peer.
+        keep_for: Of a durable job: seconds that it is kept, or None for the default.
+        priority: Higher first among this machine's jobs.
     """
 
     handle: Handle
     name: Name
     function: Function
     policy: Policy
+    keepers: Annotated[int, Meta(ge=0, le=limits.KEEPERS - 1)] = 2
+    keep_for: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
 
 
 class Opened(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -109,6 +121,8 @@ class RangeOut(msgspec.Struct, frozen=True, array_like=True):
         wall: Seconds they took.
         cpu: CPU seconds.
         output: The end of what they printed.
+        only: The tasks among them that count, or None if all do: for the others, other
+            results were accepted.
     """
 
     start: Count
@@ -123,6 +137,7 @@ class RangeOut(msgspec.Struct, frozen=True, array_like=True):
     wall: float
     cpu: float
     output: bytes
+    only: tuple[Count, Count] | None = None
 
 
 class Results(msgspec.Struct, frozen=True, array_like=True, tag=8):
@@ -160,9 +175,11 @@ class Blob(msgspec.Struct, frozen=True, array_like=True, tag=11):
 
 
 class Attach(msgspec.Struct, frozen=True, array_like=True, tag=12):
-    """Follow a detached job of this peer: its results come from the first on.
+    """Follow a durable job: its results come from the first on.
 
-    Answered by `Attached`; `job` is an id or the start of one.
+    Answered by `Attached`; `job` is an id, or the start of one that this peer knows.
+    A job that it does not know is looked for in the grid, which takes up to
+    `limits.FIND_JOB` seconds.
     """
 
     handle: Handle
@@ -219,6 +236,72 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, tag=27):
     facts: tuple[TallyFacts, ...]
 
 
+class AwaitKept(msgspec.Struct, frozen=True, array_like=True, tag=33):
+    """Ask when a durable job that was sealed is safe. Answered by `KeptBy`.
+
+    The answer comes when all wanted keepers hold it on disk, or after `timeout` s.
+    """
+
+    handle: Handle
+    timeout: Annotated[float, Meta(ge=0, le=3600)]
+
+
+class KeptBy(msgspec.Struct, frozen=True, array_like=True, tag=34):
+    """How many keepers hold all of a job durably, this peer included, and of how many.
+
+    Attributes:
+        have: Keepers that hold it.
+        wanted: Keepers that were asked for.
+        why: A sentence if some are missing, else "".
+    """
+
+    have: Count
+    wanted: Count
+    why: Text = ""
+
+
+class ChangeJob(msgspec.Struct, frozen=True, array_like=True, tag=35):
+    """Change a durable job. Answered by `Done` once it is durable here.
+
+    Attributes:
+        job: Its id, or the start of one that this peer knows.
+        change: "cancel", "pause", "resume", "priority", "extend" or "forget".
+        value: The priority; or for "extend" the seconds from now that it is kept.
+    """
+
+    job: IdText
+    change: Annotated[str, Meta(max_length=20)]
+    value: float | None = None
+
+
+class GetTicket(msgspec.Struct, frozen=True, array_like=True, tag=36):
+    """Ask for a job's ticket. Answered by `Ticket`.
+
+    Attributes:
+        job: Its id, or the start of one.
+        owner: With the job key: its holder may do all that the submitter may.
+    """
+
+    job: IdText
+    owner: bool
+
+
+class Ticket(msgspec.Struct, frozen=True, array_like=True, tag=37):
+    """A ticket; also told by a program, to make this peer an owner of its job.
+
+    Told by a program it is answered by `Attached`, once the job has been found.
+
+    Attributes:
+        job: The job's id.
+        grid: The grid's.
+        key: The secret half of the job key, 32 bytes, or empty.
+    """
+
+    job: Id
+    grid: Annotated[bytes, Meta(min_length=8, max_length=8)]
+    key: Annotated[bytes, Meta(max_length=32)] = b""
+
+
 class CancelJob(msgspec.Struct, frozen=True, array_like=True, tag=28):
     """Cancel the job whose id starts with `job`. Answered by `Done`."""
 
@@ -266,6 +349,11 @@ ControlMessage = (
     | GetTally
     | Tally
     | CancelJob
+    | AwaitKept
+    | KeptBy
+    | ChangeJob
+    | GetTicket
+    | Ticket
     | Stop
     | GetChecks
     | Checks

@@ -44,13 +44,31 @@ class TallyFacts(msgspec.Struct, frozen=True):
     share: float
 
 
+class KeeperFacts(msgspec.Struct, frozen=True):
+    """One keeper of a job.
+
+    Attributes:
+        peer: Its id.
+        name: Its machine's name, or "" if unknown here.
+        state: "here", "connected", "away", or "joining" while it is being told.
+        holds: It has everything that this peer has of the job, as far as is known.
+        since: Seconds that it has been in this state.
+    """
+
+    peer: str
+    name: str
+    state: str
+    holds: bool
+    since: float
+
+
 class JobFacts(msgspec.Struct, frozen=True):
     """One job.
 
     Attributes:
         job: Its id.
         name: What people call it.
-        state: "open", "computed", "cancelled".
+        state: "open", "paused", "computed", "cancelled".
         tasks: Tasks appended so far.
         sealed: Whether nothing more will be appended.
         computed: Tasks with a result.
@@ -60,6 +78,14 @@ class JobFacts(msgspec.Struct, frozen=True):
         age: Seconds since it was submitted.
         waiting: Why nothing of it is running, or None.
         volunteers: Who computed how much of it.
+        durable: Whether it outlives its program and this peer.
+        submitter: Id of the peer that submitted it.
+        owner: This peer holds its job key.
+        accepted: Tasks whose result the job key has accepted.
+        priority: Higher first among one submitter's jobs.
+        keep_until: Wall time after which it is forgotten, or 0.
+        keepers: Who keeps it.
+        wanted: Keepers that it should have.
     """
 
     job: str
@@ -74,6 +100,14 @@ class JobFacts(msgspec.Struct, frozen=True):
     age: float
     waiting: ReasonFacts | None
     volunteers: tuple[TallyFacts, ...]
+    durable: bool = False
+    submitter: str = ""
+    owner: bool = True
+    accepted: int = 0
+    priority: int = 0
+    keep_until: float = 0.0
+    keepers: tuple[KeeperFacts, ...] = ()
+    wanted: int = 0
 
 
 class PeerFacts(msgspec.Struct, frozen=True):
@@ -104,6 +138,22 @@ class PeerFacts(msgspec.Struct, frozen=True):
     clock: float
 
 
+class ReachFacts(msgspec.Struct, frozen=True):
+    """Whether others can dial this peer.
+
+    Attributes:
+        state: "reachable", "unreachable" or "unknown".
+        since: Seconds that this has been so.
+        text: How that is known: the end of a sentence.
+        advice: What the owner could do, or "".
+    """
+
+    state: str
+    since: float
+    text: str
+    advice: str
+
+
 class StatusFacts(msgspec.Struct, frozen=True):
     """This peer.
 
@@ -123,6 +173,9 @@ class StatusFacts(msgspec.Struct, frozen=True):
         computed: Tasks that it has computed for anyone since it started.
         dropped: Packets and frames that were dropped, by cause.
         notes: What its owner should know ("bootstrap host x is unknown").
+        reach: Whether others can dial it; None from a peer that does not say.
+        clock_off: Seconds that the neighbours' clocks are ahead: their median; None
+            without neighbours.
     """
 
     peer: str
@@ -140,6 +193,8 @@ class StatusFacts(msgspec.Struct, frozen=True):
     computed: int
     dropped: dict[str, int]
     notes: tuple[str, ...]
+    reach: ReachFacts | None = None
+    clock_off: float | None = None
 
 
 class CheckFacts(msgspec.Struct, frozen=True):

@@ -32,6 +32,8 @@ class Purpose(StrEnum):
     RESULTS = "results"
     CONTROL = "control"
     RECEIPT = "receipt"
+    ACCEPTANCE = "acceptance"
+    APPOINTMENT = "appointment"
 
 
 class Signed(msgspec.Struct, frozen=True, array_like=True):

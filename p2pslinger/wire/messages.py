@@ -15,7 +15,19 @@ from msgspec import Meta
 from p2pslinger import limits
 from p2pslinger.wire.decoding import decode
 from p2pslinger.wire.identity import Signed
-from p2pslinger.wire.records import Count, Digest, Id, Seconds, Sequence, Text, Wall
+from p2pslinger.wire.keeping import KeepingMessage
+from p2pslinger.wire.records import (
+    Count,
+    Digest,
+    Id,
+    Nonce,
+    Number,
+    Seconds,
+    Sequence,
+    Text,
+    Wall,
+)
+from p2pslinger.wire.transfer import TransferMessage
 
 Text40 = Annotated[str, Meta(max_length=40)]
 
@@ -79,7 +91,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
     """
 
     job: Id
-    grant: Count
+    grant: Number
     start: Count
     stop: Count
     lease: Seconds
@@ -124,19 +136,21 @@ class Delivered(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """What became of results that were delivered as a request.
 
     Attributes:
-        kept: How many keepers hold them.
+        kept: How many keepers hold them, durably if the job is durable.
         refused: Grants whose results were not taken (unknown job, wrong MAC).
+        enough: The volunteer need not keep a copy of its own.
     """
 
     kept: Count
-    refused: tuple[Count, ...] = ()
+    refused: tuple[Number, ...] = ()
+    enough: bool = True
 
 
 class Holding(msgspec.Struct, frozen=True, array_like=True):
     """One grant that a volunteer still works on, and the task that it is at."""
 
     job: Id
-    grant: Count
+    grant: Number
     index: Count
 
 
@@ -149,7 +163,7 @@ class Renew(msgspec.Struct, frozen=True, array_like=True, tag=5):
 class Renewed(msgspec.Struct, frozen=True, array_like=True, tag=6):
     """The answer to a heartbeat: grants that are void, and so need not be finished."""
 
-    void: tuple[Count, ...] = ()
+    void: tuple[Number, ...] = ()
 
 
 class GiveBack(msgspec.Struct, frozen=True, array_like=True, tag=7):
@@ -162,7 +176,7 @@ class GiveBack(msgspec.Struct, frozen=True, array_like=True, tag=7):
     """
 
     job: Id
-    grants: Annotated[tuple[Count, ...], Meta(max_length=limits.BATCH)]
+    grants: Annotated[tuple[Number, ...], Meta(max_length=limits.BATCH)]
     forgot: bool = False
 
 
@@ -170,7 +184,7 @@ class Revoke(msgspec.Struct, frozen=True, array_like=True, tag=8):
     """Pushed by a keeper: stop these grants. No grants: the job is over, forget it."""
 
     job: Id
-    grants: Annotated[tuple[Count, ...], Meta(max_length=limits.BATCH)]
+    grants: Annotated[tuple[Number, ...], Meta(max_length=limits.BATCH)]
 
 
 class Fetch(msgspec.Struct, frozen=True, array_like=True, tag=9):
@@ -196,10 +210,10 @@ class Gossip(msgspec.Struct, frozen=True, array_like=True, tag=11):
 
 
 class Heard(msgspec.Struct, frozen=True, array_like=True):
-    """One line of a digest: the newest notice known of a job from its submitter."""
+    """One line of a digest: the newest notice known of a job from a keeper of it."""
 
     job: Id
-    submitter: Id
+    keeper: Id
     sequence: Sequence
 
 
@@ -241,6 +255,40 @@ class Cards(msgspec.Struct, frozen=True, array_like=True, tag=15):
     cards: Annotated[tuple[Signed, ...], Meta(max_length=64)]
 
 
+class DialBack(msgspec.Struct, frozen=True, array_like=True, tag=40):
+    """Ask to be dialled where this comes from, and nowhere else, to see if that works.
+
+    Answered by `DialledBack`, once it is clear, and by datagrams with the token.
+
+    Attributes:
+        port: Of ours, TCP and UDP.
+        token: What the datagrams are to bring.
+    """
+
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    token: Nonce
+
+
+class DialledBack(msgspec.Struct, frozen=True, array_like=True, tag=41):
+    """What came of dialling somebody back.
+
+    Attributes:
+        host: The address that the question came from: how the answerer sees the asker.
+        stream: The asker itself answered there.
+        datagrams: Some were sent; the asker knows what has arrived.
+    """
+
+    host: Annotated[str, Meta(max_length=255)]
+    stream: bool
+    datagrams: bool
+
+
+class NewCard(msgspec.Struct, frozen=True, array_like=True, tag=42):
+    """Pushed: the sender's card has changed since its hello."""
+
+    card: Signed
+
+
 class Receipts(msgspec.Struct, frozen=True, array_like=True, tag=16):
     """Pushed by a submitter to a volunteer: signed receipts for what it computed."""
 
@@ -275,8 +323,13 @@ PeerMessage = (
     | Compared
     | GetCards
     | Cards
+    | DialBack
+    | DialledBack
+    | NewCard
     | Receipts
     | Unwant
+    | KeepingMessage
+    | TransferMessage
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -29,6 +29,11 @@ Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 #: A wall time, seconds since the epoch, up to the year 10,000.
 Wall = Annotated[float, Meta(ge=0, le=253_402_300_800)]
 Sequence = Annotated[int, Meta(ge=0, le=1 << 62)]
+#: Names a grant at its keeper. Keepers begin at a number chosen by chance, so that two
+#: of them, or one before and after a restart, hardly ever use the same.
+Number = Annotated[int, Meta(ge=0, le=1 << 62)]
+#: What a record is called where many are compared: 16 bytes of the BLAKE3 of its body.
+ItemId = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
@@ -51,6 +56,8 @@ class PeerCard(msgspec.Struct, frozen=True, array_like=True):
         sandbox: The level that it really found: strong, good, weak or none.
         sequence: Newest card wins.
         expires: Wall time.
+        started: When its process has started, by its own clock, in microseconds: two
+            processes with one identity differ in it.
     """
 
     name: Name
@@ -61,27 +68,26 @@ class PeerCard(msgspec.Struct, frozen=True, array_like=True):
     sandbox: Annotated[str, Meta(max_length=10)]
     sequence: Sequence
     expires: Wall
+    started: Sequence = 0
 
 
 class Notice(msgspec.Struct, frozen=True, array_like=True):
-    """That a job is open or closed, signed by its submitter.
+    """That a job is open or closed at one of its keepers, signed by that keeper.
 
-    Who is not the submitter can only announce under its own id, so a forged notice
-    stands beside the true one and never in its place.
+    A peer can announce under its own id only, so a forged notice stands beside the true
+    ones and never in their place. All keepers of a job together are its notices.
 
     Attributes:
         job: Its id.
-        submitter: The peer that submitted it.
-        keepers: Peers that hand out its work, best first.
+        keeper: The peer that hands out its work.
         python: The minor version that its function needs, or None for any.
-        open: False once nothing is left to compute.
+        open: False once nothing is left to compute; it may still keep the results.
         sequence: The highest wins.
         expires: Wall time after which everyone forgets it.
     """
 
     job: Id
-    submitter: Id
-    keepers: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=8)]
+    keeper: Id
     python: Annotated[str, Meta(max_length=8)] | None
     open: bool
     sequence: Sequence
@@ -169,7 +175,7 @@ class RangeResult(msgspec.Struct, frozen=True, array_like=True):
     """
 
     job: Id
-    grant: Count
+    grant: Number
     granted: tuple[Count, Count]
     mac: Annotated[bytes, Meta(max_length=32)]
     start: Count
@@ -224,20 +230,82 @@ class Control(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         job: Its id.
-        sequence: The highest wins; `cancelled` absorbs whatever the sequence.
+        sequence: The highest wins; `cancelled` and `forgotten` absorb, whatever the
+            sequence.
         cancelled: Nothing of it is computed any more.
         sealed: How many tasks it has in all, once nothing more is appended.
         priority: Higher first among one submitter's jobs.
+        paused: Nothing of it is handed out for now.
+        forgotten: Everything of it is deleted; a tombstone stays.
+        keep_until: Wall time, instead of the manifest's.
+        keepers: Who keeps it, the submitter's peer first.
+        wanted: How many keepers it should have besides the submitter's peer.
     """
 
     job: Id
     sequence: Sequence
     cancelled: bool = False
     sealed: Count | None = None
-    priority: int = 0
+    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    paused: bool = False
+    forgotten: bool = False
+    keep_until: Wall | None = None
+    keepers: Annotated[tuple[Id, ...], Meta(max_length=limits.KEEPERS)] = ()
+    wanted: Annotated[int, Meta(ge=0, le=limits.KEEPERS - 1)] = 0
 
 
-Record = PeerCard | Notice | ShardBatch | ResultBatch | Receipt | Control
+class Appointment(msgspec.Struct, frozen=True, array_like=True):
+    """That a keeper takes another's place, signed by a keeper while no owner is there.
+
+    Attributes:
+        job: Its id.
+        sequence: Of the control record whose keepers it mends; void with the next one.
+        keeper: Who keeps the job from now on.
+        instead_of: Whose place it takes: a keeper that has been silent.
+        depth: How many appointments lead to it, this one included: 3 at most.
+        wall: When, seconds since the epoch.
+    """
+
+    job: Id
+    sequence: Sequence
+    keeper: Id
+    instead_of: Id
+    depth: Annotated[int, Meta(ge=1, le=3)]
+    wall: Wall
+
+
+class Accepted(msgspec.Struct, frozen=True, array_like=True):
+    """That the tasks [start, stop) have the outcome that one signed batch holds."""
+
+    start: Count
+    stop: Count
+    batch: ItemId
+
+
+class Acceptance(msgspec.Struct, frozen=True, array_like=True):
+    """Which results count, signed by the job key. What was accepted once is final.
+
+    Attributes:
+        job: Its id.
+        ranges: Which tasks, and the batch of results that they are taken from.
+    """
+
+    job: Id
+    ranges: Annotated[
+        tuple[Accepted, ...], Meta(min_length=1, max_length=limits.ACCEPTED_RANGES)
+    ]
+
+
+Record = (
+    PeerCard
+    | Notice
+    | ShardBatch
+    | ResultBatch
+    | Receipt
+    | Control
+    | Appointment
+    | Acceptance
+)
 R = TypeVar("R", bound=msgspec.Struct)
 
 _PURPOSES: dict[type[msgspec.Struct], Purpose] = {
@@ -247,6 +315,8 @@ _PURPOSES: dict[type[msgspec.Struct], Purpose] = {
     ResultBatch: Purpose.RESULTS,
     Receipt: Purpose.RECEIPT,
     Control: Purpose.CONTROL,
+    Appointment: Purpose.APPOINTMENT,
+    Acceptance: Purpose.ACCEPTANCE,
 }
 _encoder = msgspec.msgpack.Encoder()
 _decoders = {kind: msgspec.msgpack.Decoder(kind) for kind in _PURPOSES}

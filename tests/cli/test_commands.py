@@ -12,7 +12,7 @@ from p2pslinger.cli.commands import COMMANDS
 from p2pslinger.cli.main import slinger
 
 #: Commands that print facts.
-FACTS = {"status", "peers", "jobs", "job", "tally", "doctor"}
+FACTS = {"status", "peers", "submit", "jobs", "job", "results", "tally", "doctor"}
 
 
 def text_of(*words: str) -> str:

@@ -146,6 +146,29 @@ def test_nobody_reading_is_no_error(machine: Machine) -> None:
         (["run"], "Missing argument 'SCRIPT'"),
         (["demo", "--peers", "0"], "0 is not in the range"),
         (["init", "--join", "--passphrase"], "exclude each other"),
+        (["submit"], "Missing argument 'SCRIPT_OR_MODULE:FUNCTION'"),
+        (["submit", "math:sqrt"], "Missing argument 'ARGS.jsonl'"),
+        (["submit", "math:sqrt", "nowhere.jsonl"], "nowhere.jsonl can't be read"),
+        (["submit", "math:sqrt", "-", "--keepers", "8"], "8 is not in the range"),
+        (["submit", "math:sqrt", "-", "--keep", "soon"], "'soon' is no time span"),
+        (["submit", "math:sqrt", "-", "--keep", "0d"], "'0d' is no time span"),
+        (["submit", "math:sqrt", "-", "--timeout", "-1"], "'-1' is no time span"),
+        (["submit", "math:sqrt", "-", "--priority", "101"], "101 is not in the range"),
+        (["extend", "abc"], "Missing argument 'TIME'"),
+        (["extend", "abc", "3 weeks"], "'3 weeks' is no time span"),
+        (["priority", "abc", "high"], "'high' is not a valid int"),
+        (["priority", "abc", "-101"], "-101 is not in the range"),
+        (["forget", "no_id"], "'no_id' is no id"),
+        (["results"], "Missing argument 'JOB'"),
+        (["results", "abc", "--errors", "--output"], "exclude each other"),
+        (["results", "abc", "--pickle", "f", "--json"], "--pickle goes with"),
+        (["results", "abc", "--trust", "all"], "'all' is not one of"),
+        (["ticket"], "name a job to make a ticket"),
+        (["ticket", "abc", "--use", "f"], "name a job to make a ticket"),
+        (["ticket", "--use", "f", "--owner"], "goes with neither"),
+        (["ticket", "--use", "nowhere"], "neither a ticket nor the file of one"),
+        (["ticket", "--use", "ticket-aaaa"], "cut short"),
+        (["ticket", "abc", "--out", "/"], "is a directory"),
     ],
 )
 def test_what_is_typed_wrongly_is_exit_code_2(
@@ -166,7 +189,15 @@ def test_what_is_typed_wrongly_is_exit_code_2(
         ["peers"],
         ["jobs", "--json"],
         ["job", "abc"],
+        ["job", "abc", "--follow"],
+        ["submit", "math:sqrt", "-"],
+        ["results", "abc"],
         ["cancel", "abc"],
+        ["pause", "abc"],
+        ["priority", "abc", "-5"],
+        ["extend", "abc", "3d"],
+        ["forget", "abc"],
+        ["ticket", "abc", "--owner"],
         ["tally"],
         ["down"],
     ],
@@ -174,7 +205,7 @@ def test_what_is_typed_wrongly_is_exit_code_2(
 def test_without_a_peer_every_question_says_how_to_start_one(
     machine: Machine, words: list[str]
 ) -> None:
-    assert "slinger up" in machine.sentence(*words)
+    assert "slinger up" in machine.sentence(*words, said="4\n")
 
 
 @pytest.mark.parametrize("words", [["up"], ["status"], ["init"], ["down"]])

@@ -8,7 +8,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from p2pslinger.client.functions import Functions, put_all
+from p2pslinger.client.feeding import put_all
+from p2pslinger.client.functions import Functions, Terms
 from p2pslinger.client.grid import Grid
 from p2pslinger.client.packing import pack_function
 from p2pslinger.client.rows import Rows
@@ -162,7 +163,7 @@ def test_only_a_few_values_are_asked_for_at_a_time() -> None:
 def test_a_job_that_the_peer_has_ended_is_closed_and_forgotten() -> None:
     with scripted_peer() as (peer, link):
         session = Session(link, "mine", None)
-        future = Functions(session).submit(abs, (1,), {}, Policy())
+        future = Functions(session).submit(abs, (1,), {}, Terms(Policy()))
         handle = peer.open_job()
         peer.take(1)
         assert len(session) == 1

@@ -59,8 +59,7 @@ def notice(
 ) -> Signed:
     record = Notice(
         job=job,
-        submitter=ANN.id,
-        keepers=(ANN.id,) * 8,
+        keeper=ANN.id,
         python=python,
         open=True,
         sequence=1,

@@ -131,8 +131,7 @@ def notice(number: int, now: float, *, sequence: int = 1, days: float = 1) -> Si
     job = JobId(hashlib.sha256(b"job %d" % number).digest()[:20])
     record = Notice(
         job=job,
-        submitter=identity("submitter").id,
-        keepers=(identity("submitter").id,),
+        keeper=identity("submitter").id,
         python=None,
         open=True,
         sequence=sequence,
@@ -335,8 +334,7 @@ def test_all_signers_of_a_job_are_read_however_many_pages_they_fill() -> None:
         for number in range(16):
             record = Notice(
                 job=job,
-                submitter=identity("submitter").id,
-                keepers=(identity("submitter").id,) * 8,
+                keeper=identity("submitter").id,
                 python="3.12",
                 open=True,
                 sequence=1,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from p2pslinger.net.datagrams import Seals
-from p2pslinger.net.overlay import is_usable
+from p2pslinger.net.reach import is_usable
 from p2pslinger.testing import virtual
 from p2pslinger.wire.identity import Identity, Signed
 from tests.net.test_overlay import (

@@ -12,13 +12,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from blake3 import blake3
-
 from p2pslinger.client.packing import pack_function
 from p2pslinger.errors import PeerError, SlingerError, UnavailableError
 from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.peer.events import Event, Events
-from p2pslinger.peer.keepers import GotVoid, GotWork
+from p2pslinger.peer.keepers import GotAdopted, GotDelivered, GotVoid, GotWork
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.volunteer import Terms, Volunteer
 from p2pslinger.sandbox.packed import PLAIN
@@ -26,7 +24,9 @@ from p2pslinger.sandbox.slot import SlotSource
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.slots import InlineSlots
 from p2pslinger.testing.virtual import current
+from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.identity import Identity, Signed
+from p2pslinger.wire.keeping import Adopt
 from p2pslinger.wire.manifest import (
     Function,
     Manifest,
@@ -34,15 +34,34 @@ from p2pslinger.wire.manifest import (
     job_id,
     seal_manifest,
 )
-from p2pslinger.wire.messages import GiveBack, Grant, Holding, ShardData, Want, Work
+from p2pslinger.wire.messages import (
+    Delivered,
+    GiveBack,
+    Grant,
+    Holding,
+    ShardData,
+    Want,
+    Work,
+)
 from p2pslinger.wire.records import RangeResult, ShardBatch, ShardHead, seal
 
 GRID = GridId(bytes(8))
 
 ANN, BOB = Identity(bytes([1] * 32)), Identity(bytes([2] * 32))
 
+#: The volunteer.
+ME = Identity(bytes([9] * 32))
+
 #: Seconds of virtual time in which everything that is under way has happened.
 SOON = 0.5
+
+
+#: Answers to an offer: other keepers have it too; nobody else has it yet.
+ENOUGH, ALONE = Delivered(2), Delivered(1, enough=False)
+
+
+#: What a durable job says of itself.
+LASTING = Policy(durable=True)
 
 
 def same(x: object) -> object:
@@ -70,10 +89,11 @@ class JobThere:
         policy: Policy | None = None,
         inline: bool = True,
         nonce: int = 0,
+        keep_until: float = 1e9,
     ) -> JobThere:
         """Describe a job with these arguments, shard by shard."""
         key, code = Identity(bytes([nonce + 1] * 32)), pack_function(function).code
-        digest = blake3(code).digest()
+        digest = blob_digest(code)
         described = Function("f", code if inline else b"", digest, len(code), None)
         manifest = seal_manifest(
             Manifest(
@@ -84,14 +104,14 @@ class JobThere:
                 described,
                 policy or Policy(),
                 0.0,
-                1e9,
+                keep_until,
             ),
             submitter,
             GRID,
         )
         data = [pickle.dumps(list(arguments)) for arguments in shards]
         heads = tuple(
-            ShardHead(len(arguments), PLAIN, blake3(one).digest(), len(one))
+            ShardHead(len(arguments), PLAIN, blob_digest(one), len(one))
             for arguments, one in zip(shards, data, strict=True)
         )
         job = job_id(manifest)
@@ -115,7 +135,7 @@ class JobThere:
     @property
     def blobs(self) -> dict[bytes, bytes]:
         """Everything that could be fetched, by its digest."""
-        return {blake3(data).digest(): data for data in (self.code, *self.shards)}
+        return {blob_digest(data): data for data in (self.code, *self.shards)}
 
 
 @dataclass(eq=False)
@@ -130,6 +150,12 @@ class ScriptedKeeper:
         blobs: What can be fetched.
         fetched: What was asked for.
         slow: Seconds that a fetch takes.
+        offers: Results of durable jobs that were offered, as they were signed.
+        answer: What is said to an offer; None for nothing yet.
+        unanswered: Offers without an answer.
+        adopted: What it was asked to adopt.
+        void: Grants that it says are void; an error says that it adopts nothing.
+        held: What the last heartbeat held.
     """
 
     identity: Identity
@@ -140,6 +166,12 @@ class ScriptedKeeper:
     blobs: dict[bytes, bytes] = field(default_factory=dict)
     fetched: list[bytes] = field(default_factory=list)
     slow: float = 0.0
+    offers: list[Signed] = field(default_factory=list)
+    answer: Delivered | SlingerError | None = ENOUGH
+    unanswered: list[GotDelivered] = field(default_factory=list)
+    adopted: list[Adopt] = field(default_factory=list)
+    void: tuple[int, ...] | SlingerError | None = ()
+    held: list[int] = field(default_factory=list)
 
     @property
     def peer(self) -> PeerId:
@@ -156,8 +188,27 @@ class ScriptedKeeper:
     def deliver(self, results: Sequence[RangeResult], blobs: Sequence[bytes]) -> None:
         self.results.extend(results)
 
+    def offer(
+        self,
+        batch: Signed,
+        results: Sequence[RangeResult],
+        blobs: Sequence[bytes],
+        told: GotDelivered,
+    ) -> None:
+        self.offers.append(batch)
+        self.results.extend(results)
+        if self.answer is not None:
+            told(self.answer)
+        else:
+            self.unanswered.append(told)
+
+    def adopt(self, adopt: Adopt, told: GotAdopted) -> None:
+        self.adopted.append(adopt)
+        if self.void is not None:
+            told(self.void)
+
     def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
-        """All that is held is still wanted."""
+        self.held = [one.grant for one in holdings]  # all of it is still wanted
 
     def give_back(self, back: GiveBack) -> None:
         self.backs.append(back)
@@ -202,6 +253,16 @@ class ScriptedKeeper:
         return [grant for back in self.backs for grant in back.grants]
 
 
+class NoBlobs:
+    """Implements `p2pslinger.peer.jobshere.BlobsInUse` for who keeps none."""
+
+    def release(self, job: JobId, digest: bytes) -> None:
+        """Nothing was kept."""
+
+    def leave(self, job: JobId) -> None:
+        """Nothing was kept."""
+
+
 @dataclass
 class Floor:
     """A volunteer with simulated slots, and all that it reports."""
@@ -231,6 +292,9 @@ async def volunteering(
             owner=owner,
             source=source or inline,
             terms=Terms(GRID, "here", ("3.11",), slots, 1 << 30),
+            blobs=NoBlobs(),
+            identity=ME,
+            wall=loop.time,
             events=events,
             at_fault=at_fault,
         )
@@ -255,3 +319,14 @@ def with_ann_and_bob(virtual: VirtualTime, story: Story, *, slots: int = 1) -> N
             await story(floor, ann, bob)
 
     virtual.run(main)
+
+
+def lasting(nonce: int = 0) -> JobThere:
+    """Describe a durable job of Ann's."""
+    return JobThere.make(ANN, policy=LASTING, nonce=nonce)
+
+
+def keep(floor: Floor, *keepers: ScriptedKeeper, jobs: Sequence[JobThere]) -> None:
+    """Let the volunteer know that these keepers keep these jobs, and no others."""
+    kept = {job.id: list(keepers) for job in jobs}
+    floor.volunteer.serve(keepers, kept)

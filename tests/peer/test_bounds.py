@@ -10,7 +10,7 @@ import pytest
 
 from p2pslinger import limits
 from p2pslinger.ids import GridId, JobId, PeerId
-from p2pslinger.net.gossip import LIFE, PER_SUBMITTER, Notices
+from p2pslinger.net.gossip import LIFE, PER_KEEPER, Notices
 from p2pslinger.peer.run import _resolve
 from p2pslinger.rules.board import Board
 from p2pslinger.wire.identity import Identity, Signed
@@ -39,7 +39,7 @@ def test_grants_of_two_jobs_of_a_keeper_never_share_a_number() -> None:
 
 
 def notice(job: int, *, expires: float = NOW + 600, is_open: bool = True) -> Signed:
-    body = Notice(job.to_bytes(20, "big"), ANN.id, (ANN.id,), None, is_open, 1, expires)
+    body = Notice(job.to_bytes(20, "big"), ANN.id, None, is_open, 1, expires)
     return seal(body, ANN, GRID)
 
 
@@ -71,10 +71,8 @@ def test_a_notice_with_a_heavy_body_is_refused_unread() -> None:
 
 def test_a_submitter_of_a_thousand_finished_jobs_is_heard_again() -> None:
     known = notices()
-    for job in range(PER_SUBMITTER):
+    for job in range(PER_KEEPER):
         known.announce(notice(job, is_open=False))
-    known.announce(notice(PER_SUBMITTER))
+    known.announce(notice(PER_KEEPER))
 
-    assert [one.job for one in known.open_notices()] == [
-        PER_SUBMITTER.to_bytes(20, "big")
-    ]
+    assert [one.job for one in known.open_notices()] == [PER_KEEPER.to_bytes(20, "big")]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from p2pslinger.ids import JobId, PeerId
-from p2pslinger.rules.board import Board, Delivery
+from p2pslinger.rules.board import Board
+from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.grants import Held
 from p2pslinger.rules.spans import Span
 

@@ -8,7 +8,7 @@ import pytest
 
 from p2pslinger.errors import PeerError, UsageError
 from p2pslinger.limits import JOB_TASKS, LEASE, SIGNED_RANGES
-from p2pslinger.rules.board import Credit
+from p2pslinger.rules.delivery import Credit
 from tests.rules.boards import (
     ANN,
     BOB,

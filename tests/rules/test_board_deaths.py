@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from p2pslinger.limits import ATTEMPTS, LEASE
-from p2pslinger.rules.board import Credit
+from p2pslinger.rules.delivery import Credit
 from tests.rules.boards import (
     ANN,
     BOB,

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from p2pslinger.errors import PeerError
-from p2pslinger.rules.board import Board, Delivery
+from p2pslinger.rules.board import Board
+from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.spans import Span
 from tests.rules.boards import (
     ANN,

@@ -23,7 +23,8 @@ from hypothesis.stateful import (
 
 from p2pslinger.errors import PeerError, UsageError
 from p2pslinger.ids import JobId, PeerId
-from p2pslinger.rules.board import Board, Delivery
+from p2pslinger.rules.board import Board
+from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.grants import Held
 
 JOB, KEY = JobId(b"j" * 20), b"k" * 32

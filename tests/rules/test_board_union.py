@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pslinger.ids import JobId, PeerId
-from p2pslinger.rules.board import Board, Delivery
+from p2pslinger.rules.board import Board
+from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.spans import Span
 
 JOB, KEY = JobId(b"j" * 20), b"k" * 32

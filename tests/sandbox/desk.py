@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cloudpickle
 
+from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.launcher import Launcher
 from p2pslinger.sandbox.packed import (
     CALLS,
@@ -184,11 +185,13 @@ class Desk:
     def __init__(self, launcher: Launcher) -> None:
         self.launcher = launcher
 
-    async def worker(self, *, memory: int = MEMORY) -> Worker:
+    async def worker(
+        self, *, memory: int = MEMORY, confinement: Confinement = Confinement.OWN
+    ) -> Worker:
         """Start a slot."""
         worker = Worker()
         worker.slot = await self.launcher.slot(
-            worker.outcomes.put_nowait, worker.exits.put_nowait, memory
+            worker.outcomes.put_nowait, worker.exits.put_nowait, memory, confinement
         )
         return worker
 

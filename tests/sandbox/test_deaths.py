@@ -303,7 +303,9 @@ def test_a_zygote_that_is_lost_while_a_slot_is_made_is_no_hang(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere")
-    monkeypatch.setattr("p2pslinger.sandbox.launcher.ENVIRONMENT", {"PYTHONHOME": "/x"})
+    monkeypatch.setattr(
+        "p2pslinger.sandbox.confine.environment.SET", {"PYTHONHOME": "/x"}
+    )
 
     async def scenario(desk: Desk) -> None:
         with pytest.raises(UnavailableError, match="encodings"):

@@ -11,7 +11,7 @@ from p2pslinger.testing.programs import Program
 
 #: Throw-away jobs that a program opens and closes before the one that matters: more
 #: than anybody remembers of one submitter.
-MANY = gossip.PER_SUBMITTER + 200
+MANY = gossip.PER_KEEPER + 200
 
 
 def nothing(_: int) -> None:

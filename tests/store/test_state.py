@@ -15,6 +15,7 @@ import pytest
 
 from p2pslinger.errors import DiskError, PeerError
 from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.store.reserve import RESERVE
 from p2pslinger.store.state import NEIGHBOURS, Neighbour, Share, State
 from p2pslinger.wire.identity import Identity, Purpose, Signed
 from p2pslinger.wire.records import Address, Receipt, open_signed, seal
@@ -233,3 +234,28 @@ def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(DiskError, match=r"state\.db"):
         State(tmp_path / "state.db")
+
+
+def test_a_spent_reserve_is_made_again_once_the_disk_takes_something(
+    tmp_path: Path,
+) -> None:
+    with State(tmp_path / "state.db") as state:
+        held = tmp_path / "state.db-reserve"
+        assert held.stat().st_size == RESERVE
+        assert stat.S_IMODE(held.stat().st_mode) == 0o600
+        assert state.reserve.spend()
+        assert not held.exists()
+        assert not state.reserve.spend()
+
+        state.probe()
+        assert held.stat().st_size == RESERVE
+    with State.in_memory() as state:
+        state.probe()
+        assert not state.reserve.spend()
+
+
+def test_starts_from_elsewhere_are_counted_too() -> None:
+    with State.in_memory() as state:
+        assert state.next_start() == 1
+        assert state.next_start(before=5) == 7
+        assert state.next_start() == 8

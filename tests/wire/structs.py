@@ -27,7 +27,8 @@ def _strategy(info: inspect.Type) -> st.SearchStrategy[Any]:
             )
         case inspect.VarTupleType(item):
             least = info.min_length or 0
-            items = st.lists(_strategy(item), min_size=least, max_size=least + FEW)
+            most = min(info.max_length or least + FEW, least + FEW)
+            items = st.lists(_strategy(item), min_size=least, max_size=most)
             return items.map(tuple)
         case inspect.TupleType(items):
             return st.tuples(*(_strategy(one) for one in items))
@@ -42,7 +43,9 @@ def _plain(info: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.IntType():
             least = -(2**63) if info.ge is None else info.ge
             least = least if info.gt is None else info.gt + 1
-            return st.integers(least, 2**63 - 1 if info.le is None else info.le)
+            most = 2**63 - 1 if info.le is None else info.le
+            most = most if info.lt is None else info.lt - 1
+            return st.integers(least, most)
         case inspect.FloatType():
             low = info.ge if info.gt is None else info.gt
             return st.floats(
@@ -58,6 +61,8 @@ def _plain(info: inspect.Type) -> st.SearchStrategy[Any]:
             return st.booleans()
         case inspect.NoneType():
             return st.none()
+        case inspect.EnumType(cls):
+            return st.sampled_from(list(cls))
     raise AssertionError(f"no strategy for {info}")
 
 

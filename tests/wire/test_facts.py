@@ -13,6 +13,7 @@ from tests.wire.structs import built
 KINDS = [
     facts.ReasonFacts,
     facts.TallyFacts,
+    facts.KeeperFacts,
     facts.JobFacts,
     facts.PeerFacts,
     facts.StatusFacts,

@@ -63,7 +63,7 @@ RESULT = RangeResult(
     output=b"",
 )
 RECEIPT = Receipt(JOB, ANN.id, BOB.id, 4, 1.0, 0, 1, 1.7e9)
-NOTICE = Notice(JOB, ANN.id, (ANN.id,), "3.12", True, 1, 2e9)
+NOTICE = Notice(JOB, ANN.id, "3.12", True, 1, 2e9)
 
 
 KINDS = (PeerCard, Notice, ShardBatch, ResultBatch, Receipt, Control)
@@ -144,8 +144,7 @@ BROKEN = [
     Broken(CARD, "addresses", CARD.addresses * 2),
     Broken(CARD, "addresses", (Address("h", 65536),)),
     Broken(CARD, "slots", -1),
-    Broken(NOTICE, "keepers", ()),
-    Broken(NOTICE, "keepers", (ANN.id,) * 9),
+    Broken(NOTICE, "keeper", bytes(19)),
     Broken(NOTICE, "job", b"j" * 19),
     Broken(NOTICE, "sequence", (1 << 62) + 1),
     Broken(RECEIPT, "tasks", -1),
@@ -190,8 +189,7 @@ def test_a_range_out_of_bounds_is_refused(field: str, value: object) -> None:
 
 def test_an_ordinary_card_and_notice_fit_into_the_directory() -> None:
     names = msgspec.structs.replace(CARD, name="x" * 60, pythons=("3.11", "3.12"))
-    eight = msgspec.structs.replace(NOTICE, keepers=(ANN.id,) * 8)
 
-    for record in (names, eight):
+    for record in (names, NOTICE):
         signed = seal(record, ANN, HOME)
         assert len(msgspec.msgpack.encode(signed)) <= limits.RECORD

@@ -1,0 +1,144 @@
+"""A job as it goes on: how far it is and what its tasks print, until it is over.
+
+Results come over a link of their own, for the sake of the output that comes with them;
+how far the job is, the peer is asked.
+"""
+
+from __future__ import annotations
+
+import queue
+import sys
+
+import click
+import msgspec
+
+from p2pslinger.cli.ask import open_link, put
+from p2pslinger.cli.finding import follow
+from p2pslinger.cli.words import counted, percent, printable
+from p2pslinger.client.link import Link
+from p2pslinger.errors import SlingerError
+from p2pslinger.ids import short
+from p2pslinger.wire.control import GetJobs, Jobs, RangeOut, Results
+from p2pslinger.wire.facts import JobFacts
+
+#: Seconds between two looks at how far the job is.
+LOOK = 0.5
+
+#: What the terminal does on this: go to the line's start and clear it.
+CLEAR = "\r\x1b[K"
+
+#: States in which nothing more happens.
+OVER = {"computed", "cancelled"}
+
+
+class Follower:
+    """Shows one job.
+
+    Args:
+        err: Write to standard error.
+        as_json: Print the facts, whenever they change, as a line of JSON.
+    """
+
+    def __init__(self, *, err: bool = False, as_json: bool = False) -> None:
+        self._err = err
+        self._as_json = as_json
+        self._heard: queue.SimpleQueue[RangeOut | SlingerError] = queue.SimpleQueue()
+        self._draws = not as_json and (sys.stderr if err else sys.stdout).isatty()
+        self._shown = ""
+
+    def run(self, job: str) -> JobFacts:
+        """Follow a job to its end; return what is known of it then.
+
+        Raises:
+            UsageError: there is no such job.
+            ConnectionLostError: the peer has gone.
+        """
+        with open_link() as link:
+            link.on_push = self._hear
+            link.on_lost = self._heard.put
+            facts = follow(link, job)
+            self._show(facts)
+            while facts.state not in OVER:
+                self._print_output(LOOK)
+                facts = put(link, GetJobs(facts.job), Jobs).facts[0]
+                self._show(facts)
+            self._print_rest(link)
+        if self._draws:
+            click.echo(err=self._err)
+        return facts
+
+    def _hear(self, message: msgspec.Struct) -> None:
+        if isinstance(message, Results):
+            for out in message.ranges:
+                if out.output:
+                    self._heard.put(out)
+
+    def _print_output(self, seconds: float) -> None:
+        """Print what comes within so many seconds; return with the first of it."""
+        try:
+            out = self._heard.get(timeout=seconds)
+        except queue.Empty:
+            return
+        if isinstance(out, SlingerError):
+            raise out
+        if not self._as_json:
+            self._print(out)
+
+    def _print_rest(self, link: Link) -> None:
+        """Print what came with the last results: before the answer to a question."""
+        put(link, GetJobs(), Jobs)
+        while not self._heard.empty():
+            self._print_output(0)
+
+    def _print(self, out: RangeOut) -> None:
+        if self._draws:
+            click.echo(CLEAR, nl=False, err=self._err)
+            self._shown = ""
+        who = f"{tasks_of(out.start, out.stop)} on {short(out.peer)}"
+        for line in out.output.decode("utf-8", "replace").splitlines():
+            click.echo(f"{who}: {printable(line)}", err=self._err)
+
+    def _show(self, facts: JobFacts) -> None:
+        if self._as_json:
+            timeless = msgspec.structs.replace(facts, age=0.0, keepers=())
+            said = msgspec.json.encode(timeless).decode()
+        else:
+            said = printable(line_of(facts))
+        if said == self._shown:
+            return
+        self._shown = said
+        if self._as_json:
+            said = msgspec.json.encode(facts).decode()
+        if self._draws:
+            click.echo(CLEAR + said, nl=False, err=self._err)
+        else:
+            click.echo(said, err=self._err)
+
+
+def line_of(facts: JobFacts) -> str:
+    """Return how far a job is, in a line."""
+    more = "" if facts.sealed else "+"
+    share = percent(facts.computed / facts.tasks) if facts.tasks else "0 %"
+    parts = [f"{facts.computed:,} of {facts.tasks:,}{more} tasks ({share})"]
+    if facts.running:
+        parts.append(f"{facts.running:,} running")
+    if facts.failed:
+        parts.append(f"{facts.failed:,} failed")
+    if facts.durable and facts.wanted:
+        parts.append(kept_of(facts))
+    if facts.state != "open":
+        parts.append(facts.state)
+    elif facts.waiting is not None:
+        parts.append(f"waiting: {facts.waiting.text}")
+    return ", ".join(parts)
+
+
+def kept_of(facts: JobFacts) -> str:
+    """Return by how many a job is kept."""
+    have = sum(one.holds for one in facts.keepers)
+    return f"kept by {have} of {counted(facts.wanted, 'peer')}"
+
+
+def tasks_of(start: int, stop: int) -> str:
+    """Return "task 3" or "tasks 3 to 7"."""
+    return f"task {start}" if stop == start + 1 else f"tasks {start} to {stop - 1}"

@@ -1,0 +1,139 @@
+"""`slinger submit`: start a job that needs neither this terminal nor this machine."""
+
+from __future__ import annotations
+
+import warnings
+
+import click
+import msgspec
+
+from p2pslinger.cli.arguments import read_arguments
+from p2pslinger.cli.commands import Command
+from p2pslinger.cli.options import as_json
+from p2pslinger.cli.render import show_json
+from p2pslinger.cli.spans import read_span
+from p2pslinger.cli.words import counted, of_id, printable
+
+EPILOG = (
+    "slinger submit script.py:function arguments.jsonl\n"
+    "slinger submit package.module:function - --keepers 3 --keep 2w --name sums"
+)
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """What there is to say of a new job.
+
+    Attributes:
+        job: Its id.
+        name: What people call it.
+        tasks: How many it has.
+        kept: How many other peers keep it, and how many should.
+        warning: Why those are fewer, or "".
+    """
+
+    job: str
+    name: str
+    tasks: int
+    kept: tuple[int, int]
+    warning: str
+
+
+@click.command(cls=Command, epilog=EPILOG)
+@click.argument("target", metavar="SCRIPT_OR_MODULE:FUNCTION")
+@click.argument("arguments", metavar="ARGS.jsonl")
+@click.option("--name", help="What to call the job; the function's name if not given.")
+@click.option("--star", is_flag=True, help="Every line is an array: unpack it.")
+@click.option(
+    "--keepers",
+    type=click.IntRange(0, 7),
+    default=2,
+    show_default=True,
+    help="Other peers that are to keep the job.",
+)
+@click.option(
+    "--require-keepers", is_flag=True, help="Cancel the job if they can't be found."
+)
+@click.option(
+    "--keep",
+    callback=read_span,
+    metavar="TIME",
+    help="How long it is kept, results included: 12h, 3d, 2w; a week if not given.",
+)
+@click.option(
+    "--priority",
+    type=click.IntRange(-100, 100),
+    default=0,
+    help="Higher first among this machine's jobs.",
+)
+@click.option(
+    "--timeout", callback=read_span, metavar="TIME", help="What a task may take."
+)
+@click.option("--wait", is_flag=True, help="Return when the job is done.")
+@as_json
+def submit(  # noqa: PLR0917 - click passes them by name
+    target: str,
+    arguments: str,
+    name: str | None,
+    star: bool,
+    keepers: int,
+    require_keepers: bool,
+    keep: float | None,
+    priority: int,
+    timeout: float | None,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Start a job that goes on by itself.
+
+    Calls FUNCTION once for each line of ARGS.jsonl, a file of JSON values ("-" for
+    standard input). Prints the job's id, with which `slinger job`, `slinger results`
+    and `slinger cancel` find it, here and on every machine of the grid.
+    """
+    from p2pslinger.cli.ask import open_link
+    from p2pslinger.cli.target import load_target
+    from p2pslinger.client.grid import Grid
+
+    values = read_arguments(arguments, star=star)
+    function = load_target(target)
+    with Grid(open_link()) as grid, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what they say is said below
+        job = grid.start(
+            function,
+            values,
+            name=name or target.rpartition(":")[2],
+            timeout=timeout,
+            keepers=keepers,
+            require_keepers=require_keepers,
+            keep=keep,
+            priority=priority,
+        )
+        told = Submitted(job.id, job.name, len(values), job.kept, job.why_not_kept)
+    _tell(told, as_json=as_json)
+    if wait:
+        _wait(job.id)
+
+
+def _tell(told: Submitted, *, as_json: bool) -> None:
+    """Print the id for programs and the rest for people, or all of it as JSON."""
+    if as_json:
+        show_json(told)
+        return
+    click.echo(told.job)
+    have, wanted = told.kept
+    kept = f"kept by {have} of {counted(wanted, 'other peer')}"
+    click.echo(
+        f"{counted(told.tasks, 'task')}, {kept if wanted else 'kept here only'}; "
+        f"results: slinger results {of_id(told.job)}",
+        err=True,
+    )
+    if told.warning:
+        click.echo(f"Warning: {printable(told.warning)}", err=True)
+
+
+def _wait(job: str) -> None:
+    """Show how the job goes on; fail if it does."""
+    from p2pslinger.cli.follow import Follower
+
+    facts = Follower(err=True).run(job)
+    if facts.failed or facts.state == "cancelled":
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,95 @@
+"""Dask's graphs on a grid: arrays, bags, data frames and delayed functions.
+
+    from p2pslinger.compat.dask import scheduler
+
+    with slinger.connect() as grid:
+        total = array.sum().compute(scheduler=scheduler(grid))
+
+`dask.config.set(scheduler=scheduler(grid))` makes it the default. What the program
+sends goes by value where it has to; what comes back is decoded as any other value of
+the grid: other people's machines return plain data, or are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import dask
+from dask.local import get_async, identity
+from dask.optimization import cull, fuse
+from dask.utils import ensure_dict
+
+from p2pslinger.client.grid import Grid
+from p2pslinger.client.values import RemoteTraceback
+from p2pslinger.compat.batches import failure, process
+
+#: Tasks that are on their way for each slot: the next is there when one ends.
+AHEAD = 2
+
+
+def scheduler(
+    grid: Grid, *, optimize_graph: bool = True, chunksize: int | None = None
+) -> Callable[..., object]:
+    """Return what Dask calls a scheduler: a function that computes graphs.
+
+    Args:
+        grid: Where.
+        optimize_graph: Join tasks that follow each other into one.
+        chunksize: Tasks that travel together, unless Dask's settings say otherwise.
+    """
+
+    def get(
+        dsk: Mapping[Hashable, object],
+        keys: Sequence[Hashable] | Hashable,
+        **options: Any,
+    ) -> object:
+        graph = dsk.__dask_graph__() if hasattr(dsk, "__dask_graph__") else dsk
+        graph, dependencies = cull(ensure_dict(graph), keys)
+        if options.pop("optimize_graph", optimize_graph):
+            graph, _ = fuse(graph, keys, dependencies)
+        options.setdefault("chunksize", chunksize or dask.config.get("chunksize", 1))
+        return _computed(grid, graph, keys, options)
+
+    return get
+
+
+def _computed(
+    grid: Grid, graph: object, keys: object, options: dict[str, Any]
+) -> object:
+    """Compute a graph; cancel what is left of it if that fails."""
+    futures: set[Future[object]] = set()
+
+    def submit(function: Callable[..., object], *args: object) -> Future[object]:
+        future = grid.submit(function, *args)
+        futures.add(future)
+        future.add_done_callback(futures.discard)
+        return future
+
+    workers = options.pop("num_workers", None) or AHEAD * _slots(grid)
+    try:
+        return get_async(
+            submit,
+            workers,
+            graph,
+            keys,
+            get_id=process,
+            dumps=identity,  # the grid packs, and decides what it unpacks
+            loads=identity,
+            pack_exception=failure,
+            raise_exception=_raise,
+            **options,
+        )
+    finally:
+        for future in list(futures):
+            future.cancel()
+
+
+def _slots(grid: Grid) -> int:
+    return max(1, sum(peer.slots for peer in grid.peers()))
+
+
+def _raise(error: Exception, traceback: str) -> None:
+    """Raise what a task has raised, with the traceback from there."""
+    raise error from RemoteTraceback(traceback)

@@ -1,0 +1,187 @@
+"""Finding keepers: for jobs of this peer, and in the place of those that are silent.
+
+The owner names keepers in control records. Without one, the first living keeper fills
+the place of one that has been silent for long, by a signed appointment. Whoever is
+asked may refuse, and is then not asked again for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from p2pslinger.errors import SlingerError
+from p2pslinger.ids import JobId, PeerId
+from p2pslinger.net.connection import Connection
+from p2pslinger.peer.durable import DurableJob, Means
+from p2pslinger.peer.vault import Held, Vault
+from p2pslinger.rules.keeping import (
+    REPLACE_AFTER,
+    Applicant,
+    in_order,
+    replacement,
+)
+from p2pslinger.wire.keeping import Item, Keep, Keeping, Kind
+from p2pslinger.wire.records import Appointment, Control, seal
+
+#: Seconds until a peer is asked again that would not keep a job.
+REFUSED = 300.0
+
+#: Seconds that a peer has to say whether it keeps a job: it fetches the function first.
+PATIENCE = 20.0
+
+
+class Appointing:
+    """Sees to it that jobs have the keepers that they should have.
+
+    Args:
+        vault: The jobs.
+        means: What signs, and tells the time.
+        applicants: Gives the peers that could be asked: connected, can be dialled.
+        connections: Gives the open connection to a peer.
+        may_sign: Tells whether this peer's clock allows it to sign control records.
+    """
+
+    def __init__(
+        self,
+        vault: Vault,
+        means: Means,
+        *,
+        applicants: Callable[[], Iterable[Applicant]],
+        connections: Callable[[PeerId], Connection | None],
+        may_sign: Callable[[], bool],
+    ) -> None:
+        self._vault = vault
+        self._means = means
+        self._me = means.me.id
+        self._applicants = applicants
+        self._connections = connections
+        self._may_sign = may_sign
+        self._refused: dict[tuple[JobId, PeerId], float] = {}
+        self._busy: set[JobId] = set()
+
+    async def look(self) -> None:
+        """Look at every job once: does it lack a keeper, and is that ours to mend?"""
+        now = self._means.loop.time()
+        self._refused = {
+            key: when for key, when in self._refused.items() if now - when < REFUSED
+        }
+        for held in list(self._vault.held.values()):
+            await self.fill(held)
+
+    async def fill(self, held: Held) -> None:
+        """Find the keepers that a job lacks, as far as that is up to us."""
+        if held.job.id in self._busy or held.forgetting or not self._may_sign():
+            return
+        self._busy.add(held.job.id)
+        try:
+            if held.job.key is not None and held.job.is_keeper:
+                await self._fill_as_owner(held)
+            elif held.job.is_keeper:
+                await self._fill_as_keeper(held)
+        finally:
+            self._busy.discard(held.job.id)
+
+    # --- as the owner -------------------------------------------------------------
+
+    async def _fill_as_owner(self, held: Held) -> None:
+        job = held.job
+        named = [PeerId(one) for one in _control(job).keepers]
+        gone = self._long_silent(held) & set(named)
+        lacking = 1 + held.wanted - len([one for one in named if one not in gone])
+        for peer in self._candidates(held):
+            if lacking <= 0:
+                return
+            if await self._ask(held, peer):
+                control = _control(job)
+                keepers = [PeerId(one) for one in control.keepers]
+                old = next((one for one in keepers if one in gone), None)
+                if old is None:
+                    keepers.append(peer)
+                else:
+                    keepers[keepers.index(old)] = peer
+                    gone.discard(old)
+                lacking -= 1
+                job.control(
+                    msgspec.structs.replace(
+                        control,
+                        sequence=control.sequence + 1,
+                        keepers=tuple(keepers),
+                    )
+                )
+
+    # --- as a keeper --------------------------------------------------------------
+
+    async def _fill_as_keeper(self, held: Held) -> None:
+        alive = {fellow.peer for fellow in held.fellows.there()} | {self._me}
+        silent = self._long_silent(held)
+        old = replacement(held.places, self._me, alive, silent)
+        if old is None:
+            return
+        for peer in self._candidates(held):
+            if await self._ask(held, peer):
+                where = held.places
+                if old in where.keepers:
+                    self._appoint(held, peer, old, where.depth[old] + 1)
+                return
+
+    def _appoint(self, held: Held, new: PeerId, old: PeerId, depth: int) -> None:
+        made = Appointment(
+            held.job.id,
+            held.job.replica.standing.sequence,
+            new,
+            old,
+            depth,
+            self._means.wall(),
+        )
+        signed = seal(made, self._means.me, self._means.grid)
+        held.job.take(Item(Kind.APPOINTMENT, signed), trusted=True)
+
+    # --- asking -------------------------------------------------------------------
+
+    def _long_silent(self, held: Held) -> set[PeerId]:
+        now = self._means.loop.time()
+        return {
+            fellow.peer
+            for fellow in held.fellows.all.values()
+            if not fellow.is_there and now - fellow.since > REPLACE_AFTER
+        }
+
+    def _candidates(self, held: Held) -> list[PeerId]:
+        taken = held.places.all | {self._me}
+        free = [
+            one
+            for one in self._applicants()
+            if one.peer not in taken and (held.job.id, one.peer) not in self._refused
+        ]
+        return list(in_order(free, held.job.id))
+
+    async def _ask(self, held: Held, peer: PeerId) -> bool:
+        connection = self._connections(peer)
+        if connection is None:
+            return False
+        job = held.job
+        items = [
+            job.file.item(id)
+            for id in (*job.replica.standing.records, *job.replica.appointments)
+        ]
+        keep = Keep(
+            job.kept.signed,
+            job.kept.board.key,
+            tuple(item for item in items if item is not None),
+        )
+        try:
+            async with asyncio.timeout(PATIENCE):
+                answer = await connection.request(keep)
+        except (SlingerError, TimeoutError):
+            self._refused[job.id, peer] = self._means.loop.time()
+            return False
+        return isinstance(answer, Keeping)
+
+
+def _control(job: DurableJob) -> Control:
+    newest = job.replica.standing.newest
+    assert newest is not None  # an owner's job has had one since it was made
+    return newest

@@ -1,0 +1,62 @@
+"""Receipts for durable jobs: what an owner says that each volunteer has contributed.
+
+They are cumulative, and items of the job: so they reach the volunteers and the tally of
+every keeper, also of those who were away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from p2pslinger.ids import JobId, PeerId
+from p2pslinger.peer.durable import DurableJob, Means
+from p2pslinger.rules.delivery import Credit
+from p2pslinger.wire.identity import Signed
+from p2pslinger.wire.keeping import Item, Kind
+from p2pslinger.wire.records import Receipt, seal
+
+
+class Crediting:
+    """Writes receipts for the jobs that this peer decides.
+
+    Args:
+        means: What signs, and tells the time.
+        credited: Takes a receipt: for our tally, and for the volunteer if it is here.
+    """
+
+    def __init__(
+        self, means: Means, credited: Callable[[PeerId, Signed, Receipt], None]
+    ) -> None:
+        self._means = means
+        self._credited = credited
+        self._written: dict[JobId, dict[PeerId, Credit]] = {}
+
+    def look(self, job: DurableJob) -> None:
+        """Write receipts for what was accepted since the last ones."""
+        if not job.decides:
+            return
+        written = self._written.setdefault(job.id, {})
+        for volunteer, credit in job.credits.items():
+            if written.get(volunteer) != credit:
+                written[volunteer] = Credit(credit.tasks, credit.failures, credit.cpu)
+                self._write(job, volunteer, credit)
+
+    def forget(self, job: JobId) -> None:
+        """A job is not here any more."""
+        self._written.pop(job, None)
+
+    def _write(self, job: DurableJob, volunteer: PeerId, credit: Credit) -> None:
+        wall = self._means.wall()
+        receipt = Receipt(
+            job.id,
+            self._means.me.id,
+            volunteer,
+            credit.tasks,
+            credit.cpu,
+            credit.failures,
+            int(wall * 1000),
+            wall,
+        )
+        signed = seal(receipt, self._means.me, self._means.grid)
+        job.take(Item(Kind.RECEIPT, signed), trusted=True)
+        self._credited(volunteer, signed, receipt)

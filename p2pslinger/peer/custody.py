@@ -1,0 +1,188 @@
+"""Durable jobs at this peer, put together: `Peer` makes one of these, and no more.
+
+Vault           the jobs themselves          Deposits   what programs do with them
+Appointing      who else keeps them          Seeking    finding those of others
+Announcing      saying that we keep them     Crediting  receipts for volunteers
+KeepServing     what other keepers ask       Delivering results on their way in
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from p2pslinger.ids import JobId, PeerId
+from p2pslinger.net.connection import Connection
+from p2pslinger.net.exchange import Handlers
+from p2pslinger.net.gossip import Notices
+from p2pslinger.peer.announcing import Announcing
+from p2pslinger.peer.appointing import Appointing
+from p2pslinger.peer.crediting import Crediting
+from p2pslinger.peer.delivering import Delivering
+from p2pslinger.peer.deposits import Deposits
+from p2pslinger.peer.durable import DurableJob, Means
+from p2pslinger.peer.keepserve import KeepServing
+from p2pslinger.peer.neighbourhood import Neighbourhood
+from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.seeking import Seeking
+from p2pslinger.peer.vault import Held, Vault
+from p2pslinger.wire.identity import Signed
+from p2pslinger.wire.records import Receipt
+
+#: Seconds between two looks at what is due.
+LOOK = 5.0
+
+#: Seconds for which a job's submitter must have been away before another owner decides.
+AWAY = 60.0
+
+
+class Custody:
+    """The durable jobs of one peer.
+
+    Args:
+        means: What they work with.
+        owner: Owns their tasks.
+        around: The grid around this peer.
+        notices: Spreads notices, and knows those of others.
+        credited: Takes a receipt of ours for a volunteer.
+        may_sign: Tells whether this peer's clock allows it to sign control records.
+        randbytes: Makes keys.
+        keeps: This peer keeps jobs for others.
+    """
+
+    def __init__(
+        self,
+        means: Means,
+        owner: Owner,
+        around: Neighbourhood,
+        notices: Notices,
+        *,
+        credited: Callable[[PeerId, Signed, Receipt], None],
+        may_sign: Callable[[], bool],
+        randbytes: Callable[[int], bytes],
+        keeps: bool,
+    ) -> None:
+        self._means = means
+        self._owner = owner
+        self._announcing = Announcing(
+            means, owner, announce=notices.announce, put=around.put
+        )
+        self._crediting = Crediting(means, credited)
+        self.vault = Vault(
+            means,
+            owner=owner,
+            connections=around.connection,
+            changed=self._changed,
+            gone=self._gone,
+            secret=lambda: randbytes(32),
+        )
+        self._appointing = Appointing(
+            self.vault,
+            means,
+            applicants=around.applicants,
+            connections=around.connection,
+            may_sign=may_sign,
+        )
+        seeking = Seeking(
+            self.vault,
+            grid=means.grid,
+            heard=notices.keepers_of,
+            find=around.find,
+            reach=around.reach,
+            neighbours=around.connections,
+        )
+        self.deposits = Deposits(
+            self.vault,
+            means,
+            owner,
+            randbytes=randbytes,
+            fill=self._fill,
+            seek=seeking.seek,
+        )
+        self.delivering = Delivering(self.vault, owner)
+        self._serving = KeepServing(
+            self.vault,
+            owner,
+            delivering=self.delivering,
+            seat=lambda connection: means.keeper.seat(connection.peer),
+            keeps=keeps,
+        )
+
+    def add_to(self, table: Handlers) -> None:
+        """Take the messages that are about durable jobs."""
+        self._serving.add_to(table)
+
+    # --- life -------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Take up the jobs that are on disk, and look after them from now on."""
+        self.vault.load()
+        for held in self.vault.held.values():
+            self.deposits.seal_abandoned(held)
+        self._owner.spawn(self._look_on())
+
+    def close(self) -> None:
+        """The peer goes; what is on disk stays."""
+        self.vault.close()
+
+    def joined(self, connection: Connection) -> None:
+        """A connection to a peer has opened."""
+        self.vault.joined(connection)
+        for held in self.vault.held.values():
+            if len(held.places.keepers) <= held.wanted:
+                self._fill(held)
+
+    def left(self, peer: PeerId) -> None:
+        """The connection to a peer is gone."""
+        self.vault.left(peer)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every job that was submitted here has the keepers that it wants."""
+        return all(
+            self.deposits.is_kept(held)
+            for held in self.vault.held.values()
+            if held.job.key is not None
+        )
+
+    def blob(self, job: JobId, digest: bytes) -> bytes | None:
+        """Return small arguments of a durable job, or None if they are not here."""
+        held = self.vault.held.get(job)
+        return None if held is None else held.job.file.content(digest)
+
+    # --- inside -----------------------------------------------------------------------
+
+    async def _look_on(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            if not self.vault.held and not self.vault.tombstones:
+                continue
+            self.vault.look_after()
+            await self._appointing.look()
+            for held in list(self.vault.held.values()):
+                self._announcing.look(held.job)
+                self._crediting.look(held.job)
+                self._find_out_who_decides(held)
+
+    def _find_out_who_decides(self, held: Held) -> None:
+        """Decide in the place of a submitter that is away, with a ticket for it."""
+        job = held.job
+        if job.key is None or job.kept.submitter == self._means.me.id:
+            return
+        fellow = held.fellows.all.get(job.kept.submitter)
+        now = self._means.loop.time()
+        job.away = fellow is None or (not fellow.is_there and now - fellow.since > AWAY)
+        if job.away:
+            job.decide_the_rest()
+
+    def _fill(self, held: Held) -> None:
+        self._owner.spawn(self._appointing.fill(held))
+
+    def _changed(self, job: DurableJob) -> None:
+        self._announcing.look(job)
+        if job.end:
+            self._crediting.look(job)
+
+    def _gone(self, job: DurableJob) -> None:
+        self._announcing.forget(job)
+        self._crediting.forget(job.id)

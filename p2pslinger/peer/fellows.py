@@ -1,0 +1,322 @@
+"""The other keepers of one job, and everyone else who takes part in keeping it.
+
+To each of them goes what is news here, in batches: everything that came up while the
+last batch was on its way. When a connection opens, and now and then, two replicas
+compare sums, and each gets what it lacks. Whoever is told answers when it is on disk;
+so this peer knows how many hold an item, and can say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from p2pslinger import limits
+from p2pslinger.errors import PeerError, SlingerError, UnavailableError
+from p2pslinger.ids import PeerId
+from p2pslinger.net.connection import Connection
+from p2pslinger.peer.durable import DurableJob
+from p2pslinger.peer.gathering import gather
+from p2pslinger.peer.owner import Owner
+from p2pslinger.rules.replica import Taken, item_id
+from p2pslinger.wire.keeping import (
+    CompareJob,
+    Content,
+    GetItems,
+    GotItems,
+    Item,
+    JobCompared,
+    Tell,
+    Told,
+)
+
+#: Items in one message: more would keep a connection busy for too long.
+TOLD_AT_ONCE = 256
+
+#: Rounds of comparing until two replicas must agree; news come in meanwhile.
+ROUNDS = 8
+
+#: Seconds that an answer may take: a slow disk, and a blob to be fetched first.
+PATIENCE = 60.0
+
+
+@dataclass(eq=False)
+class Fellow:
+    """Somebody who should hold what we hold of a job.
+
+    Attributes:
+        peer: Who.
+        connection: To it, while there is one.
+        agrees: It holds all that we had when we compared last, and was told the rest.
+        since: When it came or went, on the loop's clock.
+        queue: Items that it is to be told, by id.
+        telling: The task that is at it.
+        failed: It did not take what it was told last.
+    """
+
+    peer: PeerId
+    since: float
+    connection: Connection | None = None
+    agrees: bool = False
+    queue: dict[bytes, Item] = field(default_factory=dict)
+    telling: asyncio.Task[None] | None = None
+    failed: bool = False
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be talked to."""
+        return self.connection is not None and self.connection.is_open
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether it holds everything that we do, on disk."""
+        return self.agrees and not self.queue and self.telling is None
+
+
+@dataclass(eq=False)
+class Waiting:
+    """Somebody who wants to know how many hold an item."""
+
+    id: bytes
+    wanted: Callable[[], int]
+    answer: Callable[[int, bool], None]
+    holders: set[PeerId]
+    timer: asyncio.TimerHandle | None = None
+
+
+class Fellows:
+    """Everyone who takes part in keeping one job, but this peer.
+
+    Args:
+        job: The job here.
+        owner: Owns the tasks that talk.
+    """
+
+    def __init__(self, job: DurableJob, owner: Owner) -> None:
+        self._job = job
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self.all: dict[PeerId, Fellow] = {}
+        self._waiting: dict[bytes, list[Waiting]] = {}
+        #: Called when somebody may hold more than before.
+        self.changed: Callable[[], None] = lambda: None
+
+    # --- who they are -------------------------------------------------------------
+
+    def should_be(
+        self,
+        peers: Iterable[PeerId],
+        connections: Callable[[PeerId], Connection | None],
+    ) -> None:
+        """Say who takes part from now on."""
+        wanted = set(peers)
+        for peer in [one for one in self.all if one not in wanted]:
+            del self.all[peer]
+        for peer in wanted - self.all.keys():
+            self.all[peer] = Fellow(peer, self._loop.time())
+            connection = connections(peer)
+            if connection is not None:
+                self.came(connection)
+
+    def came(self, connection: Connection) -> None:
+        """A connection to a peer has opened."""
+        fellow = self.all.get(connection.peer) if connection.peer else None
+        if fellow is not None and fellow.connection is not connection:
+            fellow.connection = connection
+            fellow.since = self._loop.time()
+            fellow.agrees = False
+            self._owner.spawn(self._compare(fellow, connection))
+
+    def went(self, peer: PeerId) -> None:
+        """The connection to a peer is gone."""
+        fellow = self.all.get(peer)
+        if fellow is not None and fellow.connection is not None:
+            fellow.connection = None
+            fellow.agrees = False
+            fellow.since = self._loop.time()
+            fellow.queue.clear()
+            for waiting in [one for some in self._waiting.values() for one in some]:
+                self._look(waiting)
+
+    def there(self) -> list[Fellow]:
+        """Return those that can be talked to."""
+        return [fellow for fellow in self.all.values() if fellow.is_there]
+
+    # --- telling ------------------------------------------------------------------
+
+    def spread(self, taken: Taken) -> None:
+        """Tell everyone of an item that is news here."""
+        for fellow in self.there():
+            for gone in taken.superseded:
+                fellow.queue.pop(gone, None)
+            fellow.queue[taken.id] = taken.item
+            self._tell_soon(fellow)
+
+    def tell(self, fellow: Fellow, items: Iterable[Item]) -> None:
+        """Tell somebody of items that it seems to lack."""
+        fellow.queue.update((item_id(item.signed), item) for item in items)
+        self._tell_soon(fellow)
+
+    def when_held(
+        self,
+        id: bytes,
+        wanted: Callable[[], int],
+        answer: Callable[[int, bool], None],
+        within: float,
+    ) -> None:
+        """Answer when enough hold an item durably, this peer included.
+
+        Args:
+            id: The item.
+            wanted: Gives how many are enough, as things stand.
+            answer: Called once, with how many hold it and whether they are enough.
+            within: Seconds after which the answer is what it is.
+        """
+        waiting = Waiting(id, wanted, answer, set())
+        self._waiting.setdefault(id, []).append(waiting)
+        waiting.timer = self._loop.call_later(within, self._give_up, waiting)
+        self._look(waiting)
+
+    def close(self) -> None:
+        """Tell nobody anything any more; whoever waits is answered."""
+        for waiting in [one for some in self._waiting.values() for one in some]:
+            self._answer(waiting, enough=False)
+        self.all.clear()
+
+    # --- inside -------------------------------------------------------------------
+
+    def _tell_soon(self, fellow: Fellow) -> None:
+        if fellow.telling is None and fellow.queue:
+            fellow.telling = self._owner.spawn(self._tell_all(fellow))
+
+    async def _tell_all(self, fellow: Fellow) -> None:
+        connection = fellow.connection
+        try:
+            while fellow.queue and connection is not None and connection.is_open:
+                items = self._part(fellow)
+                contents = self._contents(items)
+                tell = Tell(self._job.id, tuple(items), contents)
+                async with asyncio.timeout(PATIENCE):
+                    answer = await connection.request(tell)
+                if not isinstance(answer, Told):
+                    raise PeerError(f"answered items by a {type(answer).__name__}")
+                refused = set(answer.refused)
+                for item in items:
+                    id = item_id(item.signed)
+                    if id not in refused:
+                        self._held_by(id, fellow.peer)
+            fellow.failed = False
+        except (SlingerError, TimeoutError):
+            fellow.agrees = False  # it is compared with again, later
+            fellow.failed = True
+            fellow.queue.clear()
+        finally:
+            fellow.telling = None
+        self._tell_soon(fellow)
+        self.changed()
+
+    def _part(self, fellow: Fellow) -> list[Item]:
+        """Take the next items for a message."""
+        part: list[Item] = []
+        size = 0
+        for id in list(fellow.queue):
+            item = fellow.queue[id]
+            size += len(item.signed.body) + self._content_size(item)
+            if part and (size > limits.ANSWER or len(part) >= TOLD_AT_ONCE):
+                break
+            part.append(fellow.queue.pop(id))
+        return part
+
+    def _content_size(self, item: Item) -> int:
+        return sum(len(data) for data in self._job.file.contents_of(item).values())
+
+    def _contents(self, items: list[Item]) -> tuple[Content, ...]:
+        """Return what items refer to, as far as it fits beside them."""
+        room = 2 * limits.ANSWER
+        found: list[Content] = []
+        for item in items:
+            for digest, data in self._job.file.contents_of(item).items():
+                room -= len(data)
+                if room > 0:
+                    found.append(Content(digest, data))
+        return tuple(found)
+
+    def _held_by(self, id: bytes, peer: PeerId) -> None:
+        for waiting in self._waiting.get(id, ())[:]:
+            waiting.holders.add(peer)
+            self._look(waiting)
+
+    def _look(self, waiting: Waiting) -> None:
+        if 1 + len(waiting.holders) >= waiting.wanted():
+            self._answer(waiting, enough=True)
+
+    def _give_up(self, waiting: Waiting) -> None:
+        self._answer(waiting, enough=False)
+
+    def _answer(self, waiting: Waiting, *, enough: bool) -> None:
+        others = self._waiting.get(waiting.id, [])
+        if waiting not in others:
+            return
+        others.remove(waiting)
+        if not others:
+            del self._waiting[waiting.id]
+        if waiting.timer is not None:
+            waiting.timer.cancel()
+        waiting.answer(1 + len(waiting.holders), enough)
+
+    # --- comparing ----------------------------------------------------------------
+
+    async def compare_with(self, connection: Connection) -> None:
+        """Compare with one peer now; return when both hold the same, or it failed."""
+        assert connection.peer is not None
+        await self._compare(self.all[connection.peer], connection)
+
+    def compare_all(self) -> None:
+        """Compare with everyone: what was lost on the way is found this way."""
+        for fellow in self.there():
+            if fellow.connection is not None and fellow.telling is None:
+                self._owner.spawn(self._compare(fellow, fellow.connection))
+
+    async def _compare(self, fellow: Fellow, connection: Connection) -> None:
+        """Bring two replicas together, as far as they differ."""
+        try:
+            for _ in range(ROUNDS):
+                async with asyncio.timeout(PATIENCE):
+                    if await self._compare_once(fellow, connection):
+                        break
+        except UnavailableError:
+            fellow.agrees = False  # it does not keep the job, or is gone
+        except PeerError as error:
+            connection.close(error)
+        except TimeoutError:
+            fellow.agrees = False
+
+    async def _compare_once(self, fellow: Fellow, connection: Connection) -> bool:
+        replica = self._job.replica
+        sums = replica.sums
+        answer = await connection.request(CompareJob(self._job.id, sums))
+        if not isinstance(answer, JobCompared):
+            raise PeerError(f"compared jobs by a {type(answer).__name__}")
+        if not answer.buckets:
+            fellow.agrees = fellow.connection is connection
+            self.changed()
+            return True
+        theirs = set(answer.ids)
+        ours = set(replica.ids(answer.buckets))
+        lacking = [id for id in answer.ids if id not in ours]
+        for i in range(0, len(lacking), TOLD_AT_ONCE):
+            await self._get(connection, lacking[i : i + TOLD_AT_ONCE])
+        lacked = [self._job.file.item(id) for id in sorted(ours - theirs)]
+        self.tell(fellow, [item for item in lacked if item is not None])
+        while fellow.telling is not None:
+            await asyncio.wait([fellow.telling])
+        fellow.agrees = fellow.connection is connection and not fellow.failed
+        self.changed()
+        return False
+
+    async def _get(self, connection: Connection, ids: list[bytes]) -> None:
+        answer = await connection.request(GetItems(self._job.id, tuple(ids)))
+        if not isinstance(answer, GotItems):
+            raise PeerError(f"gave items by a {type(answer).__name__}")
+        await gather(self._job, answer.items, answer.contents, connection)

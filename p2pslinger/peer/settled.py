@@ -1,0 +1,118 @@
+"""The outcomes of a durable job in the order in which they were settled here.
+
+Whoever follows the job is a place in this log. So a program that comes late, reads
+slowly or comes back gets every outcome once, from the first on, and none of them has to
+wait in memory: values are read from the store when their turn comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from p2pslinger.ids import PeerId
+from p2pslinger.wire.control import RangeOut
+from p2pslinger.wire.records import RangeResult
+
+#: Outcomes that are read from the store for one follower before others get their turn.
+PAGE = 64
+
+
+class Settled(NamedTuple):
+    """The tasks [start, stop) have the outcome that a batch holds at a place."""
+
+    start: int
+    stop: int
+    batch: bytes
+    place: int
+
+
+class Follower(Protocol):
+    """A program that wants a job's results."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it reads what it is sent; `on_room` is called when it does again."""
+
+    on_room: Callable[[], None] | None
+
+    def results(self, ranges: list[RangeOut]) -> None:
+        """Take results, in the order in which they were settled."""
+
+    def ended(self, kind: str, text: str) -> None:
+        """Hear that no more will come, before all were there."""
+
+
+#: Reads one range of a batch: its volunteer, and what it signed; None if it is gone.
+ReadRange = Callable[[bytes, int], tuple[PeerId, RangeResult] | None]
+
+
+class Outcomes:
+    """The log of one job, and its followers.
+
+    Args:
+        read: Reads results from the store.
+        mine: Tells whether a volunteer's values are trusted like our own.
+    """
+
+    def __init__(self, read: ReadRange, mine: Callable[[PeerId], bool]) -> None:
+        self._read = read
+        self._mine = mine
+        self._log: list[Settled] = []
+        self._places: dict[Follower, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._log)
+
+    @property
+    def followers(self) -> list[Follower]:
+        """Return who follows the job."""
+        return list(self._places)
+
+    def settle(self, outcomes: list[Settled]) -> None:
+        """Put outcomes at the end, and send them to whoever follows."""
+        self._log += outcomes
+        for follower in list(self._places):
+            self._send(follower)
+
+    def follow(self, follower: Follower) -> None:
+        """Send somebody every outcome, from the first on."""
+        self._places[follower] = 0
+        follower.on_room = lambda: self._send(follower)
+        self._send(follower)
+
+    def leave(self, follower: Follower) -> None:
+        """Send somebody nothing more."""
+        if self._places.pop(follower, None) is not None:
+            follower.on_room = None
+
+    def _send(self, follower: Follower) -> None:
+        while follower in self._places and follower.has_room:
+            at = self._places[follower]
+            page = self._log[at : at + PAGE]
+            if not page:
+                return
+            self._places[follower] = at + len(page)
+            follower.results([out for one in page if (out := self._out(one))])
+
+    def _out(self, one: Settled) -> RangeOut | None:
+        found = self._read(one.batch, one.place)
+        if found is None:
+            return None
+        volunteer, result = found
+        whole = (one.start, one.stop) == (result.start, result.stop)
+        return RangeOut(
+            result.start,
+            result.stop,
+            result.form,
+            result.values,
+            result.digest,
+            result.size,
+            result.failures,
+            volunteer,
+            self._mine(volunteer),
+            result.wall,
+            result.cpu,
+            result.output,
+            None if whole else (one.start, one.stop),
+        )

@@ -1,0 +1,185 @@
+"""What a job's keepers tell each other of their grants, so that none is made twice.
+
+Changes go out within 200 ms, and a sign of life every second while there is work. A
+keeper that is not heard of for 5 s is *silent*: the others hand out its part, and after
+a while longer, in which its volunteers can turn to them, what it had granted as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from p2pslinger.ids import PeerId
+from p2pslinger.peer.durable import DurableJob
+from p2pslinger.peer.fellows import Fellow, Fellows
+from p2pslinger.rules.division import foreign
+from p2pslinger.rules.keeping import Places
+from p2pslinger.wire.keeping import SharedGrant, ShareGrants
+
+#: Seconds within which others hear of a grant.
+SHARE = 0.2
+
+#: Seconds between two signs of life.
+ALIVE = 1.0
+
+#: Seconds without one after which a keeper's part is handed out by others.
+SILENT = 5.0
+
+#: Seconds without one after which what it has granted is granted again.
+GONE = 10.0
+
+#: Seconds that a keeper has had nothing left of its own part before it helps others:
+#: longer than news of their grants take.
+HELP_AFTER = 1.0
+
+#: Grants in one message.
+AT_ONCE = 4096
+
+
+class Sharing:
+    """One job's grants, between its keepers.
+
+    Args:
+        job: The job here.
+        me: This peer.
+        fellows: The others.
+        places: Gives who hold the job's places.
+    """
+
+    def __init__(
+        self,
+        job: DurableJob,
+        me: PeerId,
+        fellows: Fellows,
+        places: Callable[[], Places],
+    ) -> None:
+        self._job = job
+        self._me = me
+        self._fellows = fellows
+        self._places = places
+        self._loop = asyncio.get_running_loop()
+        self._shared: set[int] = set()  # numbers that others know of
+        self._heard: dict[PeerId, float] = {}
+        self._silent: frozenset[PeerId] = frozenset()
+        self._dropped: set[PeerId] = set()
+        self._told = 0.0
+        self._idle_since: float | None = None
+        self._divided: tuple[object, ...] = ()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- what others say ----------------------------------------------------------
+
+    def heard(self, peer: PeerId, message: ShareGrants) -> None:
+        """Take in another keeper's grants."""
+        self._alive(peer)
+        board = self._job.kept.board
+        if message.whole:
+            board.unshare(peer)
+        made = ((one.number, (one.start, one.stop)) for one in message.made)
+        board.shared(peer, made, message.ended)
+        self._job.means.keeper.settle(self._job.kept)
+
+    def came(self, fellow: Fellow) -> None:
+        """A connection to another keeper has opened: tell it everything."""
+        self._alive(fellow.peer)
+        live = self._live()
+        self._push([fellow], whole=True, made=live.values(), ended=())
+        self.go_on()
+
+    def _alive(self, peer: PeerId) -> None:
+        self._heard[peer] = self._loop.time()
+        self._dropped.discard(peer)
+
+    # --- what we say --------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """Look at the board soon, and from now on for as long as there is work."""
+        if self._job.end or len(self._places().keepers) < 2:
+            return
+        if self._timer is not None:
+            if self._timer.when() <= self._loop.time() + SHARE:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_later(SHARE, self._look)
+
+    def close(self) -> None:
+        """Stop looking."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def divide(self) -> None:
+        """Say anew which tasks are ours to hand out."""
+        keepers = self._places().keepers
+        state = (keepers, self._silent, len(self._job.shards))
+        if state != self._divided:
+            self._divided = state
+            spans = foreign(self._job.shards, keepers, self._me, self._silent)
+            self._job.kept.board.divide(spans)
+            self._job.means.keeper.settle(self._job.kept)
+            self.go_on()
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        live = self._live()
+        made = [one for number, one in live.items() if number not in self._shared]
+        ended = [number for number in self._shared if number not in live]
+        if made or ended or (now - self._told >= ALIVE):
+            self._push(self._fellows.there(), whole=False, made=made, ended=ended)
+            self._shared = set(live)
+        self._judge(now)
+        self._offer_help(now)
+        board = self._job.kept.board
+        if not self._job.end and board.done.count < board.total:
+            self._timer = self._loop.call_later(ALIVE, self._look)
+
+    def _judge(self, now: float) -> None:
+        """Find out who is silent."""
+        others = [one for one in self._places().keepers if one != self._me]
+        for peer in others:
+            self._heard.setdefault(peer, now)
+        since = {peer: now - self._heard[peer] for peer in others}
+        silent = frozenset(peer for peer in others if since[peer] > SILENT)
+        for peer in others:
+            if since[peer] > GONE and peer not in self._dropped:
+                self._dropped.add(peer)
+                self._job.kept.board.unshare(peer)
+        if silent != self._silent:
+            self._silent = silent
+            self.divide()
+
+    def _offer_help(self, now: float) -> None:
+        board = self._job.kept.board
+        board.spare = False
+        if board.open or not board.left_to_others:
+            self._idle_since = None
+            return
+        if self._idle_since is None:
+            self._idle_since = now
+        if now - self._idle_since >= HELP_AFTER:
+            board.spare = True
+            self._job.means.keeper.settle(self._job.kept)
+
+    def _live(self) -> dict[int, SharedGrant]:
+        return {
+            held.number: SharedGrant(held.number, held.volunteer, held.start, held.stop)
+            for held in self._job.kept.board.live()
+        }
+
+    def _push(
+        self,
+        fellows: Iterable[Fellow],
+        *,
+        whole: bool,
+        made: Iterable[SharedGrant],
+        ended: Iterable[int],
+    ) -> None:
+        self._told = self._loop.time()
+        message = ShareGrants(
+            self._job.id, whole, tuple(made)[:AT_ONCE], tuple(ended)[:AT_ONCE]
+        )
+        for fellow in fellows:
+            if fellow.connection is not None:
+                fellow.connection.push(message)

@@ -1,0 +1,101 @@
+"""The open tasks of one job: ours, and those that other keepers hand out.
+
+Where several keepers hand out one job, each has its own part of the tasks. It knows
+what the others have granted, and leaves their parts alone, until it is told that it may
+help: then it takes their last tasks, for they begin with the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from p2pslinger.ids import PeerId
+from p2pslinger.limits import SIGNED_RANGES
+from p2pslinger.rules.spans import Span, Spans
+
+
+class Parts:
+    """Tasks that nobody computes.
+
+    Attributes:
+        ours: Those of our own part.
+        theirs: Those that other keepers should hand out.
+    """
+
+    def __init__(self) -> None:
+        self.ours = Spans()
+        self.theirs = Spans()
+        self._foreign = Spans()  # all tasks of others' parts, open or not
+        self._elsewhere: dict[PeerId, dict[int, Span]] = {}
+
+    def add(self, start: int, stop: int) -> None:
+        """Make [start, stop) open."""
+        if not self._foreign.count:
+            self.ours.add(start, stop)
+            return
+        self.theirs.add(start, stop)
+        for low, high in self._foreign.missing(start, stop):
+            self.theirs.remove(low, high)
+            self.ours.add(low, high)
+
+    def remove(self, start: int, stop: int) -> bool:
+        """Take [start, stop) out; return whether any of it was open."""
+        gone = bool(self.ours.remove(start, stop))
+        return bool(self.theirs.count and self.theirs.remove(start, stop)) or gone
+
+    def take(self, want: int) -> list[Span]:
+        """Take our first `want` tasks, fewer if they lie too scattered."""
+        spans: list[Span] = []
+        for start, stop in self.ours.first(SIGNED_RANGES):
+            if want <= 0:
+                break
+            spans.append((start, min(stop, start + want)))
+            want -= stop - start
+        for start, stop in spans:
+            self.ours.remove(start, stop)
+        return spans
+
+    def take_from_behind(self, want: int) -> list[Span]:
+        """Take the last `want` tasks of others, fewer if they lie too scattered."""
+        spans: list[Span] = []
+        for start, stop in reversed(list(self.theirs)[-SIGNED_RANGES:]):
+            if want <= 0:
+                break
+            spans.append((max(start, stop - want), stop))
+            want -= stop - start
+        for start, stop in spans:
+            self.theirs.remove(start, stop)
+        return spans[::-1]
+
+    def divide(self, foreign: Iterable[Span]) -> None:
+        """Say which tasks other keepers hand out, instead of what was said before."""
+        self._foreign = Spans()
+        for span in foreign:
+            self._foreign.add(*span)
+        for low, high in [*self.ours, *self.theirs]:
+            self.remove(low, high)
+            self.add(low, high)
+
+    # --- what other keepers have granted --------------------------------------------
+
+    def granted(self, keeper: PeerId, number: int, span: Span) -> None:
+        """Note that another keeper has granted these tasks."""
+        self._elsewhere.setdefault(keeper, {})[number] = span
+        self.remove(*span)
+
+    def over(self, keeper: PeerId, number: int) -> Span | None:
+        """Note that a grant of another keeper is over; return its tasks."""
+        return self._elsewhere.get(keeper, {}).pop(number, None)
+
+    def moved(self, number: int) -> None:
+        """Note that a grant of another keeper, whichever, is ours now."""
+        for theirs in self._elsewhere.values():
+            theirs.pop(number, None)
+
+    def numbers(self, keeper: PeerId) -> list[int]:
+        """Return the grants that another keeper has told us of."""
+        return list(self._elsewhere.get(keeper, ()))
+
+    def elsewhere(self) -> list[Span]:
+        """Return all tasks that other keepers have granted."""
+        return [s for theirs in self._elsewhere.values() for s in theirs.values()]

@@ -1,0 +1,307 @@
+"""A replica: what one peer holds of a durable job, as a set of signed items.
+
+Pure. Items are only ever added, in any order, from anybody: each is checked by its own
+signature, so replicas that hold the same items say the same about the job. Of control
+records and receipts only those that still matter are kept; the others are *superseded*,
+everywhere alike.
+
+Bodies of results stay on disk; what is here is a line for each range.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from blake3 import blake3
+
+from p2pslinger.errors import PeerError
+from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.rules.grants import grant_mac
+from p2pslinger.rules.outcomes import Outcome, Range, outcomes
+from p2pslinger.rules.standing import Standing
+from p2pslinger.wire.identity import Signed
+from p2pslinger.wire.keeping import BUCKETS, Item, Kind
+from p2pslinger.wire.manifest import Manifest
+from p2pslinger.wire.records import (
+    Acceptance,
+    Accepted,
+    Appointment,
+    Control,
+    RangeResult,
+    Receipt,
+    ResultBatch,
+    ShardBatch,
+    open_signed,
+    read,
+)
+
+Record = ShardBatch | Control | Appointment | ResultBatch | Acceptance | Receipt
+
+_KINDS: dict[Kind, type[Record]] = {
+    Kind.SHARDS: ShardBatch,
+    Kind.CONTROL: Control,
+    Kind.APPOINTMENT: Appointment,
+    Kind.RESULTS: ResultBatch,
+    Kind.ACCEPTANCE: Acceptance,
+    Kind.RECEIPT: Receipt,
+}
+
+#: Appointments of one signer that are remembered: an honest keeper makes three at most
+#: for each control record.
+APPOINTMENTS = 16
+
+
+def item_id(signed: Signed) -> bytes:
+    """Return what an item is called: 16 bytes of the BLAKE3 of what was signed."""
+    return blake3(signed.body + signed.key).digest(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of an item that was news.
+
+    Attributes:
+        id: What it is called.
+        item: The item.
+        superseded: Items that do not matter any more because of it.
+        shards: Shard batches that are known without a gap now, in order.
+        ranges: Results that came with it.
+        accepted: Acceptances that came with it.
+        standing: Whether what the owner says of the job has changed.
+    """
+
+    id: bytes
+    item: Item
+    superseded: tuple[bytes, ...] = ()
+    shards: tuple[tuple[ShardBatch, Signed], ...] = ()
+    ranges: tuple[Range, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
+    standing: bool = False
+
+
+class Replica:
+    """The items of one job, and what follows from them.
+
+    Args:
+        job: Its id.
+        manifest: Its checked manifest.
+        grid: Which grid.
+        secret: The keepers' key for MACs, or None where this peer is no keeper and
+            must take their word for what was granted.
+    """
+
+    def __init__(
+        self, job: JobId, manifest: Manifest, grid: GridId, secret: bytes | None
+    ) -> None:
+        self.job = job
+        self.manifest = manifest
+        self.secret = secret
+        self.standing = Standing()
+        #: Appointments by id, with their signer.
+        self.appointments: dict[bytes, tuple[PeerId, Appointment]] = {}
+        #: The newest receipt of each (volunteer, who vouches), by id.
+        self.receipts: dict[tuple[PeerId, PeerId], tuple[bytes, Receipt]] = {}
+        #: What results there are, by batch.
+        self.batches: dict[bytes, tuple[Range, ...]] = {}
+        self.accepted: list[Accepted] = []
+        self._grid = grid
+        self._ids: dict[bytes, Kind] = {}
+        self._sums = [0] * BUCKETS
+        self._ahead: dict[int, tuple[ShardBatch, Signed]] = {}  # by first shard
+        self._next_shard = 0
+        self._takers: dict[Kind, Callable[[bytes, Item, Record], Taken | None]] = {
+            Kind.SHARDS: self._take_shards,
+            Kind.CONTROL: self._take_control,
+            Kind.APPOINTMENT: self._take_appointment,
+            Kind.RESULTS: self._take_results,
+            Kind.ACCEPTANCE: self._take_acceptance,
+            Kind.RECEIPT: self._take_receipt,
+        }
+
+    # --- items --------------------------------------------------------------------
+
+    def __contains__(self, id: bytes) -> bool:
+        return id in self._ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def take(self, item: Item, *, trusted: bool = False) -> Taken | None:
+        """Take in an item.
+
+        Args:
+            item: What somebody sent.
+            trusted: It comes from our own disk, or was just signed here: its signature
+                needs no check.
+
+        Returns:
+            What follows from it; None if it was known, or does not matter.
+
+        Raises:
+            PeerError: it is not signed by whoever may say so, or not of this job.
+        """
+        id = item_id(item.signed)
+        if id in self._ids:
+            return None
+        kind = _KINDS[item.kind]
+        opened = (
+            read(kind, item.signed)
+            if trusted
+            else open_signed(kind, item.signed, self._grid)
+        )
+        taken = self._takers[item.kind](id, item, opened)
+        if taken is not None:
+            self._note(id, item.kind)
+            for gone in taken.superseded:
+                self._drop(gone)
+        return taken
+
+    def ids(self, buckets: Iterable[int] | None = None) -> list[bytes]:
+        """Return the ids of all items, or of those in some buckets."""
+        if buckets is None:
+            return list(self._ids)
+        wanted = set(buckets)
+        return [id for id in self._ids if id[0] % BUCKETS in wanted]
+
+    @property
+    def sums(self) -> tuple[bytes, ...]:
+        """Return for every bucket the exclusive or of its items' ids."""
+        return tuple(one.to_bytes(16, "big") for one in self._sums)
+
+    def differing(self, sums: tuple[bytes, ...]) -> tuple[int, ...]:
+        """Return the buckets in which another replica holds something else."""
+        pairs = zip(self.sums, sums, strict=True)
+        return tuple(i for i, (ours, theirs) in enumerate(pairs) if ours != theirs)
+
+    # --- what follows -------------------------------------------------------------
+
+    @property
+    def keep_until(self) -> float:
+        """Wall time after which everyone may forget the job."""
+        newest = self.standing.newest
+        said = newest.keep_until if newest is not None else None
+        return self.manifest.keep_until if said is None else said
+
+    def outcomes(self) -> list[Outcome]:
+        """Return the outcome of every task that has one."""
+        return outcomes(self.batches, self.accepted)
+
+    # --- one method for each kind ---------------------------------------------------
+
+    def _take_shards(self, id: bytes, item: Item, batch: Record) -> Taken:
+        assert isinstance(batch, ShardBatch)
+        self._check_owner(item.signed, batch.job)
+        self._ahead.setdefault(batch.first, (batch, item.signed))
+        ready = []
+        while self._next_shard in self._ahead:
+            found = self._ahead.pop(self._next_shard)
+            self._next_shard += len(found[0].heads)
+            ready.append(found)
+        return Taken(id, item, shards=tuple(ready))
+
+    def _take_control(self, id: bytes, item: Item, control: Record) -> Taken | None:
+        assert isinstance(control, Control)
+        self._check_owner(item.signed, control.job)
+        gone = self.standing.add(id, control)
+        if gone is None:
+            return None
+        return Taken(id, item, superseded=tuple(gone), standing=True)
+
+    def _take_appointment(self, id: bytes, item: Item, made: Record) -> Taken | None:
+        assert isinstance(made, Appointment)
+        self._check_job(made.job)
+        signer = item.signed.signer
+        theirs = [one for one, (by, _) in self.appointments.items() if by == signer]
+        if len(theirs) >= APPOINTMENTS:
+            return None
+        self.appointments[id] = (signer, made)
+        return Taken(id, item, standing=True)
+
+    def _take_results(self, id: bytes, item: Item, batch: Record) -> Taken:
+        assert isinstance(batch, ResultBatch)
+        volunteer = item.signed.signer
+        ranges = []
+        for place, result in enumerate(batch.results):
+            self._check_job(result.job)
+            self._check_range(result, volunteer)
+            ranges.append(range_of(result, id, place, volunteer))
+        self.batches[id] = tuple(ranges)
+        return Taken(id, item, ranges=self.batches[id])
+
+    def _take_acceptance(self, id: bytes, item: Item, what: Record) -> Taken:
+        assert isinstance(what, Acceptance)
+        self._check_owner(item.signed, what.job)
+        if any(one.start >= one.stop for one in what.ranges):
+            raise PeerError("accepted a range without tasks")
+        self.accepted += what.ranges
+        return Taken(id, item, accepted=what.ranges)
+
+    def _take_receipt(self, id: bytes, item: Item, receipt: Record) -> Taken | None:
+        assert isinstance(receipt, Receipt)
+        self._check_job(receipt.job)
+        if item.signed.signer != receipt.submitter:
+            raise PeerError("sent a receipt that another has signed")
+        key = (PeerId(receipt.volunteer), PeerId(receipt.submitter))
+        old = self.receipts.get(key)
+        if old is not None and (old[1].sequence, old[0]) > (receipt.sequence, id):
+            return None
+        self.receipts[key] = (id, receipt)
+        return Taken(id, item, superseded=(old[0],) if old is not None else ())
+
+    # --- checks -------------------------------------------------------------------
+
+    def _check_job(self, job: bytes) -> None:
+        if job != self.job:
+            raise PeerError("sent an item of another job")
+
+    def _check_owner(self, signed: Signed, job: bytes) -> None:
+        self._check_job(job)
+        if signed.key != self.manifest.job_key:
+            raise PeerError("sent an item that the job key has not signed")
+
+    def _check_range(self, result: RangeResult, volunteer: PeerId) -> None:
+        start, stop = result.granted
+        if not start <= result.start < result.stop <= stop:
+            raise PeerError("sent results outside of their grant")
+        if result.start != start and not result.lost:
+            raise PeerError("sent results without the first tasks of their grant")
+        if result.lost and (result.stop != result.start + 1 or not result.failures):
+            raise PeerError("sent the death of a slot that is none of one task")
+        if len(result.failures) > result.stop - result.start:
+            raise PeerError("sent more failures than tasks")
+        if self.secret is not None:
+            grant = (result.grant, volunteer, result.granted)
+            mac = grant_mac(self.secret, self.job, *grant)
+            if not hmac.compare_digest(mac, result.mac):
+                raise PeerError("sent results that no keeper has asked for")
+
+    def _note(self, id: bytes, kind: Kind) -> None:
+        self._ids[id] = kind
+        self._sums[id[0] % BUCKETS] ^= int.from_bytes(id, "big")
+
+    def _drop(self, id: bytes) -> None:
+        if self._ids.pop(id, None) is not None:
+            self._sums[id[0] % BUCKETS] ^= int.from_bytes(id, "big")
+
+
+def range_of(result: RangeResult, batch: bytes, place: int, by: PeerId) -> Range:
+    """Return what a replica remembers of one range of results."""
+    return Range(
+        batch,
+        place,
+        by,
+        result.start,
+        result.stop,
+        len(result.failures),
+        result.lost,
+        bool(result.failures) and result.failures[0].kind == "timeout",
+        result.grant,
+        result.granted,
+        result.mac,
+        result.wall,
+        result.cpu,
+        result.digest,
+        result.size,
+    )

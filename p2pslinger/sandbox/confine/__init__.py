@@ -1,0 +1,1 @@
+"""The means that keep a slot from the machine, one module each, and their recipe."""

@@ -1,0 +1,65 @@
+"""What makes a process more than its user, and how it is given up.
+
+A daemon started by root makes slots of users that own nothing and are nobody else's,
+one for each slot: so no two slots can touch each other, and the kernel counts the
+threads of each.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from p2pslinger.sandbox.confine import kernel
+
+#: From <linux/prctl.h>.
+PR_SET_DUMPABLE = 4
+PR_SET_KEEPCAPS = 8
+PR_SET_NO_NEW_PRIVS = 38
+
+#: From <linux/capability.h>.
+CAP_DAC_READ_SEARCH = 2
+_VERSION_3 = 0x20080522
+
+#: Users of slots: above all that distributions and systemd give away. A byte and a half
+#: each for the daemon and for the slot.
+FIRST_USER = 0x75000000
+_EACH = 0xFFF
+
+
+def user_of_slot(daemon: int, number: int) -> int:
+    """Return the user id for a slot of a daemon of root."""
+    return FIRST_USER | (daemon & _EACH) << 12 | number & _EACH
+
+
+def become(uid: int, *, searching: bool = False) -> None:
+    """Become a user without groups or capabilities.
+
+    Args:
+        searching: Keep the right to read and to enter any folder. It is for an
+            interpreter below a folder that only root may enter, and needs Landlock
+            after it.
+    """
+    if searching:
+        kernel.prctl(PR_SET_KEEPCAPS, 1)
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    hold(CAP_DAC_READ_SEARCH) if searching else hold()
+
+
+def hold(*capabilities: int) -> None:
+    """Give up all capabilities but these."""
+    bits = sum(1 << number for number in capabilities)
+    both = [bits & 0xFFFFFFFF, bits & 0xFFFFFFFF, 0, bits >> 32, bits >> 32, 0]
+    kernel.capset(struct.pack("=Ii", _VERSION_3, 0), struct.pack("=6I", *both))
+
+
+def gain_nothing() -> None:
+    """Have no program that is started ever give more rights: no_new_privs."""
+    kernel.prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def hide_memory() -> None:
+    """Have no core dumped, not even into a program, and no sibling look inside."""
+    kernel.prctl(PR_SET_DUMPABLE, 0)

@@ -1,0 +1,185 @@
+"""What must hold of durable jobs once a grid has settled.
+
+Complaints come from what is on disks and from what programs are shown; nobody is asked
+whether he is right.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from p2pslinger.limits import KEEPERS
+from p2pslinger.testing.chaos.evidence import Evidence
+from p2pslinger.testing.chaos.replicas import Copy, told
+from p2pslinger.testing.chaos.tasks import fails, right_answer
+from p2pslinger.testing.chaos.workload import Work
+
+#: Bytes that a peer may need for one task of a durable job, all its tries together, and
+#: for the job itself. Measured: 700.
+BYTES_A_TASK, BYTES_A_JOB = 4_000, 100_000
+
+
+# --- what may take a while ----------------------------------------------------------
+
+
+def durable_jobs_are_computed(evidence: Evidence) -> Iterator[str]:
+    """Complain of jobs that somebody still keeps, and that have tasks left to do."""
+    for work, _, copies in evidence.durable():
+        if evidence.is_owed(work):
+            have = max((len(copy.outcomes) for copy in copies), default=0)
+            if have < work.plan.tasks:
+                yield f"{work} has {have} outcomes at {len(copies)} keepers"
+
+
+def replicas_agree(evidence: Evidence) -> Iterator[str]:
+    """Complain of live keepers that do not hold the same of a job."""
+    for work, _, copies in evidence.durable():
+        if len({copy.ids for copy in copies}) > 1:
+            each = ", ".join(f"{copy.peer.name} {len(copy.ids)}" for copy in copies)
+            yield f"the copies of {work} differ; items: {each}"
+
+
+def orders_are_known_everywhere(evidence: Evidence) -> Iterator[str]:
+    """Complain of keepers that do not know what an owner was told that all know."""
+    for work, _, copies in evidence.durable():
+        for copy in copies:
+            standing = copy.replica.standing
+            if work.confirmed("forget"):
+                yield f"{work} is forgotten, and {copy.peer.name} keeps it"
+            elif work.confirmed("cancel") and not standing.cancelled:
+                yield f"{work} is cancelled, and {copy.peer.name} does not know"
+
+
+def there_are_keepers_enough_and_not_too_many(evidence: Evidence) -> Iterator[str]:
+    """Complain of places that nobody fills, and of copies without a place."""
+    names = evidence.names()
+    for work, _, copies in evidence.durable():
+        having = {copy.peer.id for copy in copies}
+        owners = {owner.id for owner in work.owners}
+        for copy in copies:
+            if evidence.is_owed(work):
+                for keeper in set(copy.places.keepers) - having:
+                    yield f"{names[keeper]} has a place of {work}, and no copy"
+            if copy.peer.id not in {*copy.places.keepers, *owners}:
+                yield f"{copy.peer.name} keeps {work}, and has no place"
+
+
+# --- what has to hold at any time ---------------------------------------------------
+
+
+def nobody_ends_a_job_unasked(evidence: Evidence) -> Iterator[str]:
+    """Complain of jobs that are cancelled or forgotten without an order."""
+    for work, job, copies in evidence.durable():
+        for copy in copies:
+            standing = copy.replica.standing
+            if standing.cancelled and not work.ordered & {"cancel", "forget"}:
+                yield f"{copy.peer.name} takes {work} to be cancelled"
+        for peer in evidence.alive():
+            if job in peer.disk.jobs.buried() and "forget" not in work.ordered:
+                yield f"{peer.name} has forgotten {work}, and nobody has asked it to"
+
+
+def nothing_is_accepted_twice(evidence: Evidence) -> Iterator[str]:
+    """Complain of tasks of which one owner has accepted two results."""
+    for work, _, copies in evidence.durable():
+        for copy in copies if len(work.owners) == 1 else ():
+            accepted = defaultdict[int, set[bytes]](set)
+            for what in copy.replica.accepted:
+                for index in range(what.start, what.stop):
+                    accepted[index].add(what.batch)
+            twice = sorted(index for index, some in accepted.items() if len(some) > 1)
+            if twice:
+                yield f"{copy.peer.name} has two acceptances of {twice} of {work}"
+
+
+def results_are_right_and_their_signers_own(evidence: Evidence) -> Iterator[str]:
+    """Complain of results that somebody else has computed, or nobody could have."""
+    names = evidence.names()
+    for work, _, copies in evidence.durable():
+        for copy in copies:
+            for index, by, what in _results(copy):
+                wrong = _wrong(work, index, names[by], what)
+                if wrong:
+                    yield f"at {copy.peer.name}: task {index} of {work} {wrong}"
+
+
+def _results(copy: Copy) -> Iterator[tuple[int, bytes, object]]:
+    for volunteer, result in copy.results():
+        for index, (value, failure) in enumerate(told(result), result.start):
+            yield index, volunteer, value if failure is None else failure
+
+
+def _wrong(work: Work, index: int, by: str, what: object) -> str:
+    """Return what is wrong with an outcome, or ""."""
+    if fails(index):
+        return "" if what == ("raised", "ValueError") else f"is {what}, not an error"
+    if not isinstance(what, tuple) or len(what) != 3:
+        return f"is {what}"
+    value, witness, _ = what
+    if witness != by:
+        return f"is signed by {by} and was computed by {witness}"
+    return "" if value == right_answer(work.plan.number, index) else f"is {value}"
+
+
+def credit_is_for_what_counts(evidence: Evidence) -> Iterator[str]:
+    """Complain of receipts for more tasks than count as somebody's."""
+    names = evidence.names()
+    for work, job, copies in evidence.durable():
+        for copy in copies:
+            done = Counter(names[one.volunteer] for one in copy.outcomes.values())
+            for share in copy.peer.disk.tally(job):
+                name = names[share.volunteer]
+                if share.tasks > done[name]:
+                    yield (
+                        f"{copy.peer.name} credits {name} with {share.tasks} tasks of"
+                        f" {work}, and {done[name]} count"
+                    )
+
+
+def storage_is_bounded(evidence: Evidence) -> Iterator[str]:
+    """Complain of jobs that take more room than they may, or have too many keepers."""
+    for work, job, copies in evidence.durable():
+        for copy in copies:
+            size = copy.peer.disk.jobs.size(job)
+            if size > BYTES_A_JOB + BYTES_A_TASK * work.plan.tasks:
+                yield f"{work} takes {size:,} bytes at {copy.peer.name}"
+            if len(copy.places.all) > KEEPERS:
+                yield f"{work} has {len(copy.places.all)} keepers"
+
+
+# --- what programs are shown ----------------------------------------------------------
+
+
+def all_readers_are_shown_the_same(evidence: Evidence) -> Iterator[str]:
+    """Complain of programs that are shown something else than what counts."""
+    for work, _, copies in evidence.durable():
+        if not copies or not evidence.is_owed(work):
+            continue
+        counts = copies[0].outcomes
+        for (name, reader), job in evidence.readers.items():
+            if name == work.plan.name:
+                for index, value in job.values.items():
+                    if index not in counts or counts[index].value != value:
+                        what = counts[index].value if index in counts else "nothing"
+                        yield f"{reader} is shown {value} for {index} of {work}: {what}"
+                if not job.is_done:
+                    have = len(job.values) + len(job.errors)
+                    yield f"{reader} is shown {have} outcomes of {work}"
+
+
+def what_a_program_was_given_stays(evidence: Evidence) -> Iterator[str]:
+    """Complain of values that the submitting program had, and that do not count now."""
+    for work, _, copies in evidence.durable():
+        if work.job is not None and work.job.again:
+            yield f"{work} was told twice of {sorted(work.job.again)}"
+        if len(work.owners) > 1 or evidence.is_gone(work.peer.name):
+            continue
+        for copy in copies:
+            for index, value in work.witnessed():
+                count = copy.outcomes.get(index)
+                if count is None or count.value != value:
+                    yield (
+                        f"task {index} of {work} was {value} for its program, and is"
+                        f" {count} at {copy.peer.name}"
+                    )

@@ -1,0 +1,64 @@
+"""The disk of a simulated machine: it outlives the peer, and may be slow, or full."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from p2pslinger.errors import DiskError
+from p2pslinger.ids import PeerId
+from p2pslinger.store.state import State
+from p2pslinger.wire.identity import Signed
+from p2pslinger.wire.records import Address
+
+T = TypeVar("T")
+
+
+class Disk(State):
+    """The state of a simulated peer: it outlives the peer that closes it.
+
+    Attributes:
+        frozen: Nothing is written any more, because the process has just been killed
+            and only its tasks do not know it yet.
+        full: There is no room left: whoever writes gets a `DiskError`.
+        slow: Seconds that a commit of the peer's journal takes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.frozen = False
+        self.full = False
+        self.slow = 0.0
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Make a call, as the disk of the peer's world: inline, after `slow` seconds.
+
+        It is lost if the machine dies meanwhile.
+        """
+        if self.slow:
+            await asyncio.sleep(self.slow)
+        if self.frozen:
+            await asyncio.Future()  # until the task that waits has been ended
+        self._takes()
+        return call()
+
+    def close(self) -> None:
+        """Do nothing: `remove` frees it."""
+
+    def remove(self) -> None:
+        """Free it."""
+        super().close()
+
+    def add_receipt(self, signed: Signed) -> bool:
+        return self._takes() and super().add_receipt(signed)
+
+    def remember_neighbour(self, peer: PeerId, address: Address, seen: float) -> None:
+        if self._takes():
+            super().remember_neighbour(peer, address, seen)
+
+    def _takes(self) -> bool:
+        """Return whether what is written now is kept."""
+        if self.full and not self.frozen:
+            raise DiskError("the simulated disk is full")
+        return not self.frozen
