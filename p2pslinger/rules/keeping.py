@@ -106,7 +106,7 @@ def replacement(
 
 def may_resign(where: Places, me: PeerId, alive: Set[PeerId]) -> bool:
     """Tell whether this peer is not needed: every place is held by a living keeper."""
-    return me in where.extra and all(one in alive for one in where.keepers)
+    return me not in where.keepers and all(one in alive for one in where.keepers)
 
 
 @dataclass(frozen=True, slots=True)
