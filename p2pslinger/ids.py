@@ -23,7 +23,7 @@ PeerId = NewType("PeerId", bytes)
 #: First 20 bytes of the SHA-256 of a job's signed manifest; a Kademlia key too.
 JobId = NewType("JobId", bytes)
 
-#: BLAKE3 of a blob's bytes, 32 bytes.
+#: Names a blob by its content, 32 bytes: see `p2pslinger.wire.blobs`.
 BlobId = NewType("BlobId", bytes)
 
 #: Bytes of a peer or job id: the size of a Kademlia key.

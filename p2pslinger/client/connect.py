@@ -62,7 +62,7 @@ def local(peers: int = 2, *, slots: int | Sequence[int] = 1) -> Grid:
             "one for each peer, or a single one for all"
         )
     grid = LocalGrid(each)
-    return Grid(grid.link, trust="mine", on_close=grid.close)
+    return Grid(grid.link, trust="mine", on_close=grid.close, keepers=0)
 
 
 def _link(folder: Path) -> Link:

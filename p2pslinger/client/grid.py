@@ -54,6 +54,7 @@ class Grid(Executor, Awaiting):
         trust: How far values from other peers are decoded: "safe" (plain data only),
             or "pickle" (anything: they could run code here).
         on_close: Called when the grid is shut down.
+        keepers: Peers that are to keep a started job, if it does not say how many.
         initializer: Called by each slot before it calls a function for the first time.
         initargs: Its arguments.
     """
@@ -64,11 +65,13 @@ class Grid(Executor, Awaiting):
         *,
         trust: Trust = "safe",
         on_close: Callable[[], None] | None = None,
+        keepers: int = KEEPERS,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[object, ...] = (),
     ) -> None:
         first = None if initializer is None else Initializer(initializer, initargs)
         self._link = link
+        self._keepers = keepers
         self._session = Session(link, trust, on_close)
         self._functions = Functions(self._session)
         self._terms = Terms(Policy(), first)
@@ -164,7 +167,7 @@ class Grid(Executor, Awaiting):
         *,
         name: str | None = None,
         timeout: float | None = None,
-        keepers: int = KEEPERS,
+        keepers: int | None = None,
         require_keepers: bool = False,
         keep: float | timedelta | None = None,
         priority: int = 0,
@@ -180,7 +183,8 @@ class Grid(Executor, Awaiting):
                 is no tuple.
             name: What to call it; by default the function's name.
             timeout: Seconds that a task may take.
-            keepers: Peers that are to keep it, besides this machine's.
+            keepers: Peers that are to keep it, besides this machine's: 2 by default,
+                and none in a `local` grid, which ends with the program in any case.
             require_keepers: Rather cancel it than have it kept by fewer.
             keep: How long it is kept, results included: seconds, or a time span. By
                 default a week.
@@ -192,6 +196,7 @@ class Grid(Executor, Awaiting):
             UnavailableError: the peer has not taken all of the job, or too few others
                 have and they are required.
         """
+        wanted = self._keepers if keepers is None else keepers
         seconds = None if keep is None else seconds_of(keep)
         package = self._terms.pack(fn)
         policy = msgspec.structs.replace(
@@ -204,7 +209,7 @@ class Grid(Executor, Awaiting):
             arguments,
             name=name or package.name,
             policy=policy,
-            keeping=Keeping(keepers, seconds, priority),
+            keeping=Keeping(wanted, seconds, priority),
             require=require_keepers,
         )
         if job.why_not_kept:

@@ -43,7 +43,7 @@ class NoPeerError(UnavailableError):
 
 
 class BrokenGridError(BrokenExecutor, ConnectionLostError):
-    """This machine's peer has gone; what was submitted to it is lost with it."""
+    """This machine's peer has gone; what was submitted to it, not started, is lost."""
 
 
 class Link:
@@ -312,5 +312,6 @@ class Link:
 
 def _gone() -> BrokenGridError:
     return BrokenGridError(
-        "this machine's peer has gone, and with it what was submitted: connect again"
+        "this machine's peer has gone, and with it what was submitted, started jobs "
+        "excepted: connect again"
     )

@@ -12,8 +12,8 @@ from p2pslinger.ids import PeerId
 from p2pslinger.net.calls import KNOCK
 from p2pslinger.net.datagrams import Seals
 
-#: Seconds before each knock: two may be lost on the way.
-PAUSES = (0.0, 0.3, 0.6)
+#: Seconds before each knock: one may be lost on the way.
+PAUSES = (0.0, 0.5)
 
 #: Bytes of a token, which shows the knocked-at which of its questions this answers.
 TOKEN = 16

@@ -367,6 +367,9 @@ class Overlay:
             self._store.put(record, self._wall())
         except UnavailableError:
             return 0
+        except PeerError:  # the clock has been set since it was signed
+            self.dropped["bad record"] += 1
+            return 0
         return 1
 
     async def _look_around(self, key: bytes) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from p2pslinger.errors import PeerError, SlingerError, UnavailableError
@@ -54,6 +55,7 @@ class Fetching:
         done: Its bytes if it is one chunk; else None, and it is in the store.
         wishes: For whom.
         waiting: How many still wait for it.
+        left: Nobody does any more, and it is being ended.
         partial, transfer: What is here of it, and how the rest comes.
     """
 
@@ -61,6 +63,7 @@ class Fetching:
     done: asyncio.Future[bytes | None]
     wishes: list[Wish] = field(default_factory=list)
     waiting: int = 0
+    left: bool = False
     task: asyncio.Task[None] | None = None
     partial: Partial | None = None
     transfer: Transfer | None = None
@@ -133,7 +136,8 @@ class Fetches:
             UnavailableError: nobody has it, or has the right bytes; as `DiskError` if
                 there is no room for it.
         """
-        fetching = self._running.get(blob)
+        while (fetching := self._running.get(blob)) is not None and fetching.left:
+            await asyncio.wait([fetching.done])  # it ends, and we begin anew
         if fetching is None:
             done = asyncio.get_running_loop().create_future()
             fetching = self._running[blob] = Fetching(size, done)
@@ -141,6 +145,8 @@ class Fetches:
             if fetching.task is None:
                 del self._running[blob]
                 raise UnavailableError("this peer is shutting down")
+            ended = partial(self._ended, blob, fetching)
+            fetching.task.add_done_callback(lambda _: ended())
         fetching.wishes.append(wish)
         if fetching.transfer is not None:
             for keeper in wish.keepers:
@@ -151,23 +157,30 @@ class Fetches:
         finally:
             fetching.waiting -= 1
             if not fetching.waiting and fetching.task is not None:
+                fetching.left = True
                 fetching.task.cancel()
 
     async def _run(self, blob: BlobId, fetching: Fetching) -> None:
-        done = fetching.done
         try:
+            data = None
             if fetching.size <= CHUNK:
-                done.set_result(await self._one_chunk(blob, fetching))
+                data = await self._one_chunk(blob, fetching)
             else:
                 await self._all_chunks(blob, fetching)
-                done.set_result(None)
         except SlingerError as error:
-            done.set_exception(error)
-        finally:
+            fetching.done.set_exception(error)
+        else:
+            fetching.done.set_result(data)
+        del self._running[blob]  # now: whoever comes next must not join
+
+    def _ended(self, blob: BlobId, fetching: Fetching) -> None:
+        """A fetch is over, perhaps before it began."""
+        if self._running.get(blob) is fetching:
             del self._running[blob]
-            if not done.done():
-                done.set_exception(UnavailableError("nobody waits for it any more"))
-            done.exception()  # whoever asked may have left
+        if not fetching.done.done():
+            why = UnavailableError("nobody waits for it any more")
+            fetching.done.set_exception(why)
+        fetching.done.exception()  # whoever asked may have left
 
     async def _one_chunk(self, blob: BlobId, fetching: Fetching) -> bytes:
         async def ask(keeper: Connection, job: JobId) -> bytes:
@@ -189,12 +202,12 @@ class Fetches:
         chunks = await self._first_of(fetching, ask)
         ways, durable = self._ways, any(wish.durable for wish in fetching.wishes)
         opened = ways.disk(lambda: ways.blobs.partial(chunks, durable=durable))
-        with await opened as partial:
-            fetching.partial = partial
+        with await opened as begun:
+            fetching.partial = begun
             fetching.transfer = Transfer(
                 me=ways.me,
                 job=fetching.wishes[0].job,
-                partial=partial,
+                partial=begun,
                 disk=ways.disk,
                 reach=ways.reach,
                 blame=ways.blame,
@@ -203,7 +216,9 @@ class Fetches:
             try:
                 await fetching.transfer.run(fetching.keepers)
                 first = fetching.wishes[0].pin
-                await ways.disk(lambda: partial.finish(pin=first))
+                await ways.disk(lambda: begun.finish(pin=first))
+            except MemoryError as error:
+                raise _no_memory(fetching.size) from error
             finally:
                 fetching.transfer = fetching.partial = None
         self._finished(blob, fetching)
@@ -244,10 +259,14 @@ async def _whole(body: Body, size: int) -> bytes:
         data = await body.read_all(size)
     except MemoryError as error:
         body.close()
-        raise UnavailableError(f"no memory for a blob of {size} bytes") from error
+        raise _no_memory(size) from error
     except BaseException:
         body.close()
         raise
     if len(data) != size:
         raise PeerError("sent a blob of another size than it had announced")
     return data
+
+
+def _no_memory(size: int) -> UnavailableError:
+    return UnavailableError(f"no memory for a blob of {size} bytes")

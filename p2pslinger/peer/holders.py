@@ -77,7 +77,7 @@ class Swarm:
 
     def look(self, here: int) -> None:
         """Answer those for whom there is something; `here` are the chunks we have."""
-        for member in list(self._members.values()):
+        for _, member in self._live():
             exchange = member.parked
             if exchange is None:
                 continue

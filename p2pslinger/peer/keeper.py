@@ -53,13 +53,17 @@ class Keeper:
     Args:
         loop: Gives the time.
         events: Where to report.
+        first: The number of its first grant, chosen by chance: two keepers of a job,
+            or one before and after a restart, must not use the same.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, events: Events) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, events: Events, first: int = 1
+    ) -> None:
         self._loop = loop
         self._events = events
         #: Numbers for grants: one source, so that a number means one job only.
-        self.numbers = count(1)
+        self.numbers = count(first)
         self.jobs: dict[JobId, KeptJob] = {}
         self.seats: dict[PeerId, Seat] = {}
         self._stocked: dict[JobId, KeptJob] = {}  # those that may have open tasks

@@ -102,7 +102,9 @@ class Listing:
     async def _publish(self) -> None:
         try:
             await self._overlay.put(self._card())
-        except UnavailableError as error:
+        except (PeerError, UnavailableError) as error:
+            # Our own card is at fault if the clock has jumped meanwhile; the wake-up that
+            # follows sends another.
             self._events.emit(Noted(f"the directory can't be told of us: {error}"))
 
     async def _look_for_twins(self) -> None:

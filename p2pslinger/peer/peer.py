@@ -1,7 +1,6 @@
 """One peer, put together: the only place where everything meets.
 
-Every part is made here and given what it needs; nothing else builds anything. Leaving
-`run` is the shutdown: work is given back, neighbours hear a goodbye, processes end.
+Every part is made here and given what it needs; nothing else builds anything.
 """
 
 from __future__ import annotations
@@ -10,8 +9,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from p2pslinger import limits
-from p2pslinger.errors import PeerError, UsageError
+from p2pslinger.errors import PeerError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.gossip import Notices
 from p2pslinger.net.overlay import Overlay
@@ -19,24 +17,23 @@ from p2pslinger.peer.addresses import Addresses
 from p2pslinger.peer.config import Config
 from p2pslinger.peer.custody import Custody
 from p2pslinger.peer.durable import Means
-from p2pslinger.peer.events import Events, Noted, NoticeHeard
-from p2pslinger.peer.events import Listening as ListeningEvent
+from p2pslinger.peer.events import Events, NoticeHeard
 from p2pslinger.peer.jobreports import JobReports
 from p2pslinger.peer.journal import Journal
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.keepers import OwnKeeper, RemoteKeeper
 from p2pslinger.peer.lending import Lending
 from p2pslinger.peer.library import Library
+from p2pslinger.peer.life import Life
 from p2pslinger.peer.links import Link, Links
 from p2pslinger.peer.neighbourhood import Neighbourhood
 from p2pslinger.peer.owner import Owner
-from p2pslinger.peer.port import control_socket, open_port
 from p2pslinger.peer.presence import Presence
 from p2pslinger.peer.programs import Programs
 from p2pslinger.peer.remembering import Remembering
 from p2pslinger.peer.reports import Reports, Subjects
 from p2pslinger.peer.serve import Serving
-from p2pslinger.peer.submitter import RENEW, Submitter
+from p2pslinger.peer.submitter import Submitter
 from p2pslinger.peer.upkeep import Surroundings, Upkeep
 from p2pslinger.peer.volunteer import Terms, Volunteer
 from p2pslinger.peer.workplaces import Workplaces
@@ -46,15 +43,6 @@ from p2pslinger.store.state import State
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.records import Notice
-
-#: Seconds that a peer of a program's own waits for its first program.
-FIRST_PROGRAM = 20.0
-
-#: Seconds that it stays after the last program has gone: another may follow at once.
-LINGER = 0.2
-
-#: Seconds that goodbyes may take.
-GOODBYE = 1.0
 
 
 class Peer:
@@ -82,15 +70,14 @@ class Peer:
         memory: int,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._config = config
+        self.config = config
         self._identity = identity
         self._authkey = authkey
-        self._state = state
+        self.state = state
         self._blobs = blobs
-        self._world = world
-        self._stopping = asyncio.Event()
-        self._twin: UsageError | None = None
+        self.world = world
         self.owner = Owner()
+        self.life = Life(self)
         self.events = Events()
         self._compose(memory)
 
@@ -107,20 +94,21 @@ class Peer:
     # --- composition --------------------------------------------------------------
 
     def _compose(self, memory: int) -> None:
-        world, grid, me = self._world, self._authkey.grid, self._identity
+        world, grid, me = self.world, self._authkey.grid, self._identity
         self.presence = Presence(
-            config=self._config,
+            config=self.config,
             identity=me,
             authkey=self._authkey,
             world=world,
             owner=self.owner,
             events=self.events,
-            end=self._end,
+            end=self.life.end,
         )
         now = self.presence.clock.now
         self.addresses = Addresses(world.rng)
-        self.around = Neighbourhood(me.id, self._config.name)
-        self.keeper = Keeper(self._loop, self.events)
+        self.around = Neighbourhood(me.id, self.config.name)
+        first = world.rng.getrandbits(48)
+        self.keeper = Keeper(self._loop, self.events, first)
         self.notices = Notices(
             grid=grid,
             wall=now,
@@ -128,9 +116,9 @@ class Peer:
             neighbours=self.around.connections,
             heard=self._heard,
         )
-        self.journal = Journal(self._state, world.disk, self.owner, self._loop)
+        self.journal = Journal(self.state, world.disk, self.owner, self._loop)
         self.remembering = Remembering(
-            self._state,
+            self.state,
             self.journal,
             wall=now,
             events=self.events,
@@ -163,9 +151,9 @@ class Peer:
             source=world.slots,
             terms=Terms(
                 grid,
-                self._config.name,
+                self.config.name,
                 world.pythons,
-                self._config.slot_count(),
+                self.config.slot_count(),
                 memory,
             ),
             blobs=self.library,
@@ -187,7 +175,7 @@ class Peer:
             ),
             volunteer=self.volunteer,
             notices=self.notices,
-            trusting=self._config.trust_members,
+            trusting=self.config.trust_members,
             pythons=world.pythons,
             rng=world.rng,
         )
@@ -252,8 +240,8 @@ class Peer:
                 self.submitter,
                 self.volunteer,
                 self.notices,
-                self._state,
-                self._config.trust_members,
+                self.state,
+                self.config.trust_members,
                 world.pythons,
                 self.presence.notes,
                 lambda: (
@@ -266,22 +254,23 @@ class Peer:
             )
         )
         self.events.subscribe(self.reports.hear)
+        self.jobreports = JobReports(
+            me.id,
+            submitter=self.submitter,
+            vault=self.custody.vault,
+            keeper=self.keeper,
+            state=self.state,
+            name=self.around.name,
+        )
         self.programs = Programs(
             owner=self.owner,
             submitter=self.submitter,
             deposits=self.custody.deposits,
             reports=self.reports,
-            jobreports=JobReports(
-                me.id,
-                submitter=self.submitter,
-                vault=self.custody.vault,
-                keeper=self.keeper,
-                state=self._state,
-                name=self.around.name,
-            ),
+            jobreports=self.jobreports,
             wall=world.wall,
             stop=self.stop,
-            deserted=self._deserted,
+            deserted=self.life.deserted,
         )
 
     def _make_custody(self) -> Custody:
@@ -291,11 +280,11 @@ class Peer:
             self._authkey.grid,
             self._identity,
             self.journal,
-            self._state.jobs,
+            self.state.jobs,
             self.library,
             self.keeper,
             self.events,
-            lambda peer: peer == self.id or self._config.trust_members,
+            lambda peer: peer == self.id or self.config.trust_members,
         )
         return Custody(
             means,
@@ -304,8 +293,8 @@ class Peer:
             self.notices,
             credited=self.remembering.credit,
             may_sign=lambda: not self.presence.clock.is_wrong,
-            randbytes=self._world.rng.randbytes,
-            keeps=self._config.keep and not self._config.program_bound,
+            randbytes=self.world.rng.randbytes,
+            keeps=self.config.keep and not self.config.program_bound,
         )
 
     # --- life ---------------------------------------------------------------------
@@ -325,88 +314,11 @@ class Peer:
         Raises:
             UnavailableError: the port is taken, or the control socket can't be made.
         """
-        async with self.owner:
-            try:
-                await self.volunteer.start()
-                self.workplaces.open()
-                self.custody.start()
-                card = self.presence.card
-                card.port, note = await open_port(
-                    self.links, self.overlay, self._config
-                )
-                if note:
-                    self.events.emit(Noted(note))
-                self.events.emit(ListeningEvent(self._config.host, self.port))
-                server = await self._serve_programs(control)
-                self._learn_addresses()
-                self.presence.start(self.upkeep, self.submitter.renew)
-                self.owner.spawn(self.workplaces.keep_looking())
-                self.owner.spawn(self._keep_renewing())
-                if ready is not None:
-                    addresses = card.make().addresses
-                    host = addresses[0].host if addresses else ""
-                    ready(f"{host}:{self.port}")
-                if self._config.program_bound:
-                    self._stop_in(FIRST_PROGRAM)
-                await self._stopping.wait()
-                if server is not None:
-                    server.close()
-                if self._twin is not None:
-                    raise self._twin
-            finally:
-                await self._close()
+        await self.life.run(control, ready)
 
     def stop(self) -> None:
         """Shut down, politely."""
-        self.programs.refuse()
-        self._stopping.set()
-
-    async def _close(self) -> None:
-        self.submitter.close()
-        self.custody.close()
-        leaving = [*self.programs.connections(), *self.links.connections()]
-        self.programs.close()
-        self.volunteer.close()
-        if self._world.discovery is not None:
-            await self._world.discovery.close()
-        self.links.close()
-        if leaving:  # what they were told last should still reach them
-            await asyncio.wait([one.gone for one in leaving], timeout=GOODBYE)
-        await self.overlay.close()
-        self.keeper.close()
-        await self._world.slots.close()
-        await self.journal.close()
-        self._state.close()
-
-    async def _serve_programs(self, path: Path | None) -> asyncio.Server | None:
-        if path is None:
-            return None
-        listener = control_socket(path)
-        return await self._loop.create_unix_server(self.programs.make, sock=listener)
-
-    def _learn_addresses(self) -> None:
-        for neighbour in self._state.neighbours():
-            address = neighbour.address
-            self.addresses.add(address.host, address.port, neighbour.peer)
-        for address in self._config.bootstrap:
-            port = address.port or limits.PORT
-            self.addresses.add(address.host, port, named=True)
-
-    def _deserted(self) -> None:
-        if self._config.program_bound and not self._stopping.is_set():
-            self._stop_in(LINGER)
-
-    def _stop_in(self, seconds: float) -> None:
-        def due() -> None:
-            if not len(self.programs):
-                self.stop()
-
-        self._loop.call_later(seconds, due)
-
-    def _end(self, why: UsageError) -> None:
-        """Stop: another process has our identity."""
-        self._twin = why
-        self.stop()
+        self.life.stop()
 
     # --- neighbours, and their work -------------------------------------------------
 
@@ -416,7 +328,7 @@ class Peer:
     def _joined(self, link: Link) -> None:
         self.presence.joined(link)
         self.keeper.sit(
-            link.peer, mine=self._config.trust_members, revoke=link.connection.push
+            link.peer, mine=self.config.trust_members, revoke=link.connection.push
         )
         self.workplaces.add(
             RemoteKeeper(
@@ -450,8 +362,3 @@ class Peer:
         )
         self.workplaces.look_soon()
         self.upkeep.look()
-
-    async def _keep_renewing(self) -> None:
-        while True:
-            await asyncio.sleep(RENEW * self._world.rng.uniform(0.9, 1.0))
-            self.submitter.renew()

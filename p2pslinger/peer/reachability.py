@@ -32,8 +32,9 @@ EVERY = 600.0
 #: Seconds until the first one: connections that are about to be closed again are gone.
 FIRST = 1.0
 
-#: Seconds between two checks at least: neighbours may change all the time.
-PAUSE = 60.0
+#: Seconds between two checks at least: neighbours may change all the time. And until
+#: the next one after they have, for who is dialled without trouble.
+PAUSE, CALM = 60.0, 300.0
 
 #: Neighbours that are asked in one check, at most: one that gets through is enough.
 JUDGES = 3
@@ -180,13 +181,13 @@ class Reachability:
 
     def joined(self, link: Link) -> None:
         """A new neighbour could tell."""
-        pause = FIRST if self.standing.state == "unknown" else PAUSE
+        pause = {"unknown": FIRST, "unreachable": PAUSE}.get(self.standing.state, CALM)
         self._check_in(pause * self._rng.uniform(1.0, 1.5))
 
     def left(self, link: Link) -> None:
         """The network may be another: see what the others say."""
         if self._links.open:
-            self._check_in(PAUSE * self._rng.uniform(1.0, 1.5))
+            self._check_in(CALM * self._rng.uniform(1.0, 1.5))
 
     def moved(self) -> None:
         """This machine has other addresses: nothing is known any more."""

@@ -16,6 +16,7 @@ from types import TracebackType
 import cloudpickle
 
 from p2pslinger.sandbox.frames import TEXT_BYTES
+from p2pslinger.sandbox.refusals import remark_on
 from p2pslinger.sandbox.slot import Failure
 
 #: Characters of each text (limits.MESSAGE_TEXT and TRACEBACK_TEXT, which this process
@@ -38,6 +39,7 @@ class UnsendableError(Exception):
 
 def failure_of(index: int, error: BaseException, arguments: str) -> Failure:
     """Describe what a task raised."""
+    remark_on(error)
     return Failure(
         index=index,
         type=type_name(error),

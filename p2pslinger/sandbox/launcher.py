@@ -10,6 +10,8 @@ So what a task has left in its sandbox is gone before the next submitter's comes
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import os
 import shutil
 import subprocess
@@ -19,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from p2pslinger.errors import UnavailableError
+from p2pslinger.sandbox.confine import cgroups
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.confine.environment import environment
 from p2pslinger.sandbox.confine.privileges import user_of_slot
@@ -27,6 +30,8 @@ from p2pslinger.sandbox.nursery import Nursery
 from p2pslinger.sandbox.process import SlotProcess
 from p2pslinger.sandbox.slot import Exit, Outcome
 from p2pslinger.sandbox.terms import Terms
+
+log = logging.getLogger(__name__)
 
 #: Niceness of slots for the machine's own work: its owner comes first.
 NICE = 5
@@ -48,6 +53,8 @@ class Launcher:
         self._number = 0
         self._shared: dict[Confinement, Nursery] = {}
         self._nurseries: set[Nursery] = set()
+        self._groups: cgroups.Groups | None = None
+        self._sought = False
         self._pending: set[asyncio.Future[None]] = set()  # what close() waits for
 
     @property
@@ -79,10 +86,27 @@ class Launcher:
         """
         self._number += 1
         number = self._number
-        if confinement is not Confinement.STRONG:
+        if confinement is Confinement.OWN:
             nursery = self._share(confinement)
             return await nursery.slot(number, on_done, on_exit, memory)
-        nursery = self._open(confinement, number)
+        self._seek_groups()
+        if confinement is Confinement.STRONG:
+            slot = await self._single(number, on_done, on_exit, memory)
+        else:
+            nursery = self._share(confinement)
+            slot = await nursery.slot(number, on_done, on_exit, memory)
+        self._group(number, slot.pid, memory)
+        return slot
+
+    async def _single(
+        self,
+        number: int,
+        on_done: Callable[[Outcome], None],
+        on_exit: Callable[[Exit], None],
+        memory: int,
+    ) -> SlotProcess:
+        """Make a slot with a zygote of its own, which ends with it."""
+        nursery = self._open(Confinement.STRONG, number)
 
         def ended(exit: Exit) -> None:
             nursery.leave()
@@ -100,6 +124,21 @@ class Launcher:
             nursery.leave()
         while self._pending:
             await asyncio.wait(self._pending)
+
+    # --- control groups -----------------------------------------------------------
+
+    def _seek_groups(self) -> None:
+        if not self._sought:
+            self._sought = True
+            self._groups = cgroups.find()
+
+    def _group(self, number: int, pid: int, memory: int) -> None:
+        """Bound a slot as a whole, where that is possible: it is on top of the rest."""
+        if self._groups is not None:
+            try:
+                self._groups.put(number, pid, memory)
+            except OSError as error:
+                log.info("no control group for a slot: %s", error)
 
     # --- nurseries ----------------------------------------------------------------
 
@@ -132,6 +171,8 @@ class Launcher:
         Raises:
             OSError: It can't start.
         """
+        if confinement is not Confinement.OWN:
+            self._see_that_scratch_is_hidden()
         root = os.getuid() == 0 and confinement is not Confinement.OWN
         user = user_of_slot(os.getpid(), number) if root else 0
         folder, before = self._folder(confinement), []
@@ -152,6 +193,20 @@ class Launcher:
             start_new_session=True,  # Ctrl-C is for the daemon, which then ends it
         )
 
+    def _see_that_scratch_is_hidden(self) -> None:
+        """See that Python is not installed where the peer keeps its things.
+
+        Raises:
+            OSError: It is.
+        """
+        from p2pslinger.sandbox.confine import readable
+
+        shown = [*readable.python(), *readable.SYSTEM]
+        folder = readable.within(str(self._scratch.absolute()), shown)
+        if folder:
+            reason = f"tasks must read {folder}, and the peer's data is in it"
+            raise OSError(errno.EACCES, f"{reason}: move the data folder")
+
     def _folder(self, confinement: Confinement) -> str:
         """Return the folder for the slots' folders, as their zygote sees it."""
         if confinement is Confinement.STRONG:
@@ -162,6 +217,8 @@ class Launcher:
         return str(self._scratch.absolute())
 
     def _remove_folder(self, number: int) -> None:
+        if self._groups is not None:
+            self._groups.remove(number)
         folder = self._scratch / str(number)
         loop = asyncio.get_running_loop()
         self._await(loop.run_in_executor(None, shutil.rmtree, folder, True))

@@ -35,6 +35,8 @@ UNTESTED = (
     "the seccomp filter on aarch64",
     "macOS and Windows",
     "kernels with Landlock older than version 7",
+    "bubblewrap other than 0.8",
+    "control groups of version 2",
 )
 
 

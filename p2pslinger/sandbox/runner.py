@@ -27,10 +27,11 @@ from typing import NamedTuple, NoReturn
 
 from p2pslinger.sandbox import frames
 from p2pslinger.sandbox.calls import FORKED, Run
-from p2pslinger.sandbox.confine.confinement import ConfinementError
+from p2pslinger.sandbox.confine.confinement import Confinement, ConfinementError
 from p2pslinger.sandbox.confine.recipe import Bounds, confine
 from p2pslinger.sandbox.jobs import Job
 from p2pslinger.sandbox.packages import Shelves
+from p2pslinger.sandbox.refusals import expect_refusals
 from p2pslinger.sandbox.seeding import Seeder
 from p2pslinger.sandbox.slot import Piece
 from p2pslinger.sandbox.stdio import Stdio
@@ -77,6 +78,8 @@ def run_slot(setup: Setup, bounds: Bounds, ready: Callable[[], None]) -> NoRetur
     except ConfinementError as error:
         print(error, file=sys.stderr)
         os._exit(UNCONFINED)
+    if bounds.confinement is not Confinement.OWN:
+        expect_refusals(scratch=bool(bounds.folder))
     ready()
     sock = socket.socket(fileno=setup.socket)
     Runner(sock, cells, stdio, bounds.folder or "/").serve()

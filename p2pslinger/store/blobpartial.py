@@ -5,7 +5,7 @@
   the file stays, and whoever begins again goes on with it. Nothing notes which chunks
   of it are there: a chunk is, if its bytes have its digest. So a torn write is a chunk
   that is fetched again.
-- In memory it is gone with the fetch: 64 MiB are soon fetched again.
+- In memory it is gone with the fetch: what is that small is soon fetched again.
 
 All of it may be used from any thread.
 """
@@ -185,7 +185,10 @@ class Partial:
         memory = self.chunks.size if self._parts is not None else 0
         self._room.release(self.chunks.size, memory)
         if self._parts is None and self._room.folder is not None:
-            self._path.unlink(missing_ok=True)
+            try:
+                self._path.unlink(missing_ok=True)
+            except OSError:
+                pass  # then it is a leftover of the next start
         self._parts = None
 
     # --- the file -----------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 - A blob is complete or not there. A `Writer` takes its bytes in order, a `Partial` its
   chunks in any; the digest that was promised is checked, and only then is there a blob.
-- Small ones stay in memory, 64 MiB of them in all; what does not fit there, and what
+- Small ones stay in memory, 128 MiB of them in all; what does not fit there, and what
   has to be durable, is a file. Without a folder everything is in memory.
 - Jobs pin what they need. Unpinned blobs are a cache: the least recently used go when
   the quota, or the disk, is full. One in memory goes with its last pin.
@@ -32,7 +32,7 @@ from p2pslinger.wire.blobs import CHUNK, ChunkList, Digester, chunks_of
 QUOTA = 2 * limits.BLOB
 
 #: Bytes of blobs that are kept in memory when there is a folder too.
-MEMORY = 64 * limits.MIB
+MEMORY = 128 * limits.MIB
 
 
 class Blobs:

@@ -173,7 +173,7 @@ def add(a, b):
 
 print(__name__, sys.argv[1:])
 with slinger.connect() as grid:
-    job = grid.start(add, [(i, i) for i in range(30)], name="sums")
+    job = grid.start(add, [(i, i) for i in range(30)], name="sums", keepers=0)
     print(sum(job.results()))
     sys.stdin.readline()
 """
@@ -207,7 +207,7 @@ import time
 import p2pslinger as slinger
 
 with slinger.connect() as grid:
-    job = grid.start(time.sleep, [(600,)] * 3, name="endless")
+    job = grid.start(time.sleep, [(600,)] * 3, name="endless", keepers=0)
     print("started", flush=True)
     list(job.results())
 """

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, as_completed, wait
+from contextlib import suppress
 from itertools import count
 
 import pytest
@@ -260,11 +261,14 @@ def test_an_initializer_that_fails_breaks_only_those_who_asked_for_it(
     grid: Grid,
 ) -> None:
     broken = grid.options(initializer=tasks.fail, initargs=(7,))
-    first, *others = [broken.submit(abs, -i) for i in range(100)]
+    futures = []
+    with suppress(BrokenExecutor):  # as soon as the first failure is known
+        futures += [broken.submit(abs, -1)]
+        futures += [broken.submit(abs, -i) for i in range(100)]
 
+    assert all(isinstance(one.exception(HANGING), BrokenExecutor) for one in futures)
     with pytest.raises(BrokenExecutor):
-        first.result(HANGING)
-    assert all(isinstance(one.exception(HANGING), BrokenExecutor) for one in others)
+        broken.submit(abs, -1)
     assert grid.submit(abs, -1).result(HANGING) == 1
 
 

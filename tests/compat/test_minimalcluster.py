@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -98,9 +97,9 @@ def test_a_master_that_is_a_worker_too_executes_alone(master: MasterNode) -> Non
     }
 
 
-def test_the_source_may_come_from_a_file(master: MasterNode, tmp_path: Path) -> None:
-    (tmp_path / "envir.py").write_text("def double(n):\n    return 2 * n")
-    master.load_envir(str(tmp_path / "envir.py"))
+def test_the_source_may_come_from_a_file(master: MasterNode, place: Place) -> None:
+    (place.folder / "envir.py").write_text("def double(n):\n    return 2 * n")
+    master.load_envir(str(place.folder / "envir.py"))
     try:
         master.register_target_function("double")
         master.load_args(range(1000))

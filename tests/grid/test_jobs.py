@@ -105,7 +105,7 @@ def f(x):
     return bytes(100_000) if x == 3 else x
 
 with slinger.connect() as grid:
-    job = grid.start(f, range(20), name="slow")
+    job = grid.start(f, range(20), name="slow", keepers=0)
     print(job.id, flush=True)
     input()
     print(sum(1 for _ in job.results()))
@@ -153,7 +153,7 @@ def loud(x):
     return b"z" * 60_000
 
 with slinger.connect() as grid:
-    job = grid.start(loud, range(200), name="loud")
+    job = grid.start(loud, range(200), name="loud", keepers=0)
     job.wait()
     print(job.id, flush=True)
     input()
@@ -205,7 +205,7 @@ def test_a_job_is_started_in_full_when_start_returns(
     program = module_place.program("""
 import os
 import p2pslinger as slinger
-job = slinger.connect().start(len, [bytes(1 << 20)] * 12)
+job = slinger.connect().start(len, [bytes(1 << 20)] * 12, keepers=0)
 print(job.id, flush=True)
 os._exit(0)
 """)

@@ -118,7 +118,7 @@ def nap(x):
 with slinger.{way} as grid:
     futures = [grid.submit(time.sleep, 600) for _ in range(50)]
     results = grid.map(nap, range(10_000))
-    job = grid.start(time.sleep, [600] * 5)
+    job = grid.start(time.sleep, [600] * 5, keepers=0)
     while not grid.status().busy:
         time.sleep(0.01)
     print("busy", flush=True)
@@ -249,7 +249,7 @@ import p2pslinger as slinger
 grid = slinger.connect()
 future = grid.submit(time.sleep, 600)
 results = grid.map(time.sleep, [600])
-job = grid.start(time.sleep, [600])
+job = grid.start(time.sleep, [600], keepers=0)
 job.id
 print("ready", flush=True)
 for ask in (future.result, lambda: next(results), job.wait, lambda: list(job.results()),

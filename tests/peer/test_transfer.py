@@ -79,6 +79,23 @@ def test_one_who_no_longer_waits_does_not_stop_the_other() -> None:
     story(tell)
 
 
+def test_one_who_comes_when_the_last_has_left_begins_anew() -> None:
+    async def tell(town: Town) -> None:
+        ann, bob = town("ann"), town("bob")
+        ann.held[NAME] = BIG
+        await connect(ann, bob)
+
+        async with asyncio.TaskGroup() as tasks:
+            one = tasks.create_task(bob.get(NAME, len(BIG), ann))
+            await until(lambda: ann.asked["GetChunk"] > 2)
+            one.cancel()
+            await asyncio.wait([one])
+            other = tasks.create_task(bob.get(NAME, len(BIG), ann))
+        assert other.result() == BIG
+
+    story(tell)
+
+
 def test_eight_who_want_the_same_cost_its_keeper_less_than_three_times() -> None:
     async def tell(town: Town) -> None:
         ann = town("ann")

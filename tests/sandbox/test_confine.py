@@ -99,6 +99,15 @@ def test_no_two_slots_of_a_machine_have_one_user() -> None:
     assert all(NOBODY <= user < 2**31 for user in users)
 
 
+def test_where_there_are_few_users_slots_are_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    few = tmp_path / "uid_map"
+    few.write_text("0 1000 1\n1 100000 65535\n")
+    monkeypatch.setattr(privileges, "open", lambda path: few.open(), raising=False)
+    assert privileges.user_of_slot(300, 1) == privileges.NOBODY
+
+
 def test_the_idle_class_is_taken() -> None:
     def task() -> object:
         priority.be_last()

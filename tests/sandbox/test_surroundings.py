@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from p2pslinger.errors import UnavailableError
 from p2pslinger.sandbox.confine import bubblewrap, landlock, readable
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.confine.environment import environment
+from p2pslinger.sandbox.launcher import Launcher
 from p2pslinger.sandbox.slot import Failure
 from p2pslinger.sandbox.terms import Terms
 from tests.sandbox.desk import Desk, at_a_desk
@@ -57,6 +59,18 @@ def test_all_that_python_needs_is_readable() -> None:
         file = __import__(module).__file__
         assert file is not None
         assert readable.within(str(Path(file)), shown), module
+
+
+def test_a_peer_whose_data_lies_beside_python_makes_no_slots_for_others() -> None:
+    launcher = Launcher(Path(sys.prefix) / "lib" / "slinger" / "scratch")
+
+    async def play() -> None:
+        with pytest.raises(UnavailableError, match="move the data folder"):
+            await launcher.slot(print, print, 1 << 28, Confinement.GOOD)
+        await launcher.close()
+
+    asyncio.run(play())
+    assert not (Path(sys.prefix) / "lib" / "slinger").exists()
 
 
 def test_terms_survive_the_command_line() -> None:

@@ -1,4 +1,4 @@
-"""Big data in a grid: the keeper's line is spared, and losses cost no more than they must.
+"""Big data in a grid: the keeper's line is spared, and losses stop nobody.
 
 The data is a part of the function here: every volunteer needs all of it.
 """
@@ -9,6 +9,8 @@ import asyncio
 import random
 from collections.abc import Callable
 
+from p2pslinger.peer.events import Dropped
+from p2pslinger.store.blobs import Blobs
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 from p2pslinger.wire.blobs import CHUNK
@@ -81,6 +83,29 @@ def test_volunteers_that_vanish_with_their_chunks_stop_nobody(
 
             assert await job.results() == list(DATA[:200])
             assert sent(ann) - before - len(DATA) < 4 * len(DATA)
+
+    virtual.run(main)
+
+
+def test_a_peer_without_room_says_so_and_the_others_do_the_work(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network(latency=LAN)) as grid:
+            ann, full, other = await crowd(grid, 2)
+            await full.stop()
+            full.blobs = Blobs.in_memory(quota=CHUNK)
+            await full.restart()
+            await grid.until(lambda: len(ann.peer.links.open) == 2, within=60)
+            job = await ann.submit(looking_up(DATA), range(100))
+
+            assert await job.results() == list(DATA[:100])
+            assert at_work([full, other]) == 1
+            said = {event.text for _, event in full.happened(Dropped)}
+            assert any("wait for a job to end" in text for text in said)
+            small = await ann.submit(abs, range(100))
+            await small.results()
+            assert at_work([full, other]) == 2
 
     virtual.run(main)
 

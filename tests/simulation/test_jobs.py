@@ -47,7 +47,7 @@ def shares(peers: list[SimulatedPeer]) -> list[int]:
 
 def credited(peer: SimulatedPeer) -> int:
     """Return the tasks of all jobs that a submitter has given credit for."""
-    return sum(row.tasks for row in peer.peer.reports.tally(""))
+    return sum(row.tasks for row in peer.peer.jobreports.tally(""))
 
 
 def test_all_peers_compute_and_the_results_are_right_and_in_order(

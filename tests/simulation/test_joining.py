@@ -89,14 +89,14 @@ def test_a_peer_that_was_killed_comes_back_by_the_neighbours_that_it_remembers(
             boot, ann, bob = await grown(grid, 3, slots=1)
             receipts = await (await ann.submit(double, range(TASKS))).results()
             assert receipts == DOUBLES
-            tally = ann.peer.reports.tally("")
+            tally = ann.peer.jobreports.tally("")
             await boot.crash()
             await ann.kill()
             await ann.restart()
 
             assert await grid.until(lambda: links(ann) == 1, within=10) < 2
             await grid.until(lambda: ann.id in bob.peer.links.open, within=1)
-            assert ann.peer.reports.tally("") == tally
+            assert ann.peer.jobreports.tally("") == tally
 
     virtual.run(main)
 

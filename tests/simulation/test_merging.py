@@ -1,4 +1,4 @@
-"""Parts of a grid that never knew of each other grow together once one peer knows both."""
+"""Parts of a grid that never knew of each other grow together once they have met."""
 
 from __future__ import annotations
 

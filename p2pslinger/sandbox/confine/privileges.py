@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 
 from p2pslinger.sandbox.confine import kernel
 
@@ -26,10 +27,24 @@ _VERSION_3 = 0x20080522
 FIRST_USER = 0x75000000
 _EACH = 0xFFF
 
+#: The user for all slots where there are few users, as in containers of a user's own.
+NOBODY = 65534
+
 
 def user_of_slot(daemon: int, number: int) -> int:
     """Return the user id for a slot of a daemon of root."""
-    return FIRST_USER | (daemon & _EACH) << 12 | number & _EACH
+    user = FIRST_USER | (daemon & _EACH) << 12 | number & _EACH
+    return user if _exists(user) else NOBODY
+
+
+def _exists(user: int) -> bool:
+    """Tell whether this user namespace has such a number."""
+    try:
+        with open("/proc/self/uid_map") as file:
+            ranges = [line.split() for line in file]
+    except OSError:
+        return sys.platform != "linux"
+    return any(int(at) <= user < int(at) + int(many) for at, _, many in ranges)
 
 
 def become(uid: int, *, searching: bool = False) -> None:

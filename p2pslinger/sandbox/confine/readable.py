@@ -1,7 +1,8 @@
 """What a slot of others may read: Python, what is installed for it, system libraries.
 
-Nothing of it belongs to the peer or to the machine's owner, as long as Python is not
-installed in a folder where they keep other things; see `within`.
+Nothing of it belongs to the peer or to the machine's owner. Of the folders that Python
+is installed in, only those that are Python's are meant: whoever has built it into
+~/.local keeps other things beside it.
 """
 
 from __future__ import annotations
@@ -30,18 +31,25 @@ SYSTEM = (
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 
+#: Of a folder that Python, or a virtual environment, is installed in.
+PARTS = ("lib", "lib64", "bin", "pyvenv.cfg", "share/zoneinfo")
+
+
 def python() -> list[str]:
-    """Return this interpreter's folders, none inside another."""
+    """Return this interpreter's folders and files, none inside another."""
+    prefixes = {sys.base_prefix, sys.prefix, sys.base_exec_prefix, sys.exec_prefix}
     places = {
-        *(sys.base_prefix, sys.prefix, sys.base_exec_prefix, sys.exec_prefix),
+        *(f"{prefix}/{part}" for prefix in prefixes for part in PARTS),
         os.path.dirname(os.path.realpath(sys.executable)),
+        os.path.dirname(os.path.abspath(sys.executable)),
         *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
         *filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":")),
     }
     library = sysconfig.get_config_var("LIBDIR")
     if isinstance(library, str) and os.path.isdir(library):
         places.add(library)
-    return outermost(os.path.abspath(place) for place in places)
+    there = filter(os.path.lexists, map(os.path.abspath, places))
+    return outermost(there)
 
 
 def outermost(paths: Iterable[str]) -> list[str]:

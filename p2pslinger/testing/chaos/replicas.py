@@ -22,6 +22,10 @@ from p2pslinger.wire.manifest import open_manifest
 from p2pslinger.wire.records import RangeResult, ResultBatch, read
 
 
+#: Items that others of the same size may take the place of.
+REPLACED = (Kind.CONTROL, Kind.RECEIPT)
+
+
 @dataclass(frozen=True)
 class Shown:
     """The outcome of one task.
@@ -113,7 +117,7 @@ class Archive:
 
     def __init__(self, grid: SimulatedGrid) -> None:
         self._grid = grid
-        self._read: dict[tuple[str, JobId], tuple[int, Copy]] = {}
+        self._read: dict[tuple[str, JobId], tuple[object, Copy]] = {}
 
     def copies(self, job: JobId) -> list[Copy]:
         """Return the copies of a job that are kept, those of dead peers included."""
@@ -125,13 +129,19 @@ class Archive:
         ]
 
     def _copy(self, peer: SimulatedPeer, stored: StoredJob) -> Copy:
-        key, size = (peer.name, stored.job), peer.disk.jobs.size(stored.job)
+        key, state = (peer.name, stored.job), _state(peer, stored.job)
         known = self._read.get(key)
-        if known is not None and known[0] == size:
+        if known is not None and known[0] == state:
             return known[1]
         copy = Copy(peer, stored, self._grid)
-        self._read[key] = (size, copy)
+        self._read[key] = (state, copy)
         return copy
+
+
+def _state(peer: SimulatedPeer, job: JobId) -> object:
+    """Return what changes whenever a copy does: its size, and what may be replaced."""
+    store = peer.disk.jobs
+    return store.size(job), [id_ for k in REPLACED for id_, _, _ in store.items(job, k)]
 
 
 def keepers_of(copies: Iterable[Copy]) -> list[PeerId]:

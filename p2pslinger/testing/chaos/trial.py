@@ -9,9 +9,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from p2pslinger.errors import SlingerError
@@ -73,12 +74,33 @@ class Verdict:
 
 def judge(seed: int) -> Verdict:
     """Carry out the trial that follows from a seed."""
-    trial = Trial(plan(seed))
+    trial, bugs = Trial(plan(seed)), Bugs()
+    logger = logging.getLogger("p2pslinger")
+    logger.addHandler(bugs)
     try:
-        return virtual.run(trial.run, seed=seed)
+        verdict = virtual.run(trial.run, seed=seed)
     except Exception as error:  # noqa: BLE001 - whatever breaks, the story is wanted
         shown = "".join(traceback.format_exception(error))
-        return Verdict(seed, [f"the trial has broken:\n{shown}"], trial.told())
+        verdict = Verdict(seed, [f"the trial has broken:\n{shown}"], trial.told())
+    finally:
+        logger.removeHandler(bugs)
+    return replace(verdict, complaints=[*bugs.texts, *verdict.complaints])
+
+
+class Bugs(logging.Handler):
+    """What peers log as errors: bugs of their own that they have survived.
+
+    Attributes:
+        texts: Each of them once, with its traceback.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: dict[str, None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        self.texts[logging.Formatter().format(record)] = None
 
 
 class Trial:

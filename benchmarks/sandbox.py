@@ -1,0 +1,140 @@
+"""What the sandbox costs: how long a slot takes to be ready, and each task in it.
+
+A slot is made and gives its first result, again and again: as for the machine's own
+work, as for others' work without bubblewrap, and with it. Then tasks that do nothing
+go one by one through a warm slot of each kind, interleaved, because the machine's mood
+changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import pickle
+import statistics
+import struct
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.figures import MILLI, show
+from p2pslinger.errors import UnavailableError
+from p2pslinger.sandbox.confine.confinement import Confinement
+from p2pslinger.sandbox.launcher import Launcher
+from p2pslinger.sandbox.packed import PLAIN
+from p2pslinger.sandbox.process import SlotProcess
+from p2pslinger.sandbox.slot import Exit, Order, Outcome, Piece
+
+STARTS, ROUNDS, TASKS = 11, 15, 200
+
+MEMORY = 1 << 28
+
+#: Milliseconds: until a sandboxed slot is ready, and more per task in a warm one.
+READY, MORE = 150.0, 0.2
+
+KINDS = (Confinement.OWN, Confinement.GOOD, Confinement.STRONG)
+
+
+def package(text: str, name: str) -> bytes:
+    """Package a function of a source text."""
+    header: dict[str, object]
+    header = {"kind": "source", "name": name, "python": None, "modules": []}
+    raw = json.dumps(header).encode()
+    return struct.pack("<I", len(raw)) + raw + text.encode()
+
+
+class Bench:
+    """One slot that computes one task after the other."""
+
+    def __init__(self) -> None:
+        self.slot: SlotProcess
+        self.gone = asyncio.Event()
+        self._done: asyncio.Future[None]
+
+    async def open(self, launcher: Launcher, kind: Confinement) -> float:
+        """Get a slot; return the ms until it is ready."""
+        began = time.perf_counter()
+        self.slot = await launcher.slot(self._take, self._end, MEMORY, kind)
+        ready = (time.perf_counter() - began) * MILLI
+        self.slot.load(0, package("def same(x): return x", "same"), None)
+        self.slot.shard(0, 0, PLAIN, pickle.dumps([0], 5))
+        await self.call()
+        return ready
+
+    async def call(self) -> None:
+        """Compute one task."""
+        self._done = asyncio.get_running_loop().create_future()
+        self.slot.run(Order(0, 0, (Piece(0, 0, 1),), math.inf))
+        await self._done
+
+    async def close(self) -> None:
+        """End the slot."""
+        self.slot.kill()
+        await self.gone.wait()
+
+    def _take(self, outcome: Outcome) -> None:
+        self._done.set_result(None)
+
+    def _end(self, exit: Exit) -> None:
+        self.gone.set()
+
+
+async def measure_starts(launcher: Launcher, kind: Confinement) -> None:
+    """Print how long slots take to be ready, and the first of a zygote."""
+    first = await _start(launcher, kind)
+    times = [await _start(launcher, kind) for _ in range(STARTS)]
+    budget = None if kind is Confinement.OWN else READY
+    show(f"slot ready, {kind.value}, the first", [first], "ms", most=budget)
+    show(f"slot ready, {kind.value}", times, "ms", most=budget)
+
+
+async def _start(launcher: Launcher, kind: Confinement) -> float:
+    bench = Bench()
+    ready = await bench.open(launcher, kind)
+    await bench.close()
+    return ready
+
+
+async def measure_tasks(launcher: Launcher, kinds: list[Confinement]) -> None:
+    """Print how much longer a task takes in a confined slot."""
+    benches = {kind: Bench() for kind in kinds}
+    for kind, bench in benches.items():
+        await bench.open(launcher, kind)
+    times: dict[Confinement, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(ROUNDS):
+        for kind, bench in benches.items():
+            times[kind].append(await _task(bench))
+    own = times.pop(Confinement.OWN)
+    show("task in a warm slot, own", own, "ms")
+    for kind, values in times.items():
+        more = [there - here for there, here in zip(values, own, strict=True)]
+        show(f"more in a slot that is {kind.value}", more, "ms", most=MORE)
+
+
+async def _task(bench: Bench) -> float:
+    times = []
+    for _ in range(TASKS):
+        began = time.perf_counter()
+        await bench.call()
+        times.append((time.perf_counter() - began) * MILLI)
+    return statistics.median(times)
+
+
+async def main() -> None:
+    """Measure every kind that this machine has."""
+    with tempfile.TemporaryDirectory() as folder:
+        launcher = Launcher(Path(folder))
+        kinds = []
+        for kind in KINDS:
+            try:
+                await measure_starts(launcher, kind)
+                kinds.append(kind)
+            except UnavailableError as error:
+                print(f"slot ready, {kind.value}: not here: {error}")
+        await measure_tasks(launcher, kinds)
+        await launcher.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

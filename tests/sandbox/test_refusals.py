@@ -1,0 +1,57 @@
+"""What works at home and fails abroad says why, and what to do about it."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+from pathlib import Path
+
+import pytest
+
+from p2pslinger.sandbox import refusals
+from p2pslinger.sandbox.confine import landlock
+from p2pslinger.sandbox.confine.confinement import Confinement
+from tests.sandbox.desk import Desk, at_a_desk
+
+WORDS = "arguments"
+
+
+@pytest.mark.skipif(landlock.version() < landlock.TRUNCATION, reason="needs Landlock")
+def test_a_refused_file_or_socket_says_so_and_names_the_remedy() -> None:
+    def opens() -> None:
+        Path("/etc/passwd").read_text()
+
+    def connects() -> None:
+        socket.create_connection(("127.0.0.1", 1))
+
+    def fails() -> None:
+        raise ValueError("of its own")
+
+    async def scenario(desk: Desk) -> None:
+        abroad = await desk.worker(confinement=Confinement.GOOD)
+        for task in (opens, connects):
+            failure = await abroad.fail(task)
+            assert WORDS in failure.traceback
+            assert WORDS in pickle.loads(failure.pickled).__notes__[0]
+            assert WORDS not in failure.message
+        assert WORDS not in (await abroad.fail(fails)).traceback
+        at_home = await desk.worker()
+        assert WORDS not in (await at_home.fail(connects)).traceback
+
+    at_a_desk(scenario)
+
+
+def test_an_error_that_takes_no_notes_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Hostile(PermissionError):
+        def add_note(self, note: str) -> None:
+            raise RuntimeError("no notes")
+
+    monkeypatch.setattr(refusals, "_notes", [])
+    refusals.expect_refusals(scratch=True)
+    error = PermissionError(1, "x")
+    refusals.remark_on(error)
+    refusals.remark_on(error)
+    assert len(error.__notes__) == 1
+    refusals.remark_on(Hostile(1, "x"))
