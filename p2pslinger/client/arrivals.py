@@ -1,14 +1,84 @@
-"""Results that an event loop waits for, from the thread that hears the peer."""
+"""Results that an event loop waits for, from the thread that hears the peer.
+
+To wake a loop from another thread costs a system call, and both threads want the one
+interpreter lock then. So it is woken once for all that has arrived when it looks.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import partial
+from weakref import WeakKeyDictionary
 
 from p2pslinger.client.rows import Rows
 from p2pslinger.wire.control import RangeOut
+
+
+class Doorbell:
+    """Brings the outcomes of single calls into an event loop.
+
+    Args:
+        loop: It.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._arrived: deque[tuple[asyncio.Future[object], Future[object]]] = deque()
+        self._rung = False
+
+    async def outcome(self, call: Future[object]) -> object:
+        """Wait for a call; cancel it if the waiting task is cancelled.
+
+        Raises:
+            Exception: what the call has raised.
+        """
+        waiter = self._loop.create_future()
+        call.add_done_callback(partial(self._ring, waiter))
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+
+    def _ring(self, waiter: asyncio.Future[object], call: Future[object]) -> None:
+        """Take a call's outcome, in whichever thread has brought it."""
+        self._arrived.append((waiter, call))
+        if (
+            not self._rung
+        ):  # after the line above, as `_answer` looks the other way round
+            self._rung = True
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._answer)
+
+    def _answer(self) -> None:
+        self._rung = False
+        while self._arrived:
+            waiter, call = self._arrived.popleft()
+            if waiter.done():
+                continue  # cancelled
+            if call.cancelled():
+                waiter.cancel()
+            elif (error := call.exception()) is not None:
+                waiter.set_exception(error)
+            else:
+                waiter.set_result(call.result())
+
+
+_doorbells: WeakKeyDictionary[asyncio.AbstractEventLoop, Doorbell] = WeakKeyDictionary()
+
+
+def doorbell() -> Doorbell:
+    """Return the running loop's."""
+    loop = asyncio.get_running_loop()
+    found = _doorbells.get(loop)
+    if found is None:
+        found = _doorbells[loop] = Doorbell(loop)
+    return found
 
 
 class Arrivals(Rows):

@@ -43,10 +43,10 @@ class Awaiting:
             PackingError: the function or an argument can't be sent.
             Exception: what the call has raised.
         """
-        import asyncio
+        from p2pslinger.client.arrivals import doorbell
 
         call = self._functions.submit(fn, args, kwargs, self._terms, patient=False)
-        return cast(T, await asyncio.wrap_future(call))
+        return cast(T, await doorbell().outcome(call))
 
     def amap(
         self,

@@ -84,9 +84,9 @@ def warning_of(link: Link, job: Job[object]) -> str:
     if not link.brought:
         return job.why_not_kept
     return (
-        f"{job.why_not_kept.rstrip('.')}. No peer was running here, so this program "
-        "has brought one along, which stays until it has found them: keep the machine "
-        "on, or see `slinger jobs`"
+        f"{job.why_not_kept}. No peer was running here, and the one that this program "
+        "has brought along ends soon after it: the job goes on with the next one "
+        "(`slinger up` has one stay)"
     )
 
 

@@ -42,6 +42,9 @@ LOOK = 0.02
 #: What two clusters with the same authkey have in common, and no other grid.
 SALT = b"p2pslinger minimalcluster v1"
 
+#: Where a master listens whose worker on the same machine finds it at 127.0.0.1.
+HERE = {"", "0.0.0.0", "localhost"}
+
 #: The name of the master's peer.
 MASTER = "minimalcluster master"
 
@@ -136,8 +139,8 @@ def master_node(key: bytes, host: str, port: int) -> Node:
 
 def worker_node(key: bytes, host: str, port: int, slots: int) -> Node:
     """Start a peer that joins a master and computes for it."""
-    nearby = "127.0.0.1" if is_loopback(host) else host
-    mine = "127.0.0.1" if is_loopback(host) else ""
+    nearby = "127.0.0.1" if host in HERE else host
+    mine = nearby if is_loopback(nearby) else ""
     place = f"[{nearby}]:{port}" if ":" in nearby else f"{nearby}:{port}"
     name = f"{getfqdn()} (worker {os.getpid()})"
     return Node(key, name=name, slots=slots, host=mine, bootstrap=place)
@@ -160,8 +163,6 @@ def has_master(peers: tuple[PeerFacts, ...]) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether an address is this machine's own, which no other machine reaches."""
-    if host in {"", "localhost", "0.0.0.0"}:
-        return True
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -77,12 +77,23 @@ class Appointing:
             return
         self._busy.add(held.job.id)
         try:
+            await self._invite_again(held)
             if held.job.key is not None and held.job.is_keeper:
                 await self._fill_as_owner(held)
             elif held.job.is_keeper:
                 await self._fill_as_keeper(held)
         finally:
             self._busy.discard(held.job.id)
+
+    async def _invite_again(self, held: Held) -> None:
+        """Ask those who have a place and no copy, as far as they have not refused."""
+        for peer in held.places.keepers:
+            fellow = held.fellows.all.get(peer)
+            asked = (held.job.id, peer) in self._refused
+            if held.job.is_keeper and fellow is not None and fellow.lacks and not asked:
+                if await self._ask(held, peer):
+                    fellow.lacks = False
+                    held.fellows.compare_all()
 
     # --- as the owner -------------------------------------------------------------
 
@@ -146,7 +157,8 @@ class Appointing:
         return {
             fellow.peer
             for fellow in held.fellows.all.values()
-            if not fellow.is_there and now - fellow.since > REPLACE_AFTER
+            if (not fellow.is_there and now - fellow.since > REPLACE_AFTER)
+            or (fellow.lacks and (held.job.id, fellow.peer) in self._refused)
         }
 
     def _candidates(self, held: Held) -> list[PeerId]:

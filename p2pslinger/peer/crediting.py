@@ -33,7 +33,7 @@ class Crediting:
 
     def look(self, job: DurableJob) -> None:
         """Write receipts for what was accepted since the last ones."""
-        if not job.decides:
+        if not job.decides or job.gone:
             return
         written = self._written.setdefault(job.id, {})
         for volunteer, credit in job.credits.items():

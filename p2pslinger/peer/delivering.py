@@ -50,9 +50,12 @@ class Delivering:
         self._owner = owner
 
     def is_durable(self, results: Sequence[RangeResult]) -> bool:
-        """Tell whether results belong to a job that is kept here."""
-        held = self._vault.held.get(JobId(results[0].job))
-        return held is not None and held.job.is_keeper
+        """Tell whether results belong to a job that is, or was, kept here."""
+        job = JobId(results[0].job)
+        held = self._vault.held.get(job)
+        return (held is not None and held.job.is_keeper) or (
+            job in self._vault.tombstones
+        )
 
     def offer(
         self,
@@ -77,10 +80,10 @@ class Delivering:
         job = results[0].job
         if any(result.job != job for result in results):
             raise PeerError("delivered results of several durable jobs in one batch")
-        held = self._vault.held[JobId(job)]
+        held = self._vault.held.get(JobId(job))
         if not seat.own:
             verify(batch, Purpose.RESULTS, self._vault.grid)
-        if held.job.end == "cancelled" or held.forgetting:
+        if held is None or held.job.end == "cancelled" or held.forgetting:
             told(Delivered(0, tuple(result.grant for result in results)))
         elif blobs:
             self._owner.spawn(self._take_big(held, batch, blobs, told))

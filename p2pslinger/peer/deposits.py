@@ -298,9 +298,11 @@ class Deposits:
         if self.means.journal.trouble:
             why = f"this machine's disk: {self.means.journal.trouble}"
         elif named < wanted:
+            others = {1: "no other peer", 2: "only 1 other peer"}
+            some = others.get(named, f"only {named - 1} other peers")
             why = (
-                f"only {named - 1} other peers that can be reached would keep it; "
-                "it gets the others as soon as there are any, while this peer runs"
+                f"{some} that can be reached would keep it; it gets more as soon as "
+                "there are any, while this peer runs"
             )
         else:
             why = "its keepers are still taking it in"
@@ -430,7 +432,7 @@ class Deposits:
     def follow(self, held: Held, follower: Follower) -> Deposit:
         """Send a program every outcome of a job, from the first on."""
         job = held.job
-        job.outcomes.follow(follower)
+        job.follow(follower)
         if job.end == "cancelled":
             follower.ended("cancelled", "the job was cancelled")
         if not job.is_keeper and not held.reading:

@@ -19,7 +19,7 @@ from functools import partial
 
 import msgspec
 
-from p2pslinger.errors import DiskError
+from p2pslinger.errors import DiskError, UnavailableError
 from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.limits import ACCEPTED_RANGES, INLINE
 from p2pslinger.peer.events import Events, JobClosed
@@ -28,10 +28,10 @@ from p2pslinger.peer.journal import Journal
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.library import Library
 from p2pslinger.peer.seats import KeptJob, Seat
-from p2pslinger.peer.settled import Outcomes, Settled
+from p2pslinger.peer.settled import Follower, Outcomes, Settled
 from p2pslinger.peer.shelf import Shard, Shelf, SignedBatch
 from p2pslinger.rules.delivery import Credit, Delivery
-from p2pslinger.rules.outcomes import Range
+from p2pslinger.rules.outcomes import Outcome, Range
 from p2pslinger.rules.replica import Replica, Taken, item_id
 from p2pslinger.rules.spans import Span, Spans
 from p2pslinger.store.jobs import JobStore
@@ -109,10 +109,13 @@ class DurableJob:
     blobs: dict[bytes, int] = field(default_factory=dict)
     #: Of each shard its number, its first task and its count of tasks.
     shards: list[tuple[int, int, int]] = field(default_factory=list)
-    #: "computed", "cancelled" or "gone", once nothing more is computed here.
+    #: It is not here any more.
+    gone: bool = False
+    #: "computed", "cancelled", "resigned" or "gone", once nothing is computed here.
     end: str = ""
     _given: Spans = field(default_factory=Spans)  # tasks whose outcome is shown
     _decided: Spans = field(default_factory=Spans)  # tasks that an owner has accepted
+    _contradicted: bool = False
     _undecided: list[Settled] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -165,7 +168,10 @@ class DurableJob:
 
         Raises:
             PeerError: nobody may say that.
+            UnavailableError: the job is not here any more.
         """
+        if self.gone:
+            raise UnavailableError("the job is not kept here any more")
         taken = self.replica.take(item, trusted=trusted)
         if taken is not None:
             self.file.add(taken, contents or {})
@@ -267,6 +273,8 @@ class DurableJob:
     def _decide(self) -> None:
         """Accept what has come, but what another owner has accepted otherwise."""
         found, self._undecided = self._undecided, []
+        if self.gone:
+            return
         open_ = [
             one._replace(start=low, stop=high)
             for one in found
@@ -299,10 +307,25 @@ class DurableJob:
 
     def _show_accepted(self, accepted: Iterable[Accepted]) -> None:
         for what in accepted:
+            if not self._given.missing(what.start, what.stop):
+                self._contradicted = True  # another result may have been shown
             for one in self.replica.batches.get(what.batch, ()):
                 low, high = max(one.start, what.start), min(one.stop, what.stop)
                 if low < high:
                     self._settle([_settled(low, high, one)])
+
+    def follow(self, follower: Follower) -> None:
+        """Send somebody every outcome, from the first on, as they are known now."""
+        if self._contradicted:
+            self._contradicted = False
+            found = self.replica.outcomes()
+            self.outcomes.rewrite(
+                [_settled(*one[:3]) for one in found if self._is_shown(one)]
+            )
+        self.outcomes.follow(follower)
+
+    def _is_shown(self, one: Outcome) -> bool:
+        return one.accepted or not self.decides
 
     def _settle(self, found: Iterable[Settled]) -> None:
         new = [
@@ -332,7 +355,7 @@ class DurableJob:
         if self.end in {why, "cancelled"}:
             return
         self.end = why
-        self.means.keeper.drop(self.kept)
+        self.means.keeper.drop(self.kept, over=why != "resigned")
         self.kept.shelf = Shelf()
         self.means.events.emit(JobClosed(self.id, why))
         self.changed(self)

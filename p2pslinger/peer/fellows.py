@@ -53,6 +53,7 @@ class Fellow:
         queue: Items that it is to be told, by id.
         telling: The task that is at it.
         failed: It did not take what it was told last.
+        lacks: It is there, and says that it does not keep the job.
     """
 
     peer: PeerId
@@ -62,6 +63,7 @@ class Fellow:
     queue: dict[bytes, Item] = field(default_factory=dict)
     telling: asyncio.Task[None] | None = None
     failed: bool = False
+    lacks: bool = False
 
     @property
     def is_there(self) -> bool:
@@ -286,7 +288,8 @@ class Fellows:
                     if await self._compare_once(fellow, connection):
                         break
         except UnavailableError:
-            fellow.agrees = False  # it does not keep the job, or is gone
+            fellow.agrees = False
+            fellow.lacks = connection.is_open  # it does not keep the job
         except PeerError as error:
             connection.close(error)
         except TimeoutError:
@@ -300,6 +303,7 @@ class Fellows:
             raise PeerError(f"compared jobs by a {type(answer).__name__}")
         if not answer.buckets:
             fellow.agrees = fellow.connection is connection
+            fellow.lacks = False
             self.changed()
             return True
         theirs = set(answer.ids)

@@ -132,8 +132,8 @@ class Swarm:
         for peer, member in list(self._members.items()):
             if member.connection.is_open:
                 yield peer, member
-            else:
-                del self._members[peer]
+            else:  # somebody else may be at it as well
+                self._members.pop(peer, None)
 
     def _offer(self, member: Member, here: int) -> int:
         rest = here & ~member.known

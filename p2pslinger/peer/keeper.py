@@ -85,13 +85,13 @@ class Keeper:
         self._restock(job)
         self._pump()  # at once: a parked slot may be waiting for just this
 
-    def drop(self, job: KeptJob) -> None:
-        """Forget a job: whoever computes it stops, and forgets it too."""
+    def drop(self, job: KeptJob, *, over: bool = True) -> None:
+        """Forget a job: if it is over, whoever computes it stops, and forgets it too."""
         self.jobs.pop(job.id, None)
         self._stocked.pop(job.id, None)
         job.board.cancel()
         for seat in self.seats.values():
-            if seat.sent.pop(job.id, None) is not None:
+            if seat.sent.pop(job.id, None) is not None and over:
                 seat.revoke(Revoke(job.id, ()))
         self.wake()
 

@@ -102,9 +102,7 @@ class Listing:
     async def _publish(self) -> None:
         try:
             await self._overlay.put(self._card())
-        except (PeerError, UnavailableError) as error:
-            # Our own card is at fault if the clock has jumped meanwhile; the wake-up that
-            # follows sends another.
+        except UnavailableError as error:
             self._events.emit(Noted(f"the directory can't be told of us: {error}"))
 
     async def _look_for_twins(self) -> None:

@@ -6,6 +6,10 @@ that works asks on behind, and only whoever keeps jobs of the same submitter: a 
 sees the tasks of one submitter only, so other work would just bounce. A keeper that
 keeps jobs of several, and gives the wrong ones, is not asked again until the slot has
 nothing to do.
+
+If several keepers keep jobs of that submitter, the one that gave work last is asked
+alone for a moment, and the others only if it has nothing more. All of them would answer
+at once as long as there is work, and all but one in vain.
 """
 
 from __future__ import annotations
@@ -22,6 +26,10 @@ from p2pslinger.wire.messages import Grant, Want, Work
 #: Seconds before a keeper is asked again that could not answer, or that did not have
 #: what its work needs: the same question at once would have the same answer.
 PAUSE = 1.0
+
+#: Seconds for which a busy slot asks one keeper of several alone: a fraction of what a
+#: range takes, and far more than an answer.
+ALONE = 0.15
 
 
 class Parking:
@@ -54,6 +62,8 @@ class Parking:
         self._refuse = refuse
         self._keepers: list[KeeperLink] = []
         self._paused: dict[KeeperLink, asyncio.TimerHandle] = {}
+        self._alone: dict[Station, asyncio.TimerHandle] = {}
+        self._wide: set[Station] = set()  # those that one keeper has not answered
         self._closed = False
         self._numbers = 0
 
@@ -82,6 +92,8 @@ class Parking:
     def close(self) -> None:
         """Take every request back, and ask no more."""
         self._closed = True
+        for timer in self._alone.values():
+            timer.cancel()
         for keeper in list(self._paused):
             self._end_pause(keeper)
         self._fill_all()
@@ -122,8 +134,31 @@ class Parking:
                 if keeper not in station.strangers
             ]
         if self._paused:
-            return [keeper for keeper in keepers if keeper not in self._paused]
+            keepers = [keeper for keeper in keepers if keeper not in self._paused]
+        if station.assignments and len(keepers) > 1 and station not in self._wide:
+            return [self._first(station, keepers)]
         return keepers
+
+    def _first(self, station: Station, keepers: Sequence[KeeperLink]) -> KeeperLink:
+        """Return the keeper that a busy slot asks first, for a moment alone."""
+        if station.free and station not in self._alone:
+            timer = self._loop.call_later(ALONE, self._widen, station)
+            self._alone[station] = timer
+        last = station.assignments[-1].keeper
+        return last if last in keepers else keepers[0]
+
+    def _widen(self, station: Station) -> None:
+        """Ask the other keepers as well."""
+        del self._alone[station]
+        self._wide.add(station)
+        self.fill(station)
+
+    def _answered(self, station: Station) -> None:
+        """Begin anew with one keeper: a place has been filled."""
+        self._wide.discard(station)
+        timer = self._alone.pop(station, None)
+        if timer is not None:
+            timer.cancel()
 
     def _want(self, station: Station, keeper: KeeperLink, queued: bool) -> None:
         self._numbers += 1
@@ -136,6 +171,7 @@ class Parking:
             elif work is None:
                 self.pause(keeper)
             elif work.grants:
+                self._answered(station)
                 self._took(station, keeper, work)
 
         station.wants[number] = (keeper, queued)

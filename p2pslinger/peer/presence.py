@@ -71,6 +71,7 @@ class Presence:
         self._world = world
         self._owner = owner
         self._events = events
+        self._discovering = asyncio.Lock()
         loop = asyncio.get_running_loop()
         born, started = loop.time(), int(world.wall() * 1e6)
         self.clock = GridClock(identity.id, world.wall, self._clock_changed)
@@ -223,10 +224,11 @@ class Presence:
         discovery = self._world.discovery
         if discovery is None:
             return
-        await discovery.close()
         label = grid_label(self._authkey)
-        note = await discovery.start(
-            label, self._identity.id, self.card.port, self._upkeep.found
-        )
+        async with self._discovering:  # the machine may move twice in a moment
+            await discovery.close()
+            note = await discovery.start(
+                label, self._identity.id, self.card.port, self._upkeep.found
+            )
         if note:
             self._events.emit(Noted(note))

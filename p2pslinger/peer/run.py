@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import random
 import shutil
@@ -35,6 +36,8 @@ from p2pslinger.store.folder import DataFolder
 from p2pslinger.store.keyfile import load_or_create_identity
 from p2pslinger.store.salvage import open_state
 from p2pslinger.wire import authkey as authkeys
+from p2pslinger.wire.authkey import Authkey
+from p2pslinger.wire.identity import Identity
 
 LOOPBACK = "127.0.0.1"
 
@@ -67,6 +70,12 @@ def run(config: Config, *, ready: Callable[[str], None] | None = None) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def _own_authkey(identity: Identity) -> Authkey:
+    """Return the authkey of a grid of one: always the same, as its jobs are kept."""
+    seed = hashlib.sha512(b"p2pslinger alone v1" + identity.secret).digest()
+    return authkeys.from_random(seed[: authkeys.GRID_BYTES + authkeys.SECRET_BYTES])
+
+
 async def _run(
     config: Config,
     folder: DataFolder,
@@ -76,16 +85,16 @@ async def _run(
     chance = random.SystemRandom()
     key = config.find_authkey()
     alone = key is None
+    identity = load_or_create_identity(folder.path)
     if key is None:
         if not config.program_bound:
             raise AuthkeyError(
                 "this machine belongs to no grid yet: run `slinger init` to found one, "
                 "or `slinger init --join` with the authkey of one that exists"
             )
-        key = authkeys.from_random(chance.randbytes(40))
+        key = _own_authkey(identity)
         # Nobody else will ever join: no open port, and none that `slinger up` wants.
         config = replace(config, host=LOOPBACK, port=config.port * config.port_fixed)
-    identity = load_or_create_identity(folder.path)
     disk = ThreadDisk()
     world = World(
         streams=TlsStreams(identity, key),

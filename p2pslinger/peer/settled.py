@@ -8,6 +8,7 @@ wait in memory: values are read from the store when their turn comes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from p2pslinger.ids import PeerId
@@ -47,6 +48,14 @@ class Follower(Protocol):
 ReadRange = Callable[[bytes, int], tuple[PeerId, RangeResult] | None]
 
 
+@dataclass(slots=True)
+class Place:
+    """How far somebody has been sent a log."""
+
+    log: list[Settled]
+    at: int = 0
+
+
 class Outcomes:
     """The log of one job, and its followers.
 
@@ -59,10 +68,7 @@ class Outcomes:
         self._read = read
         self._mine = mine
         self._log: list[Settled] = []
-        self._places: dict[Follower, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._log)
+        self._places: dict[Follower, Place] = {}
 
     @property
     def followers(self) -> list[Follower]:
@@ -71,13 +77,22 @@ class Outcomes:
 
     def settle(self, outcomes: list[Settled]) -> None:
         """Put outcomes at the end, and send them to whoever follows."""
-        self._log += outcomes
+        logs = {id(place.log): place.log for place in self._places.values()}
+        for log in {**logs, id(self._log): self._log}.values():
+            log.extend(outcomes)
         for follower in list(self._places):
             self._send(follower)
 
+    def rewrite(self, outcomes: list[Settled]) -> None:
+        """Let this be what everyone is sent who follows from now on.
+
+        Whoever follows already has been given values, and those never change.
+        """
+        self._log = outcomes
+
     def follow(self, follower: Follower) -> None:
         """Send somebody every outcome, from the first on."""
-        self._places[follower] = 0
+        self._places[follower] = Place(self._log)
         follower.on_room = lambda: self._send(follower)
         self._send(follower)
 
@@ -88,11 +103,11 @@ class Outcomes:
 
     def _send(self, follower: Follower) -> None:
         while follower in self._places and follower.has_room:
-            at = self._places[follower]
-            page = self._log[at : at + PAGE]
+            place = self._places[follower]
+            page = place.log[place.at : place.at + PAGE]
             if not page:
                 return
-            self._places[follower] = at + len(page)
+            place.at += len(page)
             follower.results([out for one in page if (out := self._out(one))])
 
     def _out(self, one: Settled) -> RangeOut | None:

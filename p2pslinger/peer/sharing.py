@@ -23,6 +23,10 @@ SHARE = 0.2
 #: Seconds between two signs of life.
 ALIVE = 1.0
 
+#: Seconds after which others hear that a grant is over. Its results travel by another
+#: way, over their disks: heard later, its tasks would look open, and be granted twice.
+LATER = 1.0
+
 #: Seconds without one after which a keeper's part is handed out by others.
 SILENT = 5.0
 
@@ -60,6 +64,7 @@ class Sharing:
         self._places = places
         self._loop = asyncio.get_running_loop()
         self._shared: set[int] = set()  # numbers that others know of
+        self._ended: dict[int, float] = {}  # those that are over, since when
         self._heard: dict[PeerId, float] = {}
         self._silent: frozenset[PeerId] = frozenset()
         self._dropped: set[PeerId] = set()
@@ -125,10 +130,16 @@ class Sharing:
         now = self._loop.time()
         live = self._live()
         made = [one for number, one in live.items() if number not in self._shared]
-        ended = [number for number in self._shared if number not in live]
+        for number in self._shared:
+            if number not in live:
+                self._ended.setdefault(number, now)
+        ended = [number for number, when in self._ended.items() if now - when >= LATER]
         if made or ended or (now - self._told >= ALIVE):
             self._push(self._fellows.there(), whole=False, made=made, ended=ended)
-            self._shared = set(live)
+            self._shared.update(live)
+            self._shared.difference_update(ended)
+            for number in ended:
+                del self._ended[number]
         self._judge(now)
         self._offer_help(now)
         board = self._job.kept.board

@@ -16,7 +16,7 @@ Every giver offers chunks, and has a few lanes in which one chunk after the othe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Protocol, TypeVar
 
 from p2pslinger.errors import (
@@ -159,12 +159,9 @@ class Transfer:
         self._givers[peer] = giver
         self._start(self._use(giver))
 
-    def _start(self, work: Awaitable[None]) -> None:
-        async def run() -> None:
-            await work
-
+    def _start(self, work: Coroutine[None, None, None]) -> None:
         assert self._group is not None
-        task = self._group.create_task(run())
+        task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -39,6 +39,9 @@ TELL_FORGOTTEN = 5.0
 QUOTA = 2 << 30
 SUBMITTER_QUOTA = 500 << 20
 
+#: Seconds after which whoever has asked this peer to keep a job must have named it.
+INVITED = 60.0
+
 #: Seconds between two comparisons with a job's other keepers.
 COMPARE_EVERY = 30.0
 
@@ -55,6 +58,7 @@ class Held:
         forgetting: It will be deleted in a moment.
         missing: Blobs that it should have here, by digest, with their sizes.
         reading: A task looks for news of it, because it is not kept here.
+        invited: When this peer was asked to keep it, on the loop's clock.
         on_change: Called when another keeper may hold more of it than before.
     """
 
@@ -65,6 +69,7 @@ class Held:
     forgetting: bool = False
     missing: dict[bytes, int] = field(default_factory=dict)
     reading: bool = False
+    invited: float = float("-inf")
     on_change: list[Callable[[], None]] = field(default_factory=list)
 
     def changed(self) -> None:
@@ -149,6 +154,7 @@ class Vault:
         self.check_wanted(job, manifest)
         held = self.held.get(job)
         if held is not None and held.job.is_keeper:
+            held.invited = self._means.loop.time()
             return held
         self._check_room(peer_id(manifest.submitter))
         key = b""
@@ -156,6 +162,7 @@ class Vault:
             key = held.job.key.secret if held.job.key is not None else b""
             self._remove(held)
         held = self._add(StoredJob(job, signed, secret, key, kept=True), manifest)
+        held.invited = self._means.loop.time()
         for item in items:
             held.job.take(item)
         return held
@@ -245,7 +252,7 @@ class Vault:
 
     def joined(self, connection: Connection) -> None:
         """A connection to a peer has opened."""
-        for held in self.held.values():
+        for held in list(self.held.values()):
             held.fellows.came(connection)
             fellow = held.fellows.all.get(connection.peer) if connection.peer else None
             if fellow is not None and held.job.is_keeper:
@@ -253,7 +260,7 @@ class Vault:
 
     def left(self, peer: PeerId) -> None:
         """The connection to a peer is gone."""
-        for held in self.held.values():
+        for held in list(self.held.values()):  # some may be forgotten now
             held.fellows.went(peer)
 
     # --- jobs go ------------------------------------------------------------------
@@ -274,7 +281,7 @@ class Vault:
             elif now - held.compared >= COMPARE_EVERY:
                 held.compared = now
                 held.fellows.compare_all()
-                self._resign_if_spare(held)
+                self._resign_if_spare(held, now)
 
     def forget(self, held: Held, proof: Item | None) -> None:
         """Delete everything of a job, and remember that."""
@@ -288,7 +295,7 @@ class Vault:
 
     def close(self) -> None:
         """The peer goes; what is on disk stays."""
-        for held in self.held.values():
+        for held in list(self.held.values()):
             held.sharing.close()
             held.fellows.close()
 
@@ -353,12 +360,14 @@ class Vault:
         return held
 
     def _spread(self, job: DurableJob, taken: Taken) -> None:
-        self.held[job.id].fellows.spread(taken)
+        held = self.held.get(job.id)
+        if held is not None and held.job is job:  # else it was removed by what it took
+            held.fellows.spread(taken)
 
     def _stands(self, job: DurableJob) -> None:
         """Something that was said of a job, or of its keepers, is new."""
         held = self.held.get(job.id)
-        if held is None:
+        if held is None or held.job is not job:
             return
         if job.replica.standing.forgotten:
             self._forget_soon(held)
@@ -388,7 +397,7 @@ class Vault:
             TELL_FORGOTTEN,
         )
 
-    def _resign_if_spare(self, held: Held) -> None:
+    def _resign_if_spare(self, held: Held, now: float) -> None:
         """Keep a job no longer that others keep well enough without us."""
         alive = {fellow.peer for fellow in held.fellows.there()}
         agree = all(fellow.agrees for fellow in held.fellows.there())
@@ -396,10 +405,12 @@ class Vault:
             agree
             and held.job.key is None
             and held.job.is_keeper
+            and not held.job.kept.board.grants
+            and now - held.invited > INVITED
             and may_resign(held.places, self._me, alive)
         ):
             job = held.job.id
-            self._remove(held)
+            self._remove(held, "resigned")
             self._means.journal.write(lambda: self._means.store.drop(job))
 
     async def _fetch_missing(self, held: Held) -> None:
@@ -416,10 +427,11 @@ class Vault:
                 held.missing[digest] = size
                 self._means.events.emit(Noted(f"a lost blob is still missing: {error}"))
 
-    def _remove(self, held: Held) -> None:
+    def _remove(self, held: Held, why: str = "gone") -> None:
         held.sharing.close()
         held.fellows.close()
-        held.job.close("gone")
+        held.job.close(why)
+        held.job.gone = True
         self._gone(held.job)
         self._means.library.end(held.job.id)
         self.held.pop(held.job.id, None)

@@ -212,11 +212,11 @@ def test_a_job_that_too_few_keepers_have_is_started_with_a_warning() -> None:
         assert job.why_not_kept == ALONE
 
 
-def test_a_program_that_has_brought_its_peer_is_told_that_it_stays() -> None:
+def test_a_program_that_has_brought_its_peer_is_told_that_it_goes() -> None:
     with starting() as (peer, future, _):
         peer.link.brought = True
         number, _ = peer.expect(AwaitKept)
-        with pytest.warns(UserWarning, match="brought one along, which stays"):
+        with pytest.warns(UserWarning, match="brought along ends soon after it"):
             job = answered(peer, number, KeptBy(2, 3, ALONE), future)
         assert job.kept == (1, 2)
 

@@ -235,3 +235,37 @@ with slinger.connect() as grid:
     with within(5.0):
         assert here.submit(tasks.square, 3).result(HANGING) == 9
     assert job not in [one.job for one in here.jobs()]
+
+
+def test_a_job_of_a_machine_without_a_grid_is_there_for_its_next_program(
+    place: Place,
+) -> None:
+    first = place.run("""
+import p2pslinger as slinger
+with slinger.connect() as grid:
+    job = grid.start(abs, [-1, -2], keepers=0)
+    print(job.id, *job.kept)
+""")
+    job = first.split()[0]
+    assert first == f"{job} 0 0\n"
+    until(lambda: not place.peers())
+    second = place.run(f"""
+import p2pslinger as slinger
+with slinger.connect() as grid:
+    print(list(grid.job("{job}").results()))
+""")
+    assert second == "[1, 2]\n"
+
+
+def test_a_program_that_takes_its_peer_along_is_told_that_its_job_has_no_keeper(
+    place: Place,
+) -> None:
+    program = place.program("""
+import p2pslinger as slinger
+with slinger.connect() as grid:
+    print(grid.start(abs, [-1]).kept)
+""")
+    out, err = program.communicate(timeout=HANGING)
+    assert out == "(0, 2)\n"
+    assert "UserWarning: no other peer that can be reached would keep it" in err
+    assert "brought along ends soon after it" in err

@@ -115,6 +115,21 @@ def test_a_peer_that_left_and_came_back_is_found_again() -> None:
     asyncio.run(story())
 
 
+def test_it_can_start_again_as_on_another_network() -> None:
+    async def story() -> None:
+        label = fresh_label()
+        ann_found, ben_found = Found(), Found()
+        ann = await joined(label, ANN, 9001, ann_found)
+        await ann.close()
+        assert await ann.start(label, ANN, 9001, ann_found) is None
+        ben = await joined(label, BEN, 9002, ben_found)
+        await ann_found.until(HERE, 9002)
+        await ben_found.until(HERE, 9001)
+        await asyncio.gather(ann.close(), ben.close())
+
+    asyncio.run(story())
+
+
 def test_an_address_that_is_not_ours_is_noted_and_raises_nothing() -> None:
     async def story() -> None:
         discovery = LanDiscovery("203.0.113.7")

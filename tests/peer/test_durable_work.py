@@ -192,6 +192,7 @@ def test_a_job_that_one_keeper_says_is_over_is_over_for_its_other_keepers(
         job = lasting()
         keep(floor, ann, bob, jobs=[job])
         ann.hand(job.work((0, 1)))
+        await asyncio.sleep(1)
         bob.hand(job.work((1, 2)))
         await asyncio.sleep(1)
         assert floor.volunteer.busy == 1
@@ -231,6 +232,9 @@ def test_a_busy_slot_asks_every_keeper_of_its_submitters_jobs(
         job = lasting()
         keep(floor, ann, bob, jobs=[job])
         ann.hand(job.work((0, 1)))
+        assert ann.places == [True]
+        assert bob.places == [], "for a moment, only who has just had work is asked"
+        await asyncio.sleep(SOON)
         assert ann.places == bob.places == [True]
         bob.hand(job.work((1, 2)))
         await asyncio.sleep(20)

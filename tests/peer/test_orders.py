@@ -76,6 +76,7 @@ def test_work_for_a_keeper_that_is_gone_does_not_stop_the_work_before_it(
         other = ScriptedKeeper(ANN)
         floor.volunteer.serve([ann, other])
         ann.hand(JobThere.make(ANN).work((0, 1)))
+        await asyncio.sleep(SOON)
         other.hand(JobThere.make(ANN, nonce=1).work((0, 1)))
         await asyncio.sleep(1)
         floor.volunteer.lose(other)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from p2pslinger.peer.events import Reached
+import pytest
+
+from p2pslinger.errors import UnavailableError
+from p2pslinger.peer.events import PeerLeft, Reached
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 from p2pslinger.testing.nat import RoutedNetwork
 from p2pslinger.testing.virtual import current
+from p2pslinger.wire.messages import DialBack, DialledBack
 from p2pslinger.wire.records import PeerCard, read
 
 TASKS = 60
@@ -168,6 +172,45 @@ def test_who_gets_streams_but_no_datagrams_is_dialled_but_asked_nothing(
             facts = ann.peer.reports.status().reach
             assert facts is not None
             assert facts.advice.startswith("open port 8468 for UDP")
+
+    virtual.run(main)
+
+
+def test_only_who_asks_is_dialled_and_only_now_and_then(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(network()) as grid:
+            ann = await grid.add("ann")
+            bob = await grid.add("bob", bootstrap=[ann])
+            cat = await grid.add("cat", bootstrap=[ann])
+            await known(grid, ann, bob, cat)
+            await asyncio.sleep(20)
+            ask = bob.peer.links.open[ann.id].connection.request
+            port = bob.address.port
+            quiet = cat.host.packets
+
+            answer = await ask(DialBack(port, bytes(16)))
+            assert answer == DialledBack(bob.host.ip, stream=True, datagrams=True)
+            with pytest.raises(UnavailableError, match="ask somebody else"):
+                await ask(DialBack(port, bytes(16)))
+            await asyncio.sleep(16)
+            answer = await ask(DialBack(port + 1, bytes(16)))  # nobody is there
+            assert answer == DialledBack(bob.host.ip, stream=False, datagrams=True)
+            assert bob.peer.overlay.dropped["unasked knock"] == 2
+            assert cat.host.packets - quiet < 5
+
+    virtual.run(main)
+
+
+def test_a_dial_back_disturbs_no_connection(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(network()) as grid:
+            ann = await grid.add("ann")
+            bob = await grid.add("bob", bootstrap=[ann])
+            await known(grid, ann, bob)
+            await asyncio.sleep(3600)
+            assert not ann.happened(PeerLeft)
+            assert not bob.happened(PeerLeft)
+            assert ann.peer.links.dropped["handshake"] == 0
 
     virtual.run(main)
 

@@ -21,7 +21,6 @@ from p2pslinger.wire.keeping import Item, Kind
 from p2pslinger.wire.manifest import open_manifest
 from p2pslinger.wire.records import RangeResult, ResultBatch, read
 
-
 #: Items that others of the same size may take the place of.
 REPLACED = (Kind.CONTROL, Kind.RECEIPT)
 

@@ -31,6 +31,7 @@ from p2pslinger.testing.chaos.weather import Weather
 from p2pslinger.testing.chaos.workload import Work
 from p2pslinger.testing.grid import SimulatedGrid
 from p2pslinger.testing.network import Network
+from p2pslinger.testing.programs import Program
 
 #: Seconds that a grid may take to settle: what has died is forgotten after ten minutes,
 #: and a few slots may have all the work before them.
@@ -45,8 +46,9 @@ LOOK = 20.0
 #: Seconds in which the grid finds together again before people go on.
 MEETING = 60.0
 
-#: Machines on which each durable job is read in the end, and seconds that this takes.
-READERS, READING = 3, 60.0
+#: Machines on which each durable job is read in the end, and seconds that this takes:
+#: until it is found, and then until all of it is there.
+READERS, READING = 3, 30.0
 
 
 @dataclass(frozen=True)
@@ -205,18 +207,23 @@ class Trial:
     async def _read(self, evidence: Evidence) -> None:
         """Have programs on some machines read the durable jobs."""
         chance = Random(f"readers of chaos {self._plan.seed}")
+        programs: list[Program] = []
         for work, job, _ in evidence.durable():
             if not evidence.is_owed(work):
                 continue
             for peer in chance.sample(evidence.alive(), READERS):
+                programs.append(await peer.program())
                 try:
                     async with asyncio.timeout(READING):
-                        program = await peer.program()
-                        shown = await program.attach(to_text(job))
-                        evidence.readers[work.plan.name, peer.name] = shown
+                        shown = await programs[-1].attach(to_text(job))
                 except (SlingerError, TimeoutError) as error:
                     said = f"{peer.name} can't read {work}: {error!r}"
                     evidence.seen[said] = None
+                else:
+                    evidence.readers[work.plan.name, peer.name] = shown
+        await asyncio.sleep(READING)
+        for program in programs:
+            program.close()
 
 
 def _network(plan: Plan) -> Network:
