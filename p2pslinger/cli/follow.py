@@ -14,7 +14,8 @@ import msgspec
 
 from p2pslinger.cli.ask import open_link, put
 from p2pslinger.cli.finding import follow
-from p2pslinger.cli.words import counted, percent, printable
+from p2pslinger.cli.keepers import kept_of, there
+from p2pslinger.cli.words import percent, printable
 from p2pslinger.client.link import Link
 from p2pslinger.errors import SlingerError
 from p2pslinger.ids import short
@@ -45,6 +46,7 @@ class Follower:
         self._heard: queue.SimpleQueue[RangeOut | SlingerError] = queue.SimpleQueue()
         self._draws = not as_json and (sys.stderr if err else sys.stdout).isatty()
         self._shown = ""
+        self._computed = -1
 
     def run(self, job: str) -> JobFacts:
         """Follow a job to its end; return what is known of it then.
@@ -103,7 +105,8 @@ class Follower:
             timeless = msgspec.structs.replace(facts, age=0.0, keepers=())
             said = msgspec.json.encode(timeless).decode()
         else:
-            said = printable(line_of(facts))
+            said = printable(line_of(facts, moves=facts.computed != self._computed))
+        self._computed = facts.computed
         if said == self._shown:
             return
         self._shown = said
@@ -115,8 +118,8 @@ class Follower:
             click.echo(said, err=self._err)
 
 
-def line_of(facts: JobFacts) -> str:
-    """Return how far a job is, in a line."""
+def line_of(facts: JobFacts, *, moves: bool) -> str:
+    """Return how far a job is, in a line; and why it waits, unless it moves."""
     more = "" if facts.sealed else "+"
     share = percent(facts.computed / facts.tasks) if facts.tasks else "0 %"
     parts = [f"{facts.computed:,} of {facts.tasks:,}{more} tasks ({share})"]
@@ -124,19 +127,13 @@ def line_of(facts: JobFacts) -> str:
         parts.append(f"{facts.running:,} running")
     if facts.failed:
         parts.append(f"{facts.failed:,} failed")
-    if facts.durable and facts.wanted:
+    if facts.wanted > there(facts):
         parts.append(kept_of(facts))
     if facts.state != "open":
         parts.append(facts.state)
-    elif facts.waiting is not None:
+    elif facts.waiting is not None and not moves:
         parts.append(f"waiting: {facts.waiting.text}")
     return ", ".join(parts)
-
-
-def kept_of(facts: JobFacts) -> str:
-    """Return by how many a job is kept."""
-    have = sum(one.holds for one in facts.keepers)
-    return f"kept by {have} of {counted(facts.wanted, 'peer')}"
 
 
 def tasks_of(start: int, stop: int) -> str:

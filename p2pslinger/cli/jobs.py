@@ -7,12 +7,13 @@ import click
 from p2pslinger.cli.ask import ask, open_link, put
 from p2pslinger.cli.commands import Command
 from p2pslinger.cli.finding import find
+from p2pslinger.cli.keepers import kept_of, show_keepers, there
 from p2pslinger.cli.options import as_json, read_id, whole_ids
 from p2pslinger.cli.render import Column, show_json, show_pairs, show_reason, show_table
 from p2pslinger.cli.tally import show_tally
-from p2pslinger.cli.words import counted, duration, of_id, when
+from p2pslinger.cli.words import duration, of_id, when
 from p2pslinger.wire.control import CancelJob, ChangeJob, Done, GetJobs, Jobs
-from p2pslinger.wire.facts import JobFacts, KeeperFacts
+from p2pslinger.wire.facts import JobFacts
 
 COLUMNS = (
     Column("job"),
@@ -24,14 +25,6 @@ COLUMNS = (
     Column("failed", number=True),
     Column("kept", number=True),
     Column("age", number=True),
-)
-
-KEEPERS = (
-    Column("keeper"),
-    Column("name"),
-    Column("state"),
-    Column("for", number=True),
-    Column("holds"),
 )
 
 
@@ -109,7 +102,7 @@ def row(job: JobFacts, *, whole: bool) -> tuple[str, ...]:
         f"{job.computed:,}",
         f"{job.running:,}",
         f"{job.failed:,}",
-        f"{_holding(job)}/{job.wanted}" if job.durable else "",
+        f"{there(job)}/{job.wanted}" if job.durable else "",
         duration(job.age),
     )
 
@@ -135,21 +128,10 @@ def show_job(job: JobFacts, *, whole: bool = False) -> None:
         show_reason(job.waiting)
     if job.keepers:
         click.echo()
-        show_table(KEEPERS, [keeper_row(one, whole=whole) for one in job.keepers])
+        show_keepers(job.keepers, whole=whole)
     if job.volunteers:
         click.echo()
         show_tally(job.volunteers, whole=whole)
-
-
-def keeper_row(one: KeeperFacts, *, whole: bool) -> tuple[str, ...]:
-    """Return a keeper's line of the table."""
-    return (
-        of_id(one.peer, whole=whole),
-        one.name,
-        one.state,
-        duration(one.since),
-        "all of it" if one.holds else "not all yet",
-    )
 
 
 def _lasting(job: JobFacts) -> list[tuple[str, str]]:
@@ -159,15 +141,11 @@ def _lasting(job: JobFacts) -> list[tuple[str, str]]:
     decides = "this machine" if job.owner else "its submitter, not this machine"
     return [
         ("accepted", f"{job.accepted:,}"),
-        ("kept", f"by {_holding(job)} of {counted(job.wanted, 'peer')}"),
+        ("kept", kept_of(job).removeprefix("kept ")),
         *([("until", when(job.keep_until))] if job.keep_until else []),
         ("priority", str(job.priority)),
         ("decides", decides),
     ]
-
-
-def _holding(job: JobFacts) -> int:
-    return sum(one.holds for one in job.keepers)
 
 
 def _tasks(job: JobFacts) -> str:

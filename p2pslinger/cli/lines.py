@@ -38,15 +38,15 @@ class Summary:
         """Whether every task has a value."""
         return not self.failures and not self.missing
 
-    def sentences(self) -> list[str]:
-        """Return what to tell whoever reads the lines."""
+    def sentences(self, *, told: bool = False) -> list[str]:
+        """Return what to tell whoever reads the lines, and was `told` of failures."""
         said = []
         if self.untold:
             said.append(
                 f"{counted(self.untold, 'value')} can't be said in JSON and printed as "
                 "text: use --pickle FILE for the values themselves"
             )
-        if self.failures:
+        if self.failures and not told:
             said.append(
                 f"{counted(self.failures, 'task')} failed, the first: {self.failed}; "
                 "see --errors"
@@ -99,7 +99,7 @@ class Lines:
         elif self.only_errors:
             self.write(f"task {task}: {text}")
             for line in trace.rstrip().splitlines():
-                self.write(f"    {line}")
+                self.write(f"    {line}".rstrip())
         else:
             self.write("null")
 

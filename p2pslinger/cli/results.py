@@ -81,7 +81,7 @@ def results(  # noqa: PLR0917 - click passes them by name
                 lines = Lines(write, only_errors=errors, as_json=as_json)
                 _print(job, lines, wait=wait)
             summary = lines.summary
-    for sentence in summary.sentences():
+    for sentence in summary.sentences(told=errors):
         click.echo(printable(f"Note: {sentence}"), err=True)
     if not summary.complete:
         raise click.exceptions.Exit(1)

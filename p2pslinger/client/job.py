@@ -101,15 +101,17 @@ class Job(Generic[T]):
 
     @property
     def kept(self) -> tuple[int, int]:
-        """How many keepers hold it besides its submitter's peer, and how many should.
+        """How many keepers it has besides its submitter's peer, and how many it should.
 
-        Of a job that this program has started: when `start` returned.
+        Of a job that this program has started: those that held it all on disk when
+        `start` returned. Of another: those that can be asked now.
         """
         if self._kept is not None:  # which counts the submitter's peer as well
             return max(0, self._kept.have - 1), max(0, self._kept.wanted - 1)
         facts = self.facts()
         others = [one for one in facts.keepers if one.peer != facts.submitter]
-        return sum(one.holds for one in others), max(0, facts.wanted - 1)
+        there = sum(one.state in {"here", "connected"} for one in others)
+        return there, max(0, facts.wanted - 1)
 
     @property
     def why_not_kept(self) -> str:

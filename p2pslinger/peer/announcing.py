@@ -47,6 +47,7 @@ class Announcing:
         self._put = put
         self._said: dict[JobId, tuple[bool, float]] = {}  # open or not, since when
         self._listed: dict[JobId, float] = {}
+        self._sequence = 0
 
     def look(self, job: DurableJob) -> None:
         """Say what there is to say about a job, if it is new or was said long ago."""
@@ -59,11 +60,20 @@ class Announcing:
             said is not None
             and (said[0] != is_open or (is_open and now - said[1] >= RENEW))
         ):
-            self._said[job.id] = (is_open, now)
-            self._announce(self._notice(job, is_open=is_open, life=NOTICE))
+            self._say(job, is_open=is_open)
         if now - self._listed.get(job.id, -RELIST) >= RELIST:
             self._listed[job.id] = now
             self._owner.spawn(self._list(job))
+
+    def heard(self, notice: Notice, job: DurableJob | None) -> None:
+        """A notice of ours comes back: from before a restart, or by a wrong clock.
+
+        If it says what is not so, say what is, and louder.
+        """
+        self._sequence = max(self._sequence, notice.sequence)
+        if job is not None and job.is_keeper and notice.open != self._is_open(job):
+            self._said.pop(job.id, None)
+            self._say(job, is_open=self._is_open(job))
 
     def forget(self, job: DurableJob) -> None:
         """Say that a job is not kept here any more."""
@@ -71,6 +81,10 @@ class Announcing:
         said = self._said.pop(job.id, None)
         if said is not None and said[0]:
             self._announce(self._notice(job, is_open=False, life=NOTICE))
+
+    def _say(self, job: DurableJob, *, is_open: bool) -> None:
+        self._said[job.id] = (is_open, self._means.loop.time())
+        self._announce(self._notice(job, is_open=is_open, life=NOTICE))
 
     def _is_open(self, job: DurableJob) -> bool:
         return not job.end and not job.kept.board.paused
@@ -83,12 +97,13 @@ class Announcing:
 
     def _notice(self, job: DurableJob, *, is_open: bool, life: float) -> Signed:
         wall = self._means.wall()
+        self._sequence = max(self._sequence + 1, int(wall * 1000))
         notice = Notice(
             job.id,
             self._means.me.id,
             job.kept.python,
             is_open,
-            int(wall * 1000),
+            self._sequence,
             wall + life,
         )
         return seal(notice, self._means.me, self._means.grid)

@@ -89,11 +89,12 @@ class Appointing:
         """Ask those who have a place and no copy, as far as they have not refused."""
         for peer in held.places.keepers:
             fellow = held.fellows.all.get(peer)
-            asked = (held.job.id, peer) in self._refused
-            if held.job.is_keeper and fellow is not None and fellow.lacks and not asked:
-                if await self._ask(held, peer):
-                    fellow.lacks = False
-                    held.fellows.compare_all()
+            if fellow is None or not fellow.lacks or not held.job.is_keeper:
+                continue
+            refused = (held.job.id, peer) in self._refused
+            if not refused and await self._ask(held, peer):
+                fellow.lacks = False
+                held.fellows.compare_all()
 
     # --- as the owner -------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.seeking import Seeking
 from p2pslinger.peer.vault import Held, Vault
 from p2pslinger.wire.identity import Signed
-from p2pslinger.wire.records import Receipt
+from p2pslinger.wire.records import Notice, Receipt
 
 #: Seconds between two looks at what is due.
 LOOK = 5.0
@@ -131,6 +131,12 @@ class Custody:
         for held in self.vault.held.values():
             if len(held.places.keepers) <= held.wanted:
                 self._fill(held)
+
+    def heard(self, notice: Notice) -> bool:
+        """Look at a notice of our own that has come back; tell if the job is here."""
+        held = self.vault.held.get(JobId(notice.job))
+        self._announcing.heard(notice, held.job if held is not None else None)
+        return held is not None
 
     def left(self, peer: PeerId) -> None:
         """The connection to a peer is gone."""

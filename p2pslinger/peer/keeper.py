@@ -86,7 +86,7 @@ class Keeper:
         self._pump()  # at once: a parked slot may be waiting for just this
 
     def drop(self, job: KeptJob, *, over: bool = True) -> None:
-        """Forget a job: if it is over, whoever computes it stops, and forgets it too."""
+        """Forget a job; if it is over, whoever computes it stops and forgets it too."""
         self.jobs.pop(job.id, None)
         self._stocked.pop(job.id, None)
         job.board.cancel()

@@ -133,9 +133,6 @@ class Peer:
             keeper=self.keeper,
             events=self.events,
             announce=self.notices.announce,
-            is_known=lambda job: (
-                job in self.submitter.jobs or job in self.custody.vault.held
-            ),
             receipts=self.remembering.credit,
         )
         self.library = Library(
@@ -344,6 +341,10 @@ class Peer:
         data = self.custody.blob(job, digest)
         return data if data is not None else self.submitter.blob(job, digest)
 
+    def _heard_of_ourselves(self, notice: Notice) -> None:
+        if not self.custody.heard(notice):
+            self.submitter.disown(notice)
+
     def _left(self, link: Link, why: str) -> None:
         self.presence.left(link)
         seat = self.keeper.seats.get(link.peer)
@@ -355,7 +356,7 @@ class Peer:
 
     def _heard(self, notice: Notice) -> None:
         if notice.keeper == self.id:
-            self._loop.call_soon(self.submitter.disown, notice)
+            self._loop.call_soon(self._heard_of_ourselves, notice)
             return
         self.events.emit(
             NoticeHeard(JobId(notice.job), PeerId(notice.keeper), notice.open)

@@ -88,7 +88,7 @@ class Presence:
             started=started,
             age=lambda: loop.time() - born,
             now=self.clock.now,
-            key=str(config.data / IDENTITY),
+            key=config.data / IDENTITY,
             end=end,
             events=events,
         )

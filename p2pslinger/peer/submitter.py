@@ -57,7 +57,6 @@ class Submitter:
         keeper: Hands out the work.
         events: Where to report.
         announce: Spreads a signed notice.
-        is_known: Tells whether a job is here, of whichever kind.
         receipts: Takes signed receipts, for the tally and for the volunteer.
     """
 
@@ -72,7 +71,6 @@ class Submitter:
         keeper: Keeper,
         events: Events,
         announce: Callable[[Signed], None],
-        is_known: Callable[[JobId], bool],
         receipts: Callable[[PeerId, Signed, Receipt], None],
     ) -> None:
         self._loop = loop
@@ -83,7 +81,6 @@ class Submitter:
         self._keeper = keeper
         self._events = events
         self._announce = announce
-        self._is_known = is_known
         self._receipts = receipts
         self.jobs: dict[JobId, OwnJob] = {}
 
@@ -202,7 +199,7 @@ class Submitter:
 
     def disown(self, notice: Notice) -> None:
         """A notice of ours, from before a crash, speaks of a job that is no more."""
-        if notice.open and not self._is_known(JobId(notice.job)):
+        if notice.open and JobId(notice.job) not in self.jobs:
             closed = msgspec.structs.replace(
                 notice, open=False, sequence=notice.sequence + 1
             )

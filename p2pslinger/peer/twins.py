@@ -10,6 +10,7 @@ be one of our own former life, unless it was signed after we have started.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from p2pslinger import limits
 from p2pslinger.errors import UsageError
@@ -27,7 +28,7 @@ class Twins:
         started: When this one has started, as its card says.
         age: Gives how long ago that was, seconds.
         now: Gives the grid's time.
-        key: Name of the file that is the identity, for the remedy.
+        key: The file that is the identity, for the remedy.
         end: Called with the reason if this process is the one to stop.
         events: Where to report.
     """
@@ -38,7 +39,7 @@ class Twins:
         started: int,
         age: Callable[[], float],
         now: Callable[[], float],
-        key: str,
+        key: Path,
         end: Callable[[UsageError], None],
         events: Events,
     ) -> None:
@@ -69,7 +70,7 @@ class Twins:
             self._events.emit(
                 Noted(
                     f"{name} has started with this peer's identity, from a copy of its "
-                    f"data folder, and is told to stop: delete {self._key} there"
+                    f"data folder, and is told to stop: delete {self._key.name} there"
                 )
             )
 

@@ -44,12 +44,14 @@ class Launcher:
 
     Args:
         scratch: Folder for the slots' working folders; each is removed with its slot.
-        nice: By how much slots for own work are nicer than the daemon.
+        nice: By how much slots are nicer than the daemon.
+        polite: Slots for others get what nobody else wants of processor and disk.
     """
 
-    def __init__(self, scratch: Path, *, nice: int = NICE) -> None:
+    def __init__(self, scratch: Path, *, nice: int = NICE, polite: bool = True) -> None:
         self._scratch = scratch
         self._nice = nice
+        self._polite = polite
         self._number = 0
         self._shared: dict[Confinement, Nursery] = {}
         self._nurseries: set[Nursery] = set()
@@ -156,8 +158,7 @@ class Launcher:
                 "does not have; it can submit jobs that others compute"
             )
         spawn = partial(self._spawn, confinement, number)
-        nice = self._nice if confinement is Confinement.OWN else 0
-        nursery = Nursery(spawn, nice=nice, cleared=self._remove_folder)
+        nursery = Nursery(spawn, nice=self._nice, cleared=self._remove_folder)
         self._nurseries.add(nursery)
         nursery.gone.add_done_callback(lambda _: self._nurseries.discard(nursery))
         self._await(nursery.gone)
@@ -180,7 +181,8 @@ class Launcher:
             from p2pslinger.sandbox.confine import bubblewrap
 
             before = bubblewrap.command(str(_ENTRY.parents[1]), root=root)
-        terms = Terms(control, os.getpid(), folder, confinement, user)
+        polite = self._polite and confinement is not Confinement.OWN
+        terms = Terms(control, os.getpid(), folder, confinement, user, polite)
         python = (sys.executable, "-s", "-P", "-X", "utf8", str(_ENTRY))
         return subprocess.Popen(
             [*before, *python, *terms.arguments()],

@@ -74,7 +74,7 @@ async def probe(scratch: Path) -> Finding:
     """
     missing: list[str] = []
     bait = _bait(scratch)
-    launcher = Launcher(scratch)
+    launcher = Launcher(scratch, polite=False)
     try:
         for level in (Level.STRONG, Level.GOOD, Level.WEAK):
             confinement = Confinement(level.value)

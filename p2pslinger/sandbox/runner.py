@@ -62,7 +62,10 @@ def run_slot(setup: Setup, bounds: Bounds, ready: Callable[[], None]) -> NoRetur
     Args:
         ready: Called when the process is confined, before it looks at anything sent.
     """
-    os.setsid()
+    if bounds.confinement is Confinement.OWN:
+        os.setsid()  # what it starts is killed by its group or by its session
+    else:
+        os.setpgid(0, 0)  # starts nothing; the session's priority is the zygote's
     cells = memoryview(mmap.mmap(setup.cells, frames.CELLS_BYTES)).cast("B").cast("Q")
     os.close(setup.cells)
     stdio = Stdio(setup.output, setup.mark, cells)

@@ -17,6 +17,7 @@ class Terms(NamedTuple):
         scratch: Folder in which its runners have their folders, or "" if they get none.
         user: The user id to take in a sandbox of its own; elsewhere, whether runners
             take one of their own. 0: none, since the daemon is an ordinary user's.
+        polite: All its slots get what nobody else wants.
     """
 
     control: int
@@ -24,15 +25,23 @@ class Terms(NamedTuple):
     scratch: str
     confinement: Confinement
     user: int
+    polite: bool
 
     @classmethod
     def from_arguments(cls, words: Sequence[str]) -> Terms:
         """Read what `arguments` has written."""
-        control, daemon, scratch, confinement, user = words
-        kind = Confinement(confinement)
-        return cls(int(control), int(daemon), scratch, kind, int(user))
+        control, daemon, scratch, kind, user, polite = words
+        return cls(
+            control=int(control),
+            daemon=int(daemon),
+            scratch=scratch,
+            confinement=Confinement(kind),
+            user=int(user),
+            polite=polite == "polite",
+        )
 
     def arguments(self) -> list[str]:
         """Return the terms as words of a command line."""
-        control, daemon, scratch, confinement, user = self
-        return [str(control), str(daemon), scratch, confinement.value, str(user)]
+        numbers = [str(self.control), str(self.daemon)]
+        words = [self.scratch, self.confinement.value, str(self.user)]
+        return [*numbers, *words, "polite" if self.polite else "nice"]

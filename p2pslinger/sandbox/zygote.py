@@ -27,6 +27,7 @@ from dataclasses import replace
 from p2pslinger.sandbox import frames
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.confine.kinship import adopt_orphans, die_with_parent
+from p2pslinger.sandbox.confine.priority import SessionRank
 from p2pslinger.sandbox.confine.privileges import user_of_slot
 from p2pslinger.sandbox.confine.recipe import Bounds, settle
 from p2pslinger.sandbox.runner import Setup, run_slot
@@ -34,6 +35,10 @@ from p2pslinger.sandbox.terms import Terms
 
 #: Seconds for killed processes to be gone before the zygote leaves all the same.
 BURIAL = 3.0
+
+#: Milliseconds of quiet after which a session takes the last place: a slot that is not
+#: ready yet would never be, on a busy machine. And until the kernel is asked again.
+SOON = 150
 
 #: Exit code of a runner that failed by a fault of ours: EX_SOFTWARE of <sysexits.h>.
 SOFTWARE = 70
@@ -43,10 +48,11 @@ def main() -> None:
     """Serve the control socket, on the terms in the arguments."""
     os.environ.pop("PYTHONPATH", None)
     terms = Terms.from_arguments(sys.argv[1:])
+    rank = SessionRank() if terms.polite else None
     settle(terms.confinement, terms.user)
     control = socket.socket(fileno=terms.control)
     control.set_inheritable(False)
-    zygote = Zygote(control, terms)
+    zygote = Zygote(control, terms, rank)
     if terms.confinement is not Confinement.STRONG:  # there bubblewrap is the parent
         die_with_parent(terms.daemon, signal.SIGTERM)
     zygote.serve()
@@ -55,10 +61,13 @@ def main() -> None:
 class Zygote:
     """Forks runners, kills them on request, and reports how they ended."""
 
-    def __init__(self, control: socket.socket, terms: Terms) -> None:
+    def __init__(
+        self, control: socket.socket, terms: Terms, rank: SessionRank | None
+    ) -> None:
         self._control = control
         self._terms = terms
         self._ground = _ground(terms)
+        self._rank = rank  # as long as it is not what it is to be
         self._numbers: dict[int, int] = {}  # process id -> slot number
         self._leaving = False
         self._awake, self._alarm = os.pipe()
@@ -77,7 +86,11 @@ class Zygote:
         poll.register(self._control, select.POLLIN)
         poll.register(self._awake, select.POLLIN)
         while not self._leaving:
-            ready = {descriptor for descriptor, _ in poll.poll()}
+            rank = self._rank if self._numbers else None
+            wait = SOON if rank else None
+            ready = {descriptor for descriptor, _ in poll.poll(wait)}
+            if rank and not ready and rank.be_last():
+                self._rank = None
             if self._awake in ready:
                 self._bury()
             if self._control.fileno() in ready:
@@ -117,6 +130,7 @@ class Zygote:
             memory=memory,
             nice=nice,
             folder=folder,
+            polite=terms.polite,
             user=user,
             kept=(self._control.fileno(),),
         )

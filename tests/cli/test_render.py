@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pslinger.cli.follow import line_of
+from p2pslinger.cli.jobs import row as job_row
 from p2pslinger.cli.jobs import show_job
 from p2pslinger.cli.peers import COLUMNS as PEER_COLUMNS
 from p2pslinger.cli.peers import row as peer_row
@@ -18,6 +20,7 @@ from p2pslinger.cli.tally import show_tally
 from p2pslinger.cli.words import counted, duration, of_id, percent, printable
 from p2pslinger.wire.facts import (
     JobFacts,
+    KeeperFacts,
     PeerFacts,
     ReasonFacts,
     StatusFacts,
@@ -61,6 +64,18 @@ JOB = JobFacts(
     age=65.0,
     waiting=WAITING,
     volunteers=TALLY,
+)
+KEPT = msgspec.structs.replace(
+    JOB,
+    durable=True,
+    accepted=300,
+    priority=-3,
+    keep_until=1.8e9,
+    keepers=(
+        KeeperFacts(ANN, "attic", "here", True, 65.0),
+        KeeperFacts(BOB, "[red]cellar", "away", False, 10.0),
+    ),
+    wanted=3,
 )
 
 
@@ -126,6 +141,41 @@ def test_a_job_says_that_more_tasks_may_come_and_who_computed(
     assert "1,234.50" in out
 
 
+def test_a_job_says_who_keeps_it_and_who_decides(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_job(KEPT)
+
+    out = capsys.readouterr().out
+    assert "kept      by 1 of 3 peers\n" in out
+    assert "until     2027-01-1" in out
+    assert "priority  -3\n" in out
+    assert "decides   this machine\n" in out
+    assert "k3mvb2a  attic        here   1.1 min  all of it\n" in out
+    assert "z7aaaaa  [red]cellar  away      10 s  not all yet\n" in out
+    assert job_row(KEPT, whole=False)[7:] == ("1/3", "1.1 min")
+    assert job_row(JOB, whole=False)[7] == ""
+
+
+def test_a_job_that_ends_with_its_program_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_job(JOB)
+
+    assert "kept      nowhere: it ends with the program" in capsys.readouterr().out
+
+
+def test_progress_is_a_line_that_says_why_nothing_moves() -> None:
+    assert line_of(KEPT, moves=True) == (
+        "400 of 1,200+ tasks (33.3 %), 3 running, 1 failed, kept by 1 of 3 peers"
+    )
+    assert line_of(KEPT, moves=False).endswith(", waiting: no job is open")
+    done = msgspec.structs.replace(
+        JOB, state="computed", sealed=True, tasks=400, running=0, failed=0
+    )
+    assert line_of(done, moves=True) == "400 of 400 tasks (100.0 %), computed"
+
+
 def test_a_tally_gives_cpu_seconds_and_share(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -151,7 +201,7 @@ def test_a_peer_is_a_row_with_its_clock_only_if_that_is_off() -> None:
     assert peer_row(late, whole=True)[0] == BOB
 
 
-@pytest.mark.parametrize("facts", [STATUS, JOB, TALLY, ()])
+@pytest.mark.parametrize("facts", [STATUS, JOB, KEPT, TALLY, ()])
 def test_json_is_exactly_the_facts(
     facts: msgspec.Struct | tuple[msgspec.Struct, ...],
     capsys: pytest.CaptureFixture[str],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from p2pslinger.errors import UsageError
 from p2pslinger.peer.events import Event, Events, Noted
 from p2pslinger.peer.twins import Twins
@@ -37,7 +39,7 @@ class Process:
             started=int(BORN * 1e6),
             age=lambda: AGE,
             now=lambda: BORN + AGE,
-            key="/home/ann/identity.key",
+            key=Path("/home/ann/identity.key"),
             end=self.ends.append,
             events=events,
         )

@@ -196,12 +196,18 @@ class Desk:
         return worker
 
 
-def at_a_desk(scenario: Callable[[Desk], Awaitable[None]]) -> None:
-    """Play a scenario with a launcher of its own, and close it."""
+def at_a_desk(
+    scenario: Callable[[Desk], Awaitable[None]], *, polite: bool = False
+) -> None:
+    """Play a scenario with a launcher of its own, and close it.
+
+    Args:
+        polite: Slots for others take the idle class: on a busy machine they wait.
+    """
 
     async def play() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            launcher = Launcher(Path(folder) / "scratch")
+            launcher = Launcher(Path(folder) / "scratch", polite=polite)
             try:
                 await scenario(Desk(launcher))
             finally:

@@ -193,6 +193,7 @@ def test_files_can_be_opened_where_that_is_allowed_and_nowhere_else(
 
     def task() -> None:
         read, write, secret = (tmp_path / n for n in ("read", "write", "secret"))
+        privileges.gain_nothing()
         landlock.restrict(
             readable=[str(read), "/no/such/path"], writable=[str(write), "/dev/null"]
         )

@@ -17,7 +17,7 @@ from p2pslinger.sandbox.confine.environment import environment
 from p2pslinger.sandbox.launcher import Launcher
 from p2pslinger.sandbox.slot import Failure
 from p2pslinger.sandbox.terms import Terms
-from tests.sandbox.desk import Desk, at_a_desk
+from tests.sandbox.desk import Desk, at_a_desk, until
 
 ABROAD = [
     pytest.param(
@@ -74,8 +74,9 @@ def test_a_peer_whose_data_lies_beside_python_makes_no_slots_for_others() -> Non
 
 
 def test_terms_survive_the_command_line() -> None:
-    terms = Terms(5, 77, "/scratch", Confinement.STRONG, 0)
-    assert Terms.from_arguments(terms.arguments()) == terms
+    for polite in (True, False):
+        terms = Terms(5, 77, "/scratch", Confinement.STRONG, 0, polite)
+        assert Terms.from_arguments(terms.arguments()) == terms
 
 
 def useful(x: int) -> list[object]:
@@ -179,6 +180,24 @@ def test_without_bubblewrap_a_strong_slot_is_refused_and_says_why(
         assert await (await desk.worker()).call(abs, -1) == 1
 
     at_a_desk(scenario)
+
+
+@abroad
+def test_a_polite_slot_comes_last_with_its_whole_session(
+    confinement: Confinement,
+) -> None:
+    """However often the kernel must be asked: it allows an answer each 100 ms."""
+    if not Path("/proc/self/autogroup").exists():
+        pytest.skip("needs a kernel that divides between sessions")
+
+    async def scenario(desk: Desk) -> None:
+        workers = [await desk.worker(confinement=confinement) for _ in range(3)]
+        files = [Path(f"/proc/{worker.slot.pid}/autogroup") for worker in workers]
+        await until(lambda: all(" nice 19\n" in file.read_text() for file in files))
+        idle = {os.sched_getscheduler(worker.slot.pid) for worker in workers}
+        assert idle == {os.SCHED_IDLE}
+
+    at_a_desk(scenario, polite=True)
 
 
 @pytest.mark.skipif(bubblewrap.find() is None, reason="needs bubblewrap")

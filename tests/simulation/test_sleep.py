@@ -68,7 +68,10 @@ def test_a_clock_that_is_set_by_a_day_is_measured_anew(virtual: VirtualTime) -> 
             peers = await grown(grid, 6)
             ann = peers[2]
             ann.skew = DAY
-            await grid.until(lambda: ann.peer.presence.clock.is_wrong, within=15)
+            await grid.until(lambda: bool(ann.happened(Woke)), within=6)
+            await grid.until(lambda: not ann.peer.links.open, within=1)
+            await grid.until(lambda: len(ann.peer.links.open) >= 2, within=4)
+            assert ann.peer.presence.clock.is_wrong
             ann.skew = 0.0
             await grid.until(lambda: not ann.peer.presence.clock.is_wrong, within=15)
             await asyncio.sleep(20)

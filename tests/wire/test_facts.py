@@ -16,6 +16,7 @@ KINDS = [
     facts.KeeperFacts,
     facts.JobFacts,
     facts.PeerFacts,
+    facts.ReachFacts,
     facts.StatusFacts,
     facts.CheckFacts,
 ]

@@ -33,7 +33,7 @@ def means(bounds: Bounds) -> Iterator[Means]:
     yield "priority", priority.offer_to_the_oom_killer
     yield "user", lambda: _change_user(bounds)
     yield "bond with the zygote", lambda: bind(bounds)
-    yield "priority", priority.be_last
+    yield "priority", lambda: _step_back(bounds)
     yield "limits", lambda: _limit(bounds, running)
     yield "hidden memory", privileges.hide_memory
     yield "no_new_privs", privileges.gain_nothing
@@ -46,6 +46,13 @@ def _running(bounds: Bounds) -> int:
     if bounds.confinement is Confinement.STRONG or bounds.user:
         return _OTHERS_INSIDE
     return rlimits.tasks_of(os.getuid())
+
+
+def _step_back(bounds: Bounds) -> None:
+    if bounds.polite:
+        priority.be_last()
+    else:
+        os.nice(bounds.nice)
 
 
 def _change_user(bounds: Bounds) -> None:

@@ -28,9 +28,10 @@ class Bounds:
 
     Attributes:
         memory: Bytes of private data.
-        nice: By how much to be nicer than the zygote, for the machine's own work.
+        nice: By how much to be nicer than the zygote, if not polite.
         parent: Process id of the zygote.
         folder: Where it may write, or "".
+        polite: Take the idle class of processor and disk.
         user: The user id to take, or 0 to keep the zygote's.
         searching: Only root may enter where Python lies.
         readable: Paths that it may read.
@@ -43,6 +44,7 @@ class Bounds:
     nice: int
     parent: int
     folder: str = ""
+    polite: bool = False
     user: int = 0
     searching: bool = False
     readable: tuple[str, ...] = ()

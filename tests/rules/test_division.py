@@ -1,0 +1,195 @@
+"""Which keeper hands out which tasks: all of them, and hardly one of them twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2pslinger.ids import PeerId
+from p2pslinger.rules.board import Board
+from p2pslinger.rules.division import foreign
+from p2pslinger.rules.grants import Held
+from tests.rules.boards import ANN, BOB, EVE, JOB, KEY, death, offered
+
+KEEPERS = tuple(PeerId(bytes([i]) * 20) for i in range(1, 6))
+K1, K2, K3 = KEEPERS[:3]
+
+Shards = list[tuple[int, int, int]]
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> tuple[Shards, tuple[PeerId, ...], set[PeerId]]:
+    """Shards, keepers, and those of them that are silent."""
+    shards: Shards = []
+    base = 0
+    for number in range(draw(st.integers(1, 4))):
+        count = draw(st.integers(1, 7))
+        shards.append((number, base, count))
+        base += count
+    keepers = KEEPERS[: draw(st.integers(1, 5))]
+    return shards, keepers, draw(st.sets(st.sampled_from(keepers)))
+
+
+def ours(
+    shards: Shards, keepers: tuple[PeerId, ...], me: PeerId, silent: set[PeerId]
+) -> set[int]:
+    theirs = {
+        task
+        for low, high in foreign(shards, keepers, me, silent)
+        for task in range(low, high)
+    }
+    total = sum(count for _, _, count in shards)
+    return set(range(total)) - theirs
+
+
+@given(jobs())
+def test_every_task_is_handed_out_by_one_keeper_that_is_not_silent(
+    job: tuple[Shards, tuple[PeerId, ...], set[PeerId]],
+) -> None:
+    shards, keepers, silent = job
+    living = [one for one in keepers if one not in silent]
+    parts = [ours(shards, keepers, one, silent) for one in living]
+    total = sum(count for _, _, count in shards)
+
+    if living:
+        assert sorted(task for part in parts for task in part) == list(range(total))
+
+
+@given(jobs())
+def test_whoever_has_no_place_leaves_everything_to_those_that_are_heard_of(
+    job: tuple[Shards, tuple[PeerId, ...], set[PeerId]],
+) -> None:
+    shards, keepers, silent = job
+    extra = ours(shards, keepers, ANN, silent)
+    assert bool(extra) == (silent == set(keepers))
+
+
+@given(jobs())
+def test_parts_of_those_that_are_heard_of_only_grow_when_another_is_silent(
+    job: tuple[Shards, tuple[PeerId, ...], set[PeerId]],
+) -> None:
+    shards, keepers, silent = job
+    for one in keepers:
+        if one not in silent:
+            assert ours(shards, keepers, one, set()) <= ours(
+                shards, keepers, one, silent
+            )
+
+
+def test_a_single_shard_has_work_for_all() -> None:
+    assert [
+        len(ours([(0, 0, 9)], (K1, K2, K3), one, set())) for one in (K1, K2, K3)
+    ] == [3, 3, 3]
+
+
+# --- boards that share a job ----------------------------------------------------------
+
+
+def keeper(me: PeerId, tasks: int = 2) -> Board:
+    """Return the board of one of two keepers; each has the half of the tasks."""
+    made = Board(JOB, KEY)
+    made.append(tasks)
+    made.divide(foreign([(0, 0, tasks)], (K1, K2), me, set()))
+    return made
+
+
+def grant(board: Board, volunteer: PeerId = ANN) -> Held:
+    (held,) = board.grant(volunteer, places=1, now=0.0, others={ANN, BOB, EVE})
+    return held
+
+
+def tell(board: Board, held: Held) -> None:
+    board.shared(K1, [(held.number, (held.start, held.stop))], ())
+
+
+def test_what_another_has_granted_is_not_offered_even_if_help_is_wanted() -> None:
+    one, two = keeper(K1), keeper(K2)
+    tell(two, grant(one))
+    two.spare = True
+
+    assert offered(two, BOB) == [(1, 2)]
+    assert offered(two, BOB) == []
+
+
+def test_what_another_has_ended_is_left_to_it() -> None:
+    one, two = keeper(K1), keeper(K2)
+    held = grant(one)
+    tell(two, held)
+    two.shared(K1, (), [held.number])
+
+    assert offered(two, BOB) == [(1, 2)]
+    assert two.left_to_others == 1
+
+
+def test_a_new_division_leaves_grants_alone() -> None:
+    one = keeper(K1)
+    grant(one)
+    one.divide(())
+    assert offered(one, BOB) == [(1, 2)]
+    one.divide([(0, 2)])
+    assert one.open == one.left_to_others == 0
+
+
+def test_a_grant_that_was_adopted_is_not_offered() -> None:
+    one, two = keeper(K1), keeper(K2)
+    held = grant(one)
+    two.divide(())
+    assert two.adopt(held, one.mac(held))
+    assert offered(two, BOB) == [(1, 2)]
+
+
+@pytest.mark.xfail(strict=True, reason="R6: it is to be run alone at every keeper")
+def test_a_task_that_killed_its_process_is_handed_out_by_one_keeper() -> None:
+    one, two = keeper(K1), keeper(K2)
+    held = grant(one)
+    tell(two, held)
+    dead = death(one, held, 0)
+    one.absorb(dead)
+    two.absorb(dead)
+    two.shared(K1, (), [held.number])
+
+    assert offered(one, BOB) == [(0, 1)]
+    assert offered(two, BOB) == [(1, 2)]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="R6: what is to run alone ignores others' grants"
+)
+def test_a_task_that_runs_alone_elsewhere_is_not_offered() -> None:
+    one = keeper(K1)
+    held = grant(one)
+    one.absorb(death(one, held, 0))
+    one.shared(K2, [(77, (0, 1))], ())  # it helps, or has adopted it
+
+    assert offered(one, BOB) == []
+
+
+@pytest.mark.xfail(strict=True, reason="R6: what was adopted may still be to run alone")
+def test_a_task_that_runs_alone_and_was_adopted_is_not_offered() -> None:
+    one = keeper(K1)
+    held = grant(one)
+    one.absorb(death(one, held, 0))
+    moved = replace(held, number=held.number + 50)
+    assert one.adopt(moved, one.mac(moved))
+
+    assert offered(one, BOB) == []
+
+
+@pytest.mark.xfail(strict=True, reason="R7: what is appended is open, whoever has it")
+def test_tasks_that_another_keeper_has_granted_are_not_open_when_they_arrive() -> None:
+    late = Board(JOB, KEY)
+    late.shared(K1, [(9, (0, 2))], ())
+    late.append(2)
+    assert offered(late, BOB) == []
+
+
+@pytest.mark.xfail(strict=True, reason="R7: what is appended is open, whoever has it")
+def test_tasks_of_an_adopted_grant_are_not_open_when_they_arrive() -> None:
+    one, late = keeper(K1), Board(JOB, KEY)
+    held = grant(one)
+    assert late.adopt(held, one.mac(held))
+    late.append(2)
+    assert offered(late, BOB) == [(1, 2)]
