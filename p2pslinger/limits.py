@@ -62,6 +62,10 @@ SIGNED_RANGES = 64
 #: Tasks in one shard.
 SHARD_TASKS = 8192
 
+#: Shared values that the calls in one shard may refer to, and as many again that their
+#: function does: each has to be looked at before the shard can be computed.
+SHARED = 16
+
 #: Tasks in one job: a 64-bit index would allow more, memory for results would not.
 JOB_TASKS = 1 << 40
 

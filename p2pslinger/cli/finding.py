@@ -13,6 +13,9 @@ from p2pslinger.wire.facts import JobFacts
 #: Seconds in which a job is found in the grid, or is not.
 FINDING = limits.FIND_JOB + PATIENCE
 
+#: What this program calls a job that it asks about, and one that it follows.
+ASKED, FOLLOWED = 0, 1
+
 
 def find(link: Link, prefix: str) -> JobFacts:
     """Return what there is to know about the job whose id starts with `prefix`.
@@ -25,19 +28,19 @@ def find(link: Link, prefix: str) -> JobFacts:
     except UsageError:
         if not _is_whole(prefix):
             raise
-        return follow(link, prefix)
+        return put(link, Attach(ASKED, prefix), Attached, FINDING).facts
     if not found:
         raise UsageError(f"this machine knows no job {prefix!r}")
     return found[0]
 
 
 def follow(link: Link, job: str) -> JobFacts:
-    """Have the peer push a job's results over this link, which is used for no other.
+    """Have the peer push a job's results over this link, as those of `FOLLOWED`.
 
     Raises:
         UsageError: there is no such job.
     """
-    return put(link, Attach(1, job), Attached, FINDING).facts
+    return put(link, Attach(FOLLOWED, job), Attached, FINDING).facts
 
 
 def _is_whole(prefix: str) -> bool:

@@ -7,13 +7,14 @@ how far the job is, the peer is asked.
 from __future__ import annotations
 
 import queue
+import shutil
 import sys
 
 import click
 import msgspec
 
 from p2pslinger.cli.ask import open_link, put
-from p2pslinger.cli.finding import follow
+from p2pslinger.cli.finding import FOLLOWED, find, follow
 from p2pslinger.cli.keepers import kept_of, there
 from p2pslinger.cli.words import percent, printable
 from p2pslinger.client.link import Link
@@ -58,7 +59,9 @@ class Follower:
         with open_link() as link:
             link.on_push = self._hear
             link.on_lost = self._heard.put
-            facts = follow(link, job)
+            facts = find(link, job)
+            if facts.durable:  # others' results go to their program only
+                facts = follow(link, facts.job)
             self._show(facts)
             while facts.state not in OVER:
                 self._print_output(LOOK)
@@ -70,7 +73,7 @@ class Follower:
         return facts
 
     def _hear(self, message: msgspec.Struct) -> None:
-        if isinstance(message, Results):
+        if isinstance(message, Results) and message.handle == FOLLOWED:
             for out in message.ranges:
                 if out.output:
                     self._heard.put(out)
@@ -113,7 +116,8 @@ class Follower:
         if self._as_json:
             said = msgspec.json.encode(facts).decode()
         if self._draws:
-            click.echo(CLEAR + said, nl=False, err=self._err)
+            width = shutil.get_terminal_size().columns - 1
+            click.echo(CLEAR + said[:width], nl=False, err=self._err)
         else:
             click.echo(said, err=self._err)
 

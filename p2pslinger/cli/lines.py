@@ -26,12 +26,14 @@ class Summary:
         failures: How many did.
         missing: Tasks without a result.
         untold: Values that JSON can't say.
+        ended: Why no more results will come, if that is so.
     """
 
     failed: str = ""
     failures: int = 0
     missing: int = 0
     untold: int = 0
+    ended: str = ""
 
     @property
     def complete(self) -> bool:
@@ -52,7 +54,8 @@ class Summary:
                 "see --errors"
             )
         if self.missing:
-            said.append(f"{counted(self.missing, 'task')} without a result yet")
+            why = f": {self.ended}" if self.ended else " yet"
+            said.append(f"{counted(self.missing, 'task')} without a result{why}")
         return said
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ from p2pslinger.cli.commands import Command
 from p2pslinger.cli.lines import Lines, Summary, Write
 from p2pslinger.cli.options import as_json, read_id
 from p2pslinger.cli.words import printable
+from p2pslinger.errors import ConnectionLostError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from p2pslinger.client.job import Job
@@ -99,14 +100,15 @@ def _let_arrive(job: Job[object]) -> None:
     facts = job.facts()
     wanted = facts.accepted if facts.owner and facts.durable else facts.computed
     deadline = time.monotonic() + ARRIVING
-    for progress in job.updates(every=0.1):
-        if progress.done >= wanted or time.monotonic() > deadline:
-            break
+    with suppress(UnavailableError):  # it was cancelled: what it has has come
+        for progress in job.updates(every=0.1):
+            if progress.done >= wanted or time.monotonic() > deadline:
+                break
 
 
 def _print(job: Job[object], lines: Lines, *, wait: bool) -> None:
     """Print each task's result; a job that ends early leaves the rest without one."""
-    for task, result in enumerate(_each(job, wait=wait)):
+    for task, result in enumerate(_each(job, lines.summary, wait=wait)):
         if result is _MISSING:
             lines.lack()
         else:
@@ -116,13 +118,20 @@ def _print(job: Job[object], lines: Lines, *, wait: bool) -> None:
 _MISSING = object()
 
 
-def _each(job: Job[object], *, wait: bool) -> Iterator[object]:
+def _each(job: Job[object], summary: Summary, *, wait: bool) -> Iterator[object]:
     """Yield a result, or what says that there is none, for each task."""
-    if wait:
-        yield from job.results(errors="return")
-        return
     at = 0
+    try:
+        for result in job.results(errors="return") if wait else ():
+            yield result
+            at += 1
+    except ConnectionLostError:
+        raise
+    except UnavailableError as error:  # it was cancelled: show what it has
+        summary.ended = str(error)
     for task, result in job.results_so_far():
+        if task < at:
+            continue
         yield from (_MISSING for _ in range(at, task))
         yield result
         at = task + 1
@@ -133,11 +142,10 @@ def _pickle(job: Job[object], path: Path, *, wait: bool) -> Summary:
     """Write all values as one list; what has failed, as its exception."""
     from p2pslinger.cli.outfile import replaced
     from p2pslinger.client.pickling import dump
-    from p2pslinger.errors import UsageError
 
     lines = Lines(lambda _: None)
     values: list[object] = []
-    for task, result in enumerate(_each(job, wait=wait)):
+    for task, result in enumerate(_each(job, lines.summary, wait=wait)):
         if result is _MISSING:
             lines.lack()
             values.append(None)

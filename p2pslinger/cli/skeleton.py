@@ -25,6 +25,10 @@ SKELETON = """\
 # whatever you can. So say yes only where you would let each of them log in.
 # trust_members = true
 
+# Keep other members' jobs on this machine's disk, within a quota, while their own
+# machines are away. Nothing of them runs here for that.
+# keep = false
+
 # The port, TCP and UDP. If not set: 8468, or the next free one.
 # port = 8468
 

@@ -10,28 +10,22 @@
 Scalars (int, float, str, bytes, bool, None, and nothing derived from them) are encoded
 by the thousand at C speed. Anything else is pickled item by item, so that no two tasks
 share an object and a task that changes its argument changes nobody else's.
-
-Classes go by name where the other side can import them. It can't import `__main__`, nor
-local modules that did not travel with the function: those go by value.
 """
 
 from __future__ import annotations
 
-import io
 import pickle
 import sys
-import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import lru_cache
 from itertools import chain, count, islice
 
+from p2pslinger.client.encoding import PROTOCOL, absent_modules, dumps, dumps_large
+from p2pslinger.client.sharing import Shared, check_few, noting
 from p2pslinger.errors import PackingError
-from p2pslinger.limits import INLINE, SHARD_TASKS
-from p2pslinger.wire.packed import WORD, pack_head, pack_items
-
-PROTOCOL = 5
+from p2pslinger.limits import INLINE, SHARD_TASKS, SHARED
+from p2pslinger.wire.packed import WORD, pack_items
 
 #: Types that hold no other object and can't be changed: what PLAIN and STAR carry.
 SCALARS = frozenset({int, float, str, bytes, bool, type(None)})
@@ -56,11 +50,6 @@ _SHARDFUL = 4 * INLINE
 #: Parts of a tuple that are looked at one by one for its size.
 _FEW = 16
 
-#: Nobody travels by name from here, and the bytes do not show whether that worked.
-_MAIN = frozenset({"__main__"})
-
-_by_value = threading.RLock()
-
 
 class Form(IntEnum):
     """How the tasks of a shard are encoded."""
@@ -79,11 +68,13 @@ class Shard:
         form: How.
         count: How many.
         data: At most `limits.INLINE` bytes, unless one task alone is larger.
+        shared: The handles that they hold: alive until the shard has been sent.
     """
 
     form: Form
     count: int
     data: bytes
+    shared: frozenset[Shared[object]] = frozenset()
 
 
 def shards_of(
@@ -115,7 +106,8 @@ def shards_of(
         if kinds <= SCALARS:
             shards = _split(Form.STAR if star else Form.PLAIN, tasks)
         else:
-            shards = _encode_items(tasks, start, _absent(shipped), star=star)
+            absent = absent_modules(shipped)
+            shards = _encode_items(tasks, start, absent, star=star)
         size = 0
         for shard in shards:
             size += len(shard.data)
@@ -133,6 +125,8 @@ def calls_shard(
 ) -> tuple[Shard, list[tuple[int, PackingError]]]:
     """Encode a batch of single calls as one shard, whatever its size.
 
+    It ends early, before a call with which it would refer to too many shared values.
+
     Returns:
         The shard of those that can be sent, in order, and for each that can't its
         position in `calls` and why.
@@ -141,15 +135,46 @@ def calls_shard(
         tuples = [args for args, _ in calls]
         if SCALARS.issuperset(map(type, chain.from_iterable(tuples))):
             return Shard(Form.STAR, len(tuples), pickle.dumps(tuples, PROTOCOL)), []
-    absent = _absent(shipped)
-    items: list[bytes] = []
+    absent, subject = absent_modules(shipped), "the call's arguments"
+    items = _Items(Form.CALLS)
     failures: list[tuple[int, PackingError]] = []
     for position, (args, kwargs) in enumerate(calls):
         try:
-            items.append(_dumps((args, dict(kwargs)), "the call's arguments", absent))
+            item, met = noting(dumps, (args, dict(kwargs)), subject, absent)
+            check_few(subject, met)
         except PackingError as error:
             failures.append((position, error))
-    return Shard(Form.CALLS, len(items), pack_items(items)), failures
+            continue
+        if met and not items.may_refer_to(met):
+            break
+        items.add(item, met)
+    return items.shard(), failures
+
+
+@dataclass
+class _Items:
+    """A shard of items in the making."""
+
+    form: Form
+    items: list[bytes] = field(default_factory=list)
+    size: int = WORD
+    shared: set[Shared[object]] = field(default_factory=set)
+
+    def may_refer_to(self, met: Collection[Shared[object]]) -> bool:
+        """Whether there is room for what one more item refers to."""
+        return len(self.shared.union(met)) <= SHARED
+
+    def add(self, item: bytes, met: Collection[Shared[object]]) -> None:
+        """Add an item, and what it refers to."""
+        self.items.append(item)
+        self.size += WORD + len(item)
+        if met:
+            self.shared.update(met)
+
+    def shard(self) -> Shard:
+        """Return the shard."""
+        data = pack_items(self.items)
+        return Shard(self.form, len(self.items), data, frozenset(self.shared))
 
 
 def _pull(source: Iterator[object], most: int) -> list[object]:
@@ -204,98 +229,23 @@ def _encode_items(
     tasks: Iterable[object], start: int, absent: frozenset[str], *, star: bool
 ) -> Iterator[Shard]:
     form = Form.CALLS if star else Form.ITEMS
-    items: list[bytes] = []
-    size = WORD
+    items = _Items(form)
     for index, task in enumerate(tasks, start):
-        value = (task, {}) if star else task
-        large = _size(task) > INLINE
-        item = b"" if large else _dumps(value, f"argument {index}", absent)
-        if items and (large or size + WORD + len(item) > INLINE):
-            yield Shard(form, len(items), pack_items(items))
-            items, size = [], WORD
-        if large:
-            yield Shard(form, 1, _dumps_large(value, f"argument {index}", absent))
+        value, subject = (task, {}) if star else task, f"argument {index}"
+        if _size(task) > INLINE:
+            if items.items:
+                yield items.shard()
+                items = _Items(form)
+            data, met = noting(dumps_large, value, subject, absent)
+            check_few(subject, met)
+            yield Shard(form, 1, data, frozenset(met))
             continue
-        items.append(item)
-        size += WORD + len(item)
-    if items:
-        yield Shard(form, len(items), pack_items(items))
-
-
-# --- one argument -------------------------------------------------------------------
-
-
-def _dumps(value: object, subject: str, absent: frozenset[str]) -> bytes:
-    """Pickle one argument, by value where a name would mean nothing elsewhere."""
-    try:
-        data = pickle.dumps(value, PROTOCOL)
-    except Exception:  # noqa: BLE001  # a lambda or a local class: the rest may know
-        return _dumps_by_value(value, subject, absent)
-    # A name in a pickle is a short string: opcode, length, characters. A false alarm
-    # (a string that is called the same) costs time and nothing else.
-    for needle in _needles(absent):
-        if needle in data:
-            return _dumps_by_value(value, subject, absent)
-    return data
-
-
-def _dumps_large(value: object, subject: str, absent: frozenset[str]) -> bytes:
-    """Pack one argument as a single item: written once, not searched, not copied."""
-    from p2pslinger.client.pickling import NotingPickler
-
-    file = io.BytesIO()
-    file.write(pack_head([0]))
-    head = file.tell()
-    pickler = NotingPickler(file)
-    try:
-        pickler.dump(value)
-    except Exception as error:  # pickling runs the objects' own code
-        raise _refusal(subject, value, error) from error
-    if pickler.modules & absent:
-        return pack_items([_dumps_by_value(value, subject, absent)])
-    size = file.tell() - head
-    file.seek(0)
-    file.write(pack_head([size]))
-    return file.getvalue()
-
-
-def _absent(shipped: Collection[str] | None) -> frozenset[str]:
-    """Name the modules of this program that other machines will not have."""
-    if shipped is None:
-        return _MAIN
-    from p2pslinger.client.modules import loaded_local_modules
-
-    return _MAIN | loaded_local_modules().difference(shipped)
-
-
-@lru_cache(maxsize=8)
-def _needles(names: frozenset[str]) -> tuple[bytes, ...]:
-    encoded = (name.encode() for name in names)
-    return tuple(b"\x8c" + bytes([len(name)]) + name for name in encoded)
-
-
-def _dumps_by_value(value: object, subject: str, absent: frozenset[str]) -> bytes:
-    # Imported when first needed: scalars and plain containers do without.
-    import cloudpickle
-
-    from p2pslinger.client.pickling import dump
-
-    modules = [sys.modules[name] for name in absent - _MAIN if name in sys.modules]
-    with _by_value:  # cloudpickle's list of such modules is one for all threads
-        for module in modules:
-            cloudpickle.register_pickle_by_value(module)
-        try:
-            data, _ = dump(value)
-        except Exception as error:
-            raise _refusal(subject, value, error) from error
-        finally:
-            for module in modules:
-                cloudpickle.unregister_pickle_by_value(module)
-    return data
-
-
-def _refusal(subject: str, value: object, error: Exception) -> PackingError:
-    from p2pslinger.client.blame import blame
-
-    remedy = "send what it is made from, and make it inside the function"
-    return PackingError(blame(subject, value, error, remedy=remedy))
+        item, met = noting(dumps, value, subject, absent)
+        check_few(subject, met)
+        full = items.size + WORD + len(item) > INLINE or not items.may_refer_to(met)
+        if full and items.items:
+            yield items.shard()
+            items = _Items(form)
+        items.add(item, met)
+    if items.items:
+        yield items.shard()

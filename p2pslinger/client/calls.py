@@ -125,6 +125,9 @@ class Calls:
         self._most = 1 + min(MOST, len(batch) * limits.INLINE // len(shard.data))
         if len(shard.data) > limits.BLOB:
             return self._give_up(batch, len(shard.data))
+        left = batch[shard.count + len(refused) :]  # they refer to too much at once
+        del batch[shard.count + len(refused) :]
+        self._waiting.extendleft(reversed(left))
         for position, error in reversed(refused):
             _fail(batch.pop(position)[0], error)
         self._number([future for future, _, _ in batch])

@@ -26,6 +26,7 @@ from p2pslinger.client.link import Link
 from p2pslinger.client.options import GridOptions, check_map
 from p2pslinger.client.packing import pack_source
 from p2pslinger.client.session import Session
+from p2pslinger.client.sharing import Shared
 from p2pslinger.client.starting import find_job, show_ticket, start_job, warning_of
 from p2pslinger.client.tickets import load_ticket
 from p2pslinger.client.values import Trust
@@ -240,6 +241,20 @@ class Grid(Executor, Awaiting):
             UnavailableError: nobody in reach knows the job.
         """
         return self.job(show_ticket(self._link, load_ticket(ticket)))
+
+    def share(self, value: T) -> Shared[T]:
+        """Send a value once, for all tasks that need it; return its handle.
+
+        Hand the handle to tasks in place of the value, or use it in the function; a
+        task finds the value in `handle.value`. Each volunteer gets it once and decodes
+        it once in each process, so tasks must not change it: a NumPy array can't be.
+        It stays with the grid while the handle is in use here, or a job needs it.
+
+        Raises:
+            PackingError: it can't be sent.
+            UnavailableError: this machine's peer has no room for it.
+        """
+        return cast("Shared[T]", self._session.share(value))
 
     def options(
         self,

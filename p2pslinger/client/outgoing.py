@@ -22,6 +22,7 @@ from p2pslinger.client.arguments import Shard
 from p2pslinger.client.link import Link
 from p2pslinger.client.segments import Consumer, Segments
 from p2pslinger.client.sender import Sender
+from p2pslinger.client.sharing import Shared, blobs_of
 from p2pslinger.errors import SlingerError, UnavailableError
 from p2pslinger.rules.spans import Span, Spans
 from p2pslinger.wire.control import Append, AppendBig, Seal, ShardIn, Withdraw
@@ -69,6 +70,8 @@ class Outgoing:
         self._lock = lock
         self._failed = failed
         self._rested = rested
+        #: Handles that the function itself holds.
+        self.held: frozenset[Shared[object]] = frozenset()
         self._first: Callable[[], None] | None = None
         self._queue: deque[tuple[Source, Consumer]] = deque()
         self._unwanted: list[tuple[Consumer, int | None]] = []
@@ -214,13 +217,13 @@ class Outgoing:
         """Send shards in order: small ones together, each big one by itself."""
         small: list[ShardIn] = []
         for shard in shards:
-            form = int(shard.form)
+            form, shared = int(shard.form), blobs_of(shard.shared | self.held)
             if len(shard.data) <= limits.INLINE:
-                small.append(ShardIn(shard.count, form, shard.data))
+                small.append(ShardIn(shard.count, form, shard.data, shared))
                 continue
             self._send_small(small)
             small = []
-            big = AppendBig(self._handle, shard.count, form, len(shard.data))
+            big = AppendBig(self._handle, shard.count, form, len(shard.data), shared)
             self._link.request(big, shard.data)
         self._send_small(small)
 

@@ -31,6 +31,7 @@ from p2pslinger import limits
 from p2pslinger.client.blame import blame, type_name
 from p2pslinger.client.modules import LocalModule, local_modules
 from p2pslinger.client.pickling import dump
+from p2pslinger.client.sharing import Shared, check_few, noting
 from p2pslinger.client.snapshot import Snapshot, take_snapshot
 from p2pslinger.errors import PackingError
 from p2pslinger.wire.blobs import blob_digest
@@ -54,12 +55,14 @@ class FunctionPackage:
         name: Its qualified name, for people.
         python: The (major, minor) version that can load it; None: any.
         modules: Names of the local modules inside; see `shards_of`.
+        shared: The handles of shared values that it holds.
     """
 
     code: bytes
     name: str
     python: tuple[int, int] | None
     modules: frozenset[str]
+    shared: frozenset[Shared[object]] = frozenset()
 
     def describe(self, name: str) -> Function:
         """Describe it to a peer; with its code, unless that is too big for that."""
@@ -137,17 +140,18 @@ def _pack(
     name = _name(function)
     _check_fit(function, name)
     try:
-        payload, notes = dump(function)
+        (payload, notes), met = noting(dump, function)
     except Exception as error:  # pickling runs the objects' own code
         subject = f"the function `{name}`"
         remedy = "create it inside the function"
         raise PackingError(blame(subject, function, error, remedy=remedy)) from error
+    check_few(f"the function `{name}`", met)
     try:
         modules = local_modules(notes.modules)
     except PackingError as error:
         raise PackingError(f"can't send `{name}`: {error}") from error
     python = (sys.version_info.major, sys.version_info.minor)
-    package = _package("pickle", name, python, modules, payload)
+    package = _package("pickle", name, python, modules, payload, met)
     try:
         return package, take_snapshot(owner, notes)
     except TypeError:
@@ -160,6 +164,7 @@ def _package(
     python: tuple[int, int] | None,
     modules: Iterable[LocalModule],
     payload: bytes,
+    met: Iterable[Shared[object]] = (),
 ) -> FunctionPackage:
     shipped = [
         {"name": m.name, "file": m.file, "package": m.package, "source": m.source}
@@ -168,9 +173,8 @@ def _package(
     fields = {"kind": kind, "name": name, "python": python, "modules": shipped}
     header = json.dumps(fields, separators=(",", ":")).encode()
     code = b"".join((struct.pack("<I", len(header)), header, payload))
-    return FunctionPackage(
-        code, name, python, frozenset(module.name for module in modules)
-    )
+    names = frozenset(module.name for module in modules)
+    return FunctionPackage(code, name, python, names, frozenset(met))
 
 
 def _name(function: object) -> str:

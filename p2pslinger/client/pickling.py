@@ -14,8 +14,9 @@ from __future__ import annotations
 import dis
 import functools
 import io
+import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import TypeVar
 
@@ -36,6 +37,10 @@ _Cached = type(functools.lru_cache(lambda: None))
 class NotingPickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     """Pickles one object and remembers what it met.
 
+    Args:
+        file: Where the pickle goes.
+        buffers: Called with each buffer; returns whether it is to go in.
+
     Attributes:
         functions: Functions that went in by value.
         classes: Classes that went in by value.
@@ -43,8 +48,12 @@ class NotingPickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no typ
             of them will import.
     """
 
-    def __init__(self, file: io.BytesIO) -> None:
-        super().__init__(file, protocol=PROTOCOL)
+    def __init__(
+        self,
+        file: io.BytesIO,
+        buffers: Callable[[pickle.PickleBuffer], bool] | None = None,
+    ) -> None:
+        super().__init__(file, protocol=PROTOCOL, buffer_callback=buffers)
         self.functions: list[FunctionType] = []
         self.classes: list[type] = []
         self.modules: set[str] = set()

@@ -13,6 +13,7 @@ import msgspec
 from p2pslinger.client.fetches import Fetches
 from p2pslinger.client.link import Link
 from p2pslinger.client.sender import Sender
+from p2pslinger.client.sharing import Shared, Sharing
 from p2pslinger.client.stream import Stream
 from p2pslinger.client.values import Trust
 from p2pslinger.errors import SlingerError, UsageError
@@ -43,6 +44,7 @@ class Session:
         self._handles = itertools.count(1)
         self._sender = Sender()
         self._fetches = Fetches(link)
+        self._sharing = Sharing(link, self._sender)
         self._down = False
         link.on_push = self._heard
         link.on_lost = self._broke
@@ -76,6 +78,11 @@ class Session:
         )
         self._streams[stream.handle] = stream
         return stream
+
+    def share(self, value: object) -> Shared[object]:
+        """Give the peer a value for tasks to share; see `Sharing.share`."""
+        self.check()
+        return self._sharing.share(value)
 
     def take_no_more(self) -> None:
         """Refuse work from now on."""

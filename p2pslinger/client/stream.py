@@ -116,6 +116,7 @@ class Stream:
             SlingerError: the peer can't be asked.
         """
         function = package.describe(name)
+        self._outgoing.held = package.shared
         ask = OpenJob(
             self.handle,
             function.name,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from p2pslinger.errors import UnavailableError
+from p2pslinger.errors import SlingerError
 from p2pslinger.ids import JobId
 from p2pslinger.peer.durable import DurableJob, Means
 from p2pslinger.peer.owner import Owner
@@ -92,8 +92,10 @@ class Announcing:
     async def _list(self, job: DurableJob) -> None:
         try:
             await self._put(self._notice(job, is_open=self._is_open(job), life=LISTED))
-        except UnavailableError:
-            self._listed.pop(job.id, None)  # nobody is there yet: soon again
+        except SlingerError:
+            self._listed.pop(
+                job.id, None
+            )  # nobody is there, or our clock is off: soon again
 
     def _notice(self, job: DurableJob, *, is_open: bool, life: float) -> Signed:
         wall = self._means.wall()

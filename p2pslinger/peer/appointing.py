@@ -8,15 +8,17 @@ asked may refuse, and is then not asked again for a while.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 
 import msgspec
 
-from p2pslinger.errors import SlingerError
+from p2pslinger.errors import SlingerError, UnavailableError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.connection import Connection
 from p2pslinger.peer.durable import DurableJob, Means
-from p2pslinger.peer.vault import Held, Vault
+from p2pslinger.peer.held import Held
+from p2pslinger.peer.vault import Vault
 from p2pslinger.rules.keeping import (
     REPLACE_AFTER,
     Applicant,
@@ -30,7 +32,7 @@ from p2pslinger.wire.records import Appointment, Control, seal
 REFUSED = 300.0
 
 #: Seconds that a peer has to say whether it keeps a job: it fetches the function first.
-PATIENCE = 20.0
+PATIENCE = 10.0
 
 
 class Appointing:
@@ -62,26 +64,28 @@ class Appointing:
         self._refused: dict[tuple[JobId, PeerId], float] = {}
         self._busy: set[JobId] = set()
 
-    async def look(self) -> None:
-        """Look at every job once: does it lack a keeper, and is that ours to mend?"""
+    def tick(self) -> None:
+        """Let those be asked again that have refused a while ago."""
         now = self._means.loop.time()
         self._refused = {
             key: when for key, when in self._refused.items() if now - when < REFUSED
         }
-        for held in list(self._vault.held.values()):
-            await self.fill(held)
 
     async def fill(self, held: Held) -> None:
         """Find the keepers that a job lacks, as far as that is up to us."""
-        if held.job.id in self._busy or held.forgetting or not self._may_sign():
+        job = held.job
+        idle = not job.is_keeper or job.end == "cancelled" or held.forgetting
+        if job.id in self._busy or idle or not self._may_sign():
             return
         self._busy.add(held.job.id)
         try:
             await self._invite_again(held)
-            if held.job.key is not None and held.job.is_keeper:
+            if job.key is not None and (job.deciding.ready or job.deciding.away):
                 await self._fill_as_owner(held)
-            elif held.job.is_keeper:
+            else:
                 await self._fill_as_keeper(held)
+        except UnavailableError:
+            pass  # it was forgotten meanwhile
         finally:
             self._busy.discard(held.job.id)
 
@@ -100,8 +104,11 @@ class Appointing:
 
     async def _fill_as_owner(self, held: Held) -> None:
         job = held.job
+        if job.replica.standing.newest is None:
+            return  # lost with a part of our disk: the other keepers have it
         named = [PeerId(one) for one in _control(job).keepers]
-        gone = self._long_silent(held) & set(named)
+        silence = self._silence(held)
+        gone = {one for one in named if silence.get(one, 0.0) > REPLACE_AFTER}
         lacking = 1 + held.wanted - len([one for one in named if one not in gone])
         for peer in self._candidates(held):
             if lacking <= 0:
@@ -128,8 +135,7 @@ class Appointing:
 
     async def _fill_as_keeper(self, held: Held) -> None:
         alive = {fellow.peer for fellow in held.fellows.there()} | {self._me}
-        silent = self._long_silent(held)
-        old = replacement(held.places, self._me, alive, silent)
+        old = replacement(held.places, self._me, alive, self._silence(held))
         if old is None:
             return
         for peer in self._candidates(held):
@@ -153,14 +159,19 @@ class Appointing:
 
     # --- asking -------------------------------------------------------------------
 
-    def _long_silent(self, held: Held) -> set[PeerId]:
+    def _silence(self, held: Held) -> dict[PeerId, float]:
+        """Return for how long those have been silent that are not there.
+
+        Who is there and will not keep the job is as good as gone.
+        """
         now = self._means.loop.time()
-        return {
-            fellow.peer
-            for fellow in held.fellows.all.values()
-            if (not fellow.is_there and now - fellow.since > REPLACE_AFTER)
-            or (fellow.lacks and (held.job.id, fellow.peer) in self._refused)
-        }
+        silence = {}
+        for fellow in held.fellows.all.values():
+            if fellow.lacks and (held.job.id, fellow.peer) in self._refused:
+                silence[fellow.peer] = math.inf
+            elif not fellow.is_there:
+                silence[fellow.peer] = now - fellow.since
+        return silence
 
     def _candidates(self, held: Held) -> list[PeerId]:
         taken = held.places.all | {self._me}

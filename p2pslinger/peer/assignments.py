@@ -24,6 +24,17 @@ class Assignment:
     job: JobHere
     left: deque[Grant] = field(default_factory=deque)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that it needs is here."""
+        shards = self.shards()
+        return (
+            self.job.code is not None
+            and shards is not None
+            and not self.job.missing(shards)
+            and next(self.job.missing_shared(shards), None) is None
+        )
+
     def shards(self) -> list[Placed] | None:
         """Return the shards that it needs, or None if one is unknown."""
         found: dict[int, Placed] = {}
@@ -49,5 +60,9 @@ class Assignment:
         for placed in job.missing(self.shards() or ()):
             head = placed.head
             job.put(placed, await keeper.fetch(job.id, head.digest, head.size))
+            return True
+        for one in job.missing_shared(self.shards() or ()):
+            data = await keeper.fetch(job.id, one.digest, one.size)
+            job.put_shared(one.digest, data)
             return True
         return False

@@ -1,7 +1,8 @@
 """Receipts for durable jobs: what an owner says that each volunteer has contributed.
 
-They are cumulative, and items of the job: so they reach the volunteers and the tally of
-every keeper, also of those who were away.
+They are signed by the job key, whoever of its owners decides, and cumulative: the
+newest for a volunteer replaces the others, so that nothing is counted twice. And they
+are items of the job: so they reach every keeper, also those who were away.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ class Crediting:
 
     def look(self, job: DurableJob) -> None:
         """Write receipts for what was accepted since the last ones."""
-        if not job.decides or job.gone:
+        if not job.deciding.decides or job.gone:
             return
         written = self._written.setdefault(job.id, {})
-        for volunteer, credit in job.credits.items():
+        for volunteer, credit in job.deciding.credits().items():
             if written.get(volunteer) != credit:
                 written[volunteer] = Credit(credit.tasks, credit.failures, credit.cpu)
                 self._write(job, volunteer, credit)
@@ -47,16 +48,19 @@ class Crediting:
 
     def _write(self, job: DurableJob, volunteer: PeerId, credit: Credit) -> None:
         wall = self._means.wall()
+        before = job.replica.receipts.get(volunteer)
+        last = before[1].sequence if before is not None else 0  # the clock may be wrong
         receipt = Receipt(
             job.id,
-            self._means.me.id,
+            job.kept.submitter,
             volunteer,
             credit.tasks,
             credit.cpu,
             credit.failures,
-            int(wall * 1000),
+            max(last + 1, int(wall * 1000)),
             wall,
         )
-        signed = seal(receipt, self._means.me, self._means.grid)
+        assert job.key is not None  # as it decides
+        signed = seal(receipt, job.key, self._means.grid)
         job.take(Item(Kind.RECEIPT, signed), trusted=True)
         self._credited(volunteer, signed, receipt)

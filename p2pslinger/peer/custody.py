@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Handlers
@@ -21,16 +22,20 @@ from p2pslinger.peer.crediting import Crediting
 from p2pslinger.peer.delivering import Delivering
 from p2pslinger.peer.deposits import Deposits
 from p2pslinger.peer.durable import DurableJob, Means
+from p2pslinger.peer.held import Held
 from p2pslinger.peer.keepserve import KeepServing
 from p2pslinger.peer.neighbourhood import Neighbourhood
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.seeking import Seeking
-from p2pslinger.peer.vault import Held, Vault
+from p2pslinger.peer.vault import Vault
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.records import Notice, Receipt
 
 #: Seconds between two looks at what is due.
 LOOK = 5.0
+
+#: Seconds after which a peer that has started decides by itself: nobody is there.
+ALONE = 30.0
 
 #: Seconds for which a job's submitter must have been away before another owner decides.
 AWAY = 60.0
@@ -83,7 +88,9 @@ class Custody:
             connections=around.connection,
             may_sign=may_sign,
         )
-        seeking = Seeking(
+        self._started = means.loop.time()
+        self._connection = around.connection
+        self._seeking = Seeking(
             self.vault,
             grid=means.grid,
             heard=notices.keepers_of,
@@ -97,7 +104,8 @@ class Custody:
             owner,
             randbytes=randbytes,
             fill=self._fill,
-            seek=seeking.seek,
+            seek=self._seeking.seek,
+            may_sign=may_sign,
         )
         self.delivering = Delivering(self.vault, owner)
         self._serving = KeepServing(
@@ -117,8 +125,6 @@ class Custody:
     def start(self) -> None:
         """Take up the jobs that are on disk, and look after them from now on."""
         self.vault.load()
-        for held in self.vault.held.values():
-            self.deposits.seal_abandoned(held)
         self._owner.spawn(self._look_on())
 
     def close(self) -> None:
@@ -164,22 +170,41 @@ class Custody:
             if not self.vault.held and not self.vault.tombstones:
                 continue
             self.vault.look_after()
-            await self._appointing.look()
+            self._appointing.tick()
             for held in list(self.vault.held.values()):
+                self._fill(held)
                 self._announcing.look(held.job)
                 self._crediting.look(held.job)
                 self._find_out_who_decides(held)
+                self._find_again(held)
 
     def _find_out_who_decides(self, held: Held) -> None:
-        """Decide in the place of a submitter that is away, with a ticket for it."""
-        job = held.job
-        if job.key is None or job.kept.submitter == self._means.me.id:
+        """See whether results are ours to accept, as an owner of the job."""
+        deciding, submitter = held.job.deciding, held.job.kept.submitter
+        if held.job.key is None:
             return
-        fellow = held.fellows.all.get(job.kept.submitter)
         now = self._means.loop.time()
-        job.away = fellow is None or (not fellow.is_there and now - fellow.since > AWAY)
-        if job.away:
-            job.decide_the_rest()
+        if submitter == self._means.me.id:
+            there = held.fellows.there()
+            heard = there and all(one.agrees or one.lacks for one in there)
+            alone = now - self._started > ALONE or len(held.places.keepers) < 2
+            deciding.ready = deciding.ready or bool(heard) or alone
+            self.deposits.seal_abandoned(held)
+        elif self._connection(submitter) is not None:
+            held.submitter_seen = now
+        deciding.away = now - max(held.submitter_seen, self._started) > AWAY
+        deciding.decide_the_rest()
+
+    def _find_again(self, held: Held) -> None:
+        """Look for the keepers of a job that this peer owns by a ticket."""
+        if not held.job.is_keeper and held.job.key and not held.fellows.there():
+            self._owner.spawn(self._seek(held))
+
+    async def _seek(self, held: Held) -> None:
+        try:
+            await self._seeking.seek(held.job.id)
+        except UnavailableError:
+            pass  # it is tried again
 
     def _fill(self, held: Held) -> None:
         self._owner.spawn(self._appointing.fill(held))

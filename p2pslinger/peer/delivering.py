@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from p2pslinger.errors import (
-    DiskError,
-    PeerError,
-    SlingerError,
-    UnavailableError,
-)
+from p2pslinger.errors import DiskError, PeerError, SlingerError
 from p2pslinger.ids import JobId
+from p2pslinger.peer.held import Held
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.seats import Seat
-from p2pslinger.peer.vault import Held, Vault
+from p2pslinger.peer.vault import Vault
 from p2pslinger.rules.grants import Held as HeldGrant
 from p2pslinger.rules.replica import item_id
 from p2pslinger.wire.identity import Purpose, Signed, verify
@@ -108,20 +104,25 @@ class Delivering:
             told(error)
 
     def _take(self, held: Held, batch: Signed, told: Told) -> None:
-        id = item_id(batch)
+        holding = held.fellows.holding
 
         def answer(holders: int, enough: bool) -> None:
             told(Delivered(holders, (), enough))
 
         def saved(error: DiskError | None) -> None:
-            if error is not None:
-                told(error)
-            elif held.job.id not in self._vault.held:
-                told(UnavailableError("the job is not kept here any more"))
+            if error is None:
+                holding.saved(waiting)
             else:
-                held.fellows.when_held(id, lambda: _enough(held), answer, PATIENCE)
+                holding.forget(waiting)
+                told(error)
 
-        held.job.take(Item(Kind.RESULTS, batch), trusted=True, saved=saved)
+        id = item_id(batch)
+        waiting = holding.expect(id, lambda: _enough(held), answer, PATIENCE)
+        try:
+            held.job.take(Item(Kind.RESULTS, batch), trusted=True, saved=saved)
+        except SlingerError:
+            holding.forget(waiting)
+            raise
 
     # --- grants -----------------------------------------------------------------------
 
@@ -154,6 +155,6 @@ class Delivering:
 
 def _enough(held: Held) -> int:
     """Return how many keepers are enough, as things stand."""
-    places = held.places.all
-    live = 1 + sum(1 for fellow in held.fellows.there() if fellow.peer in places)
-    return min(ENOUGH, live)
+    named = held.places.keepers
+    keep = [one for one in held.fellows.there() if one.peer in named and one.takes]
+    return min(ENOUGH, 1 + len(keep))

@@ -8,17 +8,19 @@ changes is a control record, and done once that is on this machine's disk.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
 from p2pslinger import limits
-from p2pslinger.errors import DiskError, UnavailableError, UsageError
-from p2pslinger.ids import FULL, JobId, from_text
+from p2pslinger.errors import DiskError, SlingerError, UnavailableError, UsageError
+from p2pslinger.ids import FULL, JobId, from_text, short
 from p2pslinger.peer.durable import Means
+from p2pslinger.peer.held import Held
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.settled import Follower
-from p2pslinger.peer.vault import Held, Vault
+from p2pslinger.peer.vault import Vault
 from p2pslinger.rules.replica import item_id
 from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.control import ChangeJob, KeptBy, OpenJob, ShardIn, Ticket
@@ -29,6 +31,9 @@ from p2pslinger.wire.records import Control, ShardBatch, ShardHead, seal
 
 #: Seconds that a durable job is kept unless it says otherwise: 7 days (design.md).
 KEEP = 7 * 86_400.0
+
+#: Seconds that a keeper has to take in what an owner elsewhere says.
+ASKED = 10.0
 
 #: Seconds between two looks for news at the keepers, while somebody follows a job that
 #: is not kept here.
@@ -45,7 +50,7 @@ class Deposit:
     """
 
     def __init__(self, held: Held, deposits: Deposits, *, writer: bool) -> None:
-        self.held = held
+        self._job = held.job.id
         self._deposits = deposits
         self._writer = writer
         self._chain = bytes(32)
@@ -57,7 +62,16 @@ class Deposit:
     @property
     def id(self) -> JobId:
         """The job's id."""
-        return self.held.job.id
+        return self._job
+
+    @property
+    def held(self) -> Held:
+        """The job as it is here now: kept, or only read.
+
+        Raises:
+            UnavailableError: it is not here any more.
+        """
+        return self._deposits.held(self._job)
 
     def append(self, shards: Sequence[tuple[ShardIn, bytes]]) -> None:
         """Append arguments.
@@ -70,7 +84,9 @@ class Deposit:
         if self.held.job.end:
             return
         heads = tuple(
-            ShardHead(shard.count, shard.form, blob_digest(data), len(data))
+            ShardHead(
+                shard.count, shard.form, blob_digest(data), len(data), shard.shared
+            )
             for shard, data in shards
         )
         batch = ShardBatch(self.id, self._shards, self._tasks, self._chain, heads)
@@ -83,13 +99,16 @@ class Deposit:
         contents = {
             head.digest: data for head, (_, data) in zip(heads, shards, strict=True)
         }
-        self._deposits.deposit(self.held, Item(Kind.SHARDS, signed), contents)
+        shared = {one.digest: one.size for head in heads for one in head.shared}
+        item = Item(Kind.SHARDS, signed)
+        self._deposits.deposit(self.held, item, contents, shared)
 
     def seal(self) -> None:
         """Say that nothing more will be appended."""
         if self._writer and not self._sealed:
             self._sealed = True
-            self._deposits.change(self.held, sealed=self._tasks)
+            with contextlib.suppress(UnavailableError):  # forgotten meanwhile
+                self._deposits.change(self.held, {"sealed": self._tasks})
 
     def withdraw(self, start: int, stop: int) -> None:
         """Stop nothing: others may want these tasks."""
@@ -97,7 +116,8 @@ class Deposit:
     def leave(self, follower: Follower) -> None:
         """A program has gone, or wants nothing more of the job."""
         self.seal()
-        self.held.job.outcomes.leave(follower)
+        with contextlib.suppress(UnavailableError):
+            self.held.job.outcomes.leave(follower)
 
     async def values(self, digest: bytes) -> bytes:
         """Return values that are a blob, from here or from another keeper.
@@ -129,6 +149,7 @@ class Deposits:
         randbytes: Makes nonces and job keys.
         fill: Finds the keepers that a job lacks.
         seek: Finds a job in the grid; the second argument is its job key, or empty.
+        may_sign: Tells whether this peer's clock allows it to sign control records.
     """
 
     def __init__(
@@ -140,6 +161,7 @@ class Deposits:
         randbytes: Callable[[int], bytes],
         fill: Callable[[Held], None],
         seek: Callable[[JobId, bytes], Awaitable[Held]],
+        may_sign: Callable[[], bool],
     ) -> None:
         self.means = means
         self._vault = vault
@@ -147,7 +169,20 @@ class Deposits:
         self._randbytes = randbytes
         self._fill = fill
         self._seek = seek
+        self._may_sign = may_sign
         self._depositing: dict[JobId, int] = {}
+        self._writing: set[JobId] = set()  # jobs whose program may append
+
+    def held(self, job: JobId) -> Held:
+        """Return a job that is here, kept or only read.
+
+        Raises:
+            UnavailableError: it is not.
+        """
+        held = self._vault.held.get(job)
+        if held is None:
+            raise UnavailableError(f"job {short(job)} is not here any more")
+        return held
 
     # --- submitting -------------------------------------------------------------------
 
@@ -180,6 +215,7 @@ class Deposits:
         )
         signed = seal_manifest(manifest, self.means.me, self.means.grid)
         held = self._vault.create(signed, manifest, key)
+        self._writing.add(held.job.id)
         held.job.control(
             Control(
                 held.job.id,
@@ -196,22 +232,37 @@ class Deposits:
             self._owner.spawn(self._deposit_code(held, code))
         return Deposit(held, self, writer=True)
 
-    def deposit(self, held: Held, item: Item, contents: dict[bytes, bytes]) -> None:
-        """Take in arguments, those that are big when the disk has them."""
+    def deposit(
+        self,
+        held: Held,
+        item: Item,
+        contents: dict[bytes, bytes],
+        shared: dict[bytes, int],
+    ) -> None:
+        """Take in arguments, those that are big when the disk has them.
+
+        Args:
+            held: Their job.
+            item: Their description.
+            contents: Their bytes, by digest.
+            shared: The sizes of the shared values that they refer to, by digest.
+        """
         big = {d: data for d, data in contents.items() if len(data) > limits.INLINE}
-        if not big:
+        keep = self.means.library.keep
+        volatile = {d: size for d, size in shared.items() if not keep(held.job.id, d)}
+        if not big and not volatile:
             held.job.take(item, contents=contents, trusted=True)
             return
         small = {d: data for d, data in contents.items() if d not in big}
         self._begin(held)
-        self._owner.spawn(self._deposit_big(held, item, small, big))
+        self._owner.spawn(self._deposit_big(held, item, small, big, volatile))
 
     async def _deposit_code(self, held: Held, code: bytes) -> None:
         """Write a big function, and look for keepers then."""
         try:
             await self.means.library.put(held.job.id, code, durable=True)
             self._fill(held)
-        except DiskError as error:
+        except SlingerError as error:
             self._give_up(held, error)
         finally:
             self._end(held)
@@ -222,22 +273,25 @@ class Deposits:
         item: Item,
         small: dict[bytes, bytes],
         big: dict[bytes, bytes],
+        shared: dict[bytes, int],
     ) -> None:
         job = held.job.id
         try:
+            for digest, size in shared.items():
+                await self.means.library.obtain(job, digest, size)
             for data in big.values():
                 await self.means.library.put(job, data, durable=True)
             held.job.take(item, contents=small, trusted=True)
-        except DiskError as error:
+        except SlingerError as error:
             self._give_up(held, error)
         finally:
             self._end(held)
 
-    def _give_up(self, held: Held, error: DiskError) -> None:
+    def _give_up(self, held: Held, error: SlingerError) -> None:
         """Cancel a job of which the disk does not take everything."""
-        for follower in held.job.outcomes.followers:
-            follower.ended("unavailable", str(error))
-        self.change(held, cancelled=True)
+        held.job.tell_end("unavailable", str(error))
+        if not held.job.gone:
+            self.change(held, {"cancelled": True})
 
     def _begin(self, held: Held) -> None:
         self._depositing[held.job.id] = self._depositing.get(held.job.id, 0) + 1
@@ -275,8 +329,10 @@ class Deposits:
     def seal_abandoned(self, held: Held) -> None:
         """Seal a job whose program was cut off with this peer: nobody appends more."""
         job = held.job
-        if job.decides and job.is_keeper and job.replica.standing.sealed is None:
-            self.change(held, sealed=job.kept.board.total)
+        ours = job.kept.submitter == self.means.me.id and job.id not in self._writing
+        lacks_end = job.replica.standing.sealed is None and not job.end
+        if ours and job.deciding.ready and job.is_keeper and lacks_end:
+            self.change(held, {"sealed": job.kept.board.total})
 
     def _holders(self, held: Held) -> int:
         """Count the keepers that hold all of a job on disk, this peer included."""
@@ -313,10 +369,19 @@ class Deposits:
     def change(
         self,
         held: Held,
+        said: Mapping[str, object],
         saved: Callable[[DiskError | None], None] | None = None,
-        **said: object,
-    ) -> None:
-        """Sign the next control record of a job; this peer must be an owner."""
+    ) -> bytes:
+        """Sign the next control record of a job; this peer must be an owner.
+
+        Raises:
+            UnavailableError: the job is gone, or our clock is too far off to sign.
+        """
+        if not self._may_sign():
+            raise UnavailableError(
+                "this machine's clock is too far off its neighbours': set it, best by "
+                "NTP, and try again"
+            )
         newest = held.job.replica.standing.newest
         if newest is None:
             newest = Control(held.job.id, 0)
@@ -327,15 +392,16 @@ class Deposits:
             cancelled=standing.cancelled,
             sealed=standing.sealed,
         )
-        held.job.control(msgspec.structs.replace(record, **said), saved)
+        return held.job.control(msgspec.structs.replace(record, **said), saved)
 
-    def change_as_asked(
-        self, ask: ChangeJob, done: Callable[[DiskError | None], None]
-    ) -> None:
-        """Change a job as a program asks.
+    async def change_as_asked(self, ask: ChangeJob) -> None:
+        """Change a job as a program asks; return once that is safe.
+
+        It is on our disk if we keep the job, else on that of a keeper at least.
 
         Raises:
             UsageError: there is no such change or job, or it is another's.
+            UnavailableError: nobody who keeps it can be reached, or the disk is full.
         """
         held = self._vault.find(ask.job)
         if held is None:
@@ -348,7 +414,39 @@ class Deposits:
                 "this machine does not own that job: ask whoever has submitted it for "
                 "a ticket with the job key (`slinger ticket JOB --owner`)"
             )
-        self.change(held, done, **self._said(ask))
+        said = self._said(ask)
+        if not held.job.is_keeper:
+            held = await self._seek(held.job.id, held.job.key.secret)
+        safe: asyncio.Future[SlingerError | None] = self.means.loop.create_future()
+
+        def settle(error: SlingerError | None) -> None:
+            if not safe.done():
+                safe.set_result(error)
+
+        self._change_safely(held, settle, said)
+        error = await safe
+        if error is not None:
+            raise error
+
+    def _change_safely(
+        self,
+        held: Held,
+        settle: Callable[[SlingerError | None], None],
+        said: dict[str, object],
+    ) -> None:
+        """Change a job, and say when that is safe."""
+        if held.job.is_keeper:
+            self.change(held, said, settle)
+            return
+
+        def answer(_: int, enough: bool) -> None:
+            late = UnavailableError("no keeper of the job has answered: try again")
+            settle(None if enough else late)
+
+        holding = held.fellows.holding
+        id = self.change(held, said)
+        waiting = holding.expect(id, lambda: 2, answer, ASKED)
+        holding.saved(waiting)  # it counts as one, and a keeper as the other
 
     def _said(self, ask: ChangeJob) -> dict[str, object]:
         value = ask.value
@@ -448,3 +546,4 @@ class Deposits:
                 held.fellows.compare_all()
         finally:
             held.reading = False
+            self._vault.let_go(held)

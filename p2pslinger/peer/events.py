@@ -93,6 +93,15 @@ class SlotDied:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Keepers of a durable job have a signed batch of our results on disk."""
+
+    job: JobId
+    batch: bytes
+    keepers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reached:
     """Whether others can dial this peer is known, or known no more."""
 
@@ -146,6 +155,7 @@ Event = (
     | Granted
     | TakenBack
     | SlotDied
+    | Acknowledged
     | Reached
     | Woke
     | ClockOff
@@ -154,7 +164,7 @@ Event = (
     | Noted
 )
 
-_QUIET = (Granted,)  # one per range: worth a line only when debugging
+_QUIET = (Granted, Acknowledged)  # one per range: worth a line when debugging
 
 
 class Events:

@@ -18,6 +18,7 @@ from p2pslinger.ids import PeerId
 from p2pslinger.net.connection import Connection
 from p2pslinger.peer.durable import DurableJob
 from p2pslinger.peer.gathering import gather
+from p2pslinger.peer.holding import Holding
 from p2pslinger.peer.owner import Owner
 from p2pslinger.rules.replica import Taken, item_id
 from p2pslinger.wire.keeping import (
@@ -33,6 +34,10 @@ from p2pslinger.wire.keeping import (
 
 #: Items in one message: more would keep a connection busy for too long.
 TOLD_AT_ONCE = 256
+
+#: Bytes that small data takes in a message besides itself, and a share of the room that
+#: keeps the number of them within what a message may hold.
+CONTENT = 1024
 
 #: Rounds of comparing until two replicas must agree; news come in meanwhile.
 ROUNDS = 8
@@ -71,20 +76,14 @@ class Fellow:
         return self.connection is not None and self.connection.is_open
 
     @property
+    def takes(self) -> bool:
+        """Whether it takes in what it is told, as far as is known."""
+        return not self.lacks and not self.failed
+
+    @property
     def holds_all(self) -> bool:
         """Whether it holds everything that we do, on disk."""
         return self.agrees and not self.queue and self.telling is None
-
-
-@dataclass(eq=False)
-class Waiting:
-    """Somebody who wants to know how many hold an item."""
-
-    id: bytes
-    wanted: Callable[[], int]
-    answer: Callable[[int, bool], None]
-    holders: set[PeerId]
-    timer: asyncio.TimerHandle | None = None
 
 
 class Fellows:
@@ -100,9 +99,12 @@ class Fellows:
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self.all: dict[PeerId, Fellow] = {}
-        self._waiting: dict[bytes, list[Waiting]] = {}
+        self.holding = Holding(
+            self._loop,
+            lambda: [fellow.peer for fellow in self.there() if fellow.holds_all],
+        )
         #: Called when somebody may hold more than before.
-        self.changed: Callable[[], None] = lambda: None
+        self.on_change: Callable[[], None] = lambda: None
 
     # --- who they are -------------------------------------------------------------
 
@@ -138,8 +140,12 @@ class Fellows:
             fellow.agrees = False
             fellow.since = self._loop.time()
             fellow.queue.clear()
-            for waiting in [one for some in self._waiting.values() for one in some]:
-                self._look(waiting)
+            self.changed()
+
+    def changed(self) -> None:
+        """Somebody may hold more than before, or is there no more."""
+        self.holding.look()
+        self.on_change()
 
     def there(self) -> list[Fellow]:
         """Return those that can be talked to."""
@@ -160,30 +166,9 @@ class Fellows:
         fellow.queue.update((item_id(item.signed), item) for item in items)
         self._tell_soon(fellow)
 
-    def when_held(
-        self,
-        id: bytes,
-        wanted: Callable[[], int],
-        answer: Callable[[int, bool], None],
-        within: float,
-    ) -> None:
-        """Answer when enough hold an item durably, this peer included.
-
-        Args:
-            id: The item.
-            wanted: Gives how many are enough, as things stand.
-            answer: Called once, with how many hold it and whether they are enough.
-            within: Seconds after which the answer is what it is.
-        """
-        waiting = Waiting(id, wanted, answer, set())
-        self._waiting.setdefault(id, []).append(waiting)
-        waiting.timer = self._loop.call_later(within, self._give_up, waiting)
-        self._look(waiting)
-
     def close(self) -> None:
         """Tell nobody anything any more; whoever waits is answered."""
-        for waiting in [one for some in self._waiting.values() for one in some]:
-            self._answer(waiting, enough=False)
+        self.holding.close()
         self.all.clear()
 
     # --- inside -------------------------------------------------------------------
@@ -207,7 +192,7 @@ class Fellows:
                 for item in items:
                     id = item_id(item.signed)
                     if id not in refused:
-                        self._held_by(id, fellow.peer)
+                        self.holding.held_by(id, fellow.peer)
             fellow.failed = False
         except (SlingerError, TimeoutError):
             fellow.agrees = False  # it is compared with again, later
@@ -231,7 +216,8 @@ class Fellows:
         return part
 
     def _content_size(self, item: Item) -> int:
-        return sum(len(data) for data in self._job.file.contents_of(item).values())
+        found = self._job.file.contents_of(item)
+        return sum(len(data) + CONTENT for data in found.values())
 
     def _contents(self, items: list[Item]) -> tuple[Content, ...]:
         """Return what items refer to, as far as it fits beside them."""
@@ -239,33 +225,10 @@ class Fellows:
         found: list[Content] = []
         for item in items:
             for digest, data in self._job.file.contents_of(item).items():
-                room -= len(data)
+                room -= len(data) + CONTENT
                 if room > 0:
                     found.append(Content(digest, data))
         return tuple(found)
-
-    def _held_by(self, id: bytes, peer: PeerId) -> None:
-        for waiting in self._waiting.get(id, ())[:]:
-            waiting.holders.add(peer)
-            self._look(waiting)
-
-    def _look(self, waiting: Waiting) -> None:
-        if 1 + len(waiting.holders) >= waiting.wanted():
-            self._answer(waiting, enough=True)
-
-    def _give_up(self, waiting: Waiting) -> None:
-        self._answer(waiting, enough=False)
-
-    def _answer(self, waiting: Waiting, *, enough: bool) -> None:
-        others = self._waiting.get(waiting.id, [])
-        if waiting not in others:
-            return
-        others.remove(waiting)
-        if not others:
-            del self._waiting[waiting.id]
-        if waiting.timer is not None:
-            waiting.timer.cancel()
-        waiting.answer(1 + len(waiting.holders), enough)
 
     # --- comparing ----------------------------------------------------------------
 
@@ -287,13 +250,13 @@ class Fellows:
                 async with asyncio.timeout(PATIENCE):
                     if await self._compare_once(fellow, connection):
                         break
-        except UnavailableError:
-            fellow.agrees = False
-            fellow.lacks = connection.is_open  # it does not keep the job
         except PeerError as error:
-            connection.close(error)
-        except TimeoutError:
             fellow.agrees = False
+            connection.close(error)
+        except (SlingerError, TimeoutError) as error:
+            fellow.agrees = False
+            if isinstance(error, UnavailableError) and connection.is_open:
+                fellow.lacks = True  # it does not keep the job
 
     async def _compare_once(self, fellow: Fellow, connection: Connection) -> bool:
         replica = self._job.replica

@@ -49,6 +49,8 @@ async def gather(
     for item in items:
         future: asyncio.Future[DiskError | None] = loop.create_future()
         try:
+            if item_id(item.signed) not in job.replica:
+                job.replica.check(item)
             found = await _contents_of(job, item, given, source)
             job.take(item, contents=found, saved=partial(_settle, future))
             on_disk.append(future)
@@ -74,8 +76,8 @@ async def _contents_of(
         return {}
     found: dict[bytes, bytes] = {}
     library = job.means.library
-    for digest, size in _named(item.kind, item.signed):
-        if size > INLINE or item.kind is Kind.RESULTS:
+    for digest, size, blob in _named(item.kind, item.signed):
+        if blob:
             if not library.keep(job.id, digest):
                 data = await library.get(job.id, digest, size, source)
                 if job.is_keeper and not library.has(job.id, digest):
@@ -88,12 +90,14 @@ async def _contents_of(
     return found
 
 
-def _named(kind: Kind, signed: Signed) -> Iterator[tuple[bytes, int]]:
-    """Yield digest and size of everything that an item names."""
+def _named(kind: Kind, signed: Signed) -> Iterator[tuple[bytes, int, bool]]:
+    """Yield digest and size of everything that an item names; is it a blob?"""
     if kind is Kind.SHARDS:
         for head in read(ShardBatch, signed).heads:
-            yield head.digest, head.size
+            yield head.digest, head.size, head.size > INLINE
+            for one in head.shared:
+                yield one.digest, one.size, True
     elif kind is Kind.RESULTS:
         for result in read(ResultBatch, signed).results:
             if result.digest:
-                yield result.digest, result.size
+                yield result.digest, result.size, True

@@ -15,7 +15,7 @@ from p2pslinger.errors import DiskError
 from p2pslinger.ids import PeerId
 from p2pslinger.peer.journal import Journal
 from p2pslinger.rules.replica import Taken
-from p2pslinger.store.jobs import JobStore, NotKeptError, StoredJob
+from p2pslinger.store.jobs import JobStore, StoredJob
 from p2pslinger.wire.keeping import Item, Kind
 from p2pslinger.wire.records import RangeResult, ResultBatch, ShardBatch, read
 
@@ -32,14 +32,14 @@ class Unsaved:
         contents: Small data by digest.
         waiting: Called when it is on disk, or was refused.
         patient: Called when it is on disk, however long that takes.
-        refused: The disk did not take it.
+        refused: Why the disk did not take it.
     """
 
     taken: Taken
     contents: dict[bytes, bytes]
     waiting: list[Saved] = field(default_factory=list)
     patient: list[Saved] = field(default_factory=list)
-    refused: bool = False
+    refused: DiskError | None = None
 
 
 class JobFile:
@@ -86,6 +86,10 @@ class JobFile:
         """Whether something of it is only in memory, because the disk refuses it."""
         return any(unsaved.refused for unsaved in self._unsaved.values())
 
+    def unsaved(self) -> list[bytes]:
+        """Return the items that are not on disk yet: nobody may count on them."""
+        return list(self._unsaved) if self._journal is not None else []
+
     def begin(self, saved: Saved) -> None:
         """Write the job itself; have `saved` called when it is on disk."""
         if self._journal is None or self._begun:
@@ -105,6 +109,8 @@ class JobFile:
         unsaved = self._unsaved.get(id)
         if unsaved is None or self._journal is None:
             self._loop.call_soon(saved, None)
+        elif unsaved.refused is not None and not patient:
+            self._loop.call_soon(saved, unsaved.refused)
         else:
             (unsaved.patient if patient else unsaved.waiting).append(saved)
 
@@ -112,8 +118,8 @@ class JobFile:
         """Write what the disk has refused: it takes something again."""
         if self._journal is not None:
             for unsaved in self._unsaved.values():
-                if unsaved.refused:
-                    unsaved.refused = False
+                if unsaved.refused is not None:
+                    unsaved.refused = None
                     self._write(self._journal, unsaved)
 
     def _write(self, journal: Journal, unsaved: Unsaved) -> None:
@@ -139,7 +145,7 @@ class JobFile:
                 self._data.pop(digest, None)
             told = told + unsaved.patient
         else:
-            unsaved.refused = not isinstance(error, NotKeptError)
+            unsaved.refused = error
         for saved in told:
             saved(error)
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from p2pslinger.errors import UsageError
 from p2pslinger.ids import JobId, PeerId, starting_with, to_text
 from p2pslinger.peer.fellows import Fellow
+from p2pslinger.peer.held import Held
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.ownjob import OwnJob
 from p2pslinger.peer.submitter import Submitter
-from p2pslinger.peer.vault import Held, Vault
+from p2pslinger.peer.vault import Vault
 from p2pslinger.rules.board import Board
 from p2pslinger.store.state import Share, State
 from p2pslinger.wire.facts import JobFacts, KeeperFacts, TallyFacts
@@ -128,7 +129,7 @@ class JobReports:
             durable=True,
             submitter=to_text(job.kept.submitter),
             owner=job.key is not None,
-            accepted=job.accepted_tasks,
+            accepted=job.deciding.decided,
             priority=newest.priority if newest is not None else 0,
             keep_until=job.replica.keep_until,
             keepers=self._keepers(held),
@@ -162,7 +163,9 @@ class JobReports:
             return self._find(start).volunteers
         shares = list(self._state.tally())
         receipted = {
-            held.job.id for held in self._vault.held.values() if held.job.credits
+            held.job.id
+            for held in self._vault.held.values()
+            if held.job.replica.receipts
         }
         for job in self._keeper.jobs.values():
             if job.id not in receipted:

@@ -10,7 +10,7 @@ it.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,7 +23,13 @@ from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.manifest import Manifest, job_id, open_manifest
 from p2pslinger.wire.messages import Grant, ShardData, Work
-from p2pslinger.wire.records import ShardBatch, ShardHead, open_signed, read
+from p2pslinger.wire.records import (
+    ShardBatch,
+    ShardHead,
+    SharedBlob,
+    open_signed,
+    read,
+)
 
 #: Bytes of shards of one job that a volunteer keeps at hand.
 KEPT = 64 * limits.MIB
@@ -77,6 +83,7 @@ class JobHere:
         self._placed: dict[int, Placed] = {}  # by base
         self._by_number: dict[int, Placed] = {}
         self._data: dict[int, bytes] = {}  # by number, oldest first
+        self._shared: dict[bytes, bytes] = {}  # by digest, oldest first
         self._size = 0
 
     def add_batch(self, signed: Signed, sender: PeerId, grid: GridId) -> None:
@@ -142,6 +149,27 @@ class JobHere:
         """Return those of some shards whose bytes are not here."""
         return [placed for placed in shards if placed.number not in self._data]
 
+    def put_shared(self, digest: bytes, data: bytes) -> None:
+        """Keep a shared value's bytes.
+
+        Raises:
+            PeerError: they are others.
+        """
+        if blob_digest(data) != digest:
+            raise PeerError("sent another shared value than its submitter has signed")
+        self._shared[digest] = data
+
+    def shared(self, digest: bytes) -> bytes | None:
+        """Return a shared value's bytes if they are here."""
+        return self._shared.get(digest)
+
+    def missing_shared(self, shards: Iterable[Placed]) -> Iterator[SharedBlob]:
+        """Yield the shared values that some shards refer to and that are not here."""
+        for placed in shards:
+            for one in placed.head.shared:
+                if one.digest not in self._shared:
+                    yield one
+
     def shards_of(self, start: int, stop: int) -> list[Placed] | None:
         """Return the shards that hold [start, stop), or None if one is unknown."""
         found: list[Placed] = []
@@ -172,9 +200,11 @@ class JobHere:
 
     def prune(self, in_use: Iterable[int]) -> None:
         """Forget the oldest shards, if there are too many, but those `in_use`."""
-        if self._size <= KEPT and len(self._placed) <= KEPT_HEADS:
+        shared = sum(map(len, self._shared.values()))
+        if max(self._size, shared) <= KEPT and len(self._placed) <= KEPT_HEADS:
             return
         used = set(in_use)
+        self._prune_shared(used)
         for number in list(self._data):
             if self._size <= KEPT // 2:
                 break
@@ -189,6 +219,19 @@ class JobHere:
                     self._size -= len(self._data.pop(placed.number, b""))
                     self._blobs.release(self.id, placed.head.digest)
             self._bases = sorted(self._placed)
+
+    def _prune_shared(self, used: set[int]) -> None:
+        """Forget shared values that no shard in use refers to.
+
+        What is large stays in the library until the job ends: it is not fetched twice.
+        """
+        needed = {
+            one.digest
+            for number in used
+            if number in self._by_number
+            for one in self._by_number[number].head.shared
+        }
+        self._shared = {d: data for d, data in self._shared.items() if d in needed}
 
 
 class JobsHere:
@@ -229,6 +272,11 @@ class JobsHere:
         for shard in work.shards:
             here.add_data(shard)
         return here
+
+    def manifest(self, job: JobId) -> Manifest | None:
+        """Return the manifest of a job that is known here, or None."""
+        here = self._jobs.get(job)
+        return None if here is None else here.manifest
 
     def lose(self, keeper: KeeperLink) -> None:
         """Expect nothing more from a keeper that is gone."""

@@ -6,6 +6,7 @@ Items prove themselves, so it does not matter who brings them; what costs someth
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from p2pslinger import limits
@@ -20,10 +21,12 @@ from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handlers
 from p2pslinger.peer.delivering import Delivering
 from p2pslinger.peer.durable import DurableJob
+from p2pslinger.peer.fellows import CONTENT
 from p2pslinger.peer.gathering import gather
+from p2pslinger.peer.held import Held
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.seats import Seat
-from p2pslinger.peer.vault import Held, Vault
+from p2pslinger.peer.vault import Vault
 from p2pslinger.rules.replica import item_id
 from p2pslinger.wire.keeping import (
     IDS,
@@ -44,6 +47,9 @@ from p2pslinger.wire.manifest import open_manifest
 
 #: Bytes of contents in one answer.
 ROOM = 2 * limits.ANSWER
+
+#: Lots of items that one connection may tell of at once: each is up to a frame.
+TOLD = 8
 
 
 class KeepServing:
@@ -71,6 +77,7 @@ class KeepServing:
         self._delivering = delivering
         self._seat = seat
         self._keeps = keeps
+        self._told: Counter[Connection] = Counter()
 
     def add_to(self, table: Handlers) -> None:
         """Take the messages that are about durable jobs."""
@@ -132,6 +139,11 @@ class KeepServing:
         if job in self._vault.tombstones:
             raise UnavailableError(f"job {short(job)} was forgotten by its owner")
         held = self._vault.kept(job)
+        if self._told[connection] >= TOLD:
+            raise PeerError(f"told of more than {TOLD} lots of items at once")
+        if held.job.key is None:
+            self._vault.check_room(held.job.kept.submitter)
+        self._told[connection] += 1
         self._owner.spawn(self._gather(held.job, tell, connection, exchange))
 
     async def _gather(
@@ -142,6 +154,10 @@ class KeepServing:
             exchange.reply(Told(tuple(refused)))
         except SlingerError as error:
             exchange.fail(error)
+        finally:
+            self._told[connection] -= 1
+            if not self._told[connection]:
+                del self._told[connection]
 
     def _compare(self, _: Connection, ask: CompareJob, exchange: Exchange) -> None:
         job = JobId(ask.job)
@@ -151,9 +167,10 @@ class KeepServing:
             return
         held = self._vault.kept(job)
         replica = held.job.replica
-        buckets = replica.differing(ask.sums)
-        ids = tuple(replica.ids(buckets))[:IDS] if buckets else ()
-        exchange.reply(JobCompared(buckets, ids, held.job.kept.signed))
+        unsaved = set(held.job.file.unsaved())  # what is not on disk is not held yet
+        buckets = replica.differing(ask.sums, unsaved)
+        ids = [id for id in replica.ids(buckets) if id not in unsaved]
+        exchange.reply(JobCompared(buckets, tuple(ids[:IDS]), held.job.kept.signed))
 
     def _get(self, _: Connection, ask: GetItems, exchange: Exchange) -> None:
         job = JobId(ask.job)
@@ -175,7 +192,7 @@ class KeepServing:
                 break
             items.append(item)
             for digest, data in small.items():
-                room -= len(data)
+                room -= len(data) + CONTENT
                 if room > 0:
                     contents.append(Content(digest, data))
         exchange.reply(GotItems(tuple(items), tuple(contents)))

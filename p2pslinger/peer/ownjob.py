@@ -50,7 +50,9 @@ class OwnJob:
         """Number and sign shards; each comes with its bytes."""
         board = self.kept.board
         heads = [
-            ShardHead(shard.count, shard.form, blob_digest(data), len(data))
+            ShardHead(
+                shard.count, shard.form, blob_digest(data), len(data), shard.shared
+            )
             for shard, data in shards
         ]
         base = board.append(sum(head.count for head in heads))

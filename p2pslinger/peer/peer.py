@@ -33,6 +33,7 @@ from p2pslinger.peer.programs import Programs
 from p2pslinger.peer.remembering import Remembering
 from p2pslinger.peer.reports import Reports, Subjects
 from p2pslinger.peer.serve import Serving
+from p2pslinger.peer.shared import SharedValues
 from p2pslinger.peer.submitter import Submitter
 from p2pslinger.peer.upkeep import Surroundings, Upkeep
 from p2pslinger.peer.volunteer import Terms, Volunteer
@@ -263,6 +264,7 @@ class Peer:
             owner=self.owner,
             submitter=self.submitter,
             deposits=self.custody.deposits,
+            shared=SharedValues(self.library, self.owner),
             reports=self.reports,
             jobreports=self.jobreports,
             wall=world.wall,

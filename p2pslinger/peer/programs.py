@@ -15,7 +15,6 @@ import msgspec
 
 from p2pslinger import limits
 from p2pslinger.errors import (
-    DiskError,
     PeerError,
     SlingerError,
     UnavailableError,
@@ -25,13 +24,14 @@ from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handler, Handlers
 from p2pslinger.peer.deposits import Deposits
+from p2pslinger.peer.held import Held
 from p2pslinger.peer.jobreports import JobReports
 from p2pslinger.peer.listener import Listener
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.reports import Reports
+from p2pslinger.peer.shared import SharedValues
 from p2pslinger.peer.submissions import Submission, ThrowAway
 from p2pslinger.peer.submitter import Submitter
-from p2pslinger.peer.vault import Held
 from p2pslinger.version import __version__
 from p2pslinger.wire.control import (
     CONTROL_CODEC,
@@ -82,6 +82,7 @@ class Programs:
         owner: Owns the tasks that read bodies.
         submitter: Runs programs' throw-away jobs.
         deposits: Runs their durable ones.
+        shared: Has the values that they share with their tasks.
         reports: Answers questions about this peer.
         jobreports: Answers questions about jobs.
         wall: Gives the wall time, seconds.
@@ -95,6 +96,7 @@ class Programs:
         owner: Owner,
         submitter: Submitter,
         deposits: Deposits,
+        shared: SharedValues,
         reports: Reports,
         jobreports: JobReports,
         wall: Callable[[], float],
@@ -104,6 +106,7 @@ class Programs:
         self._owner = owner
         self._submitter = submitter
         self._deposits = deposits
+        self._shared = shared
         self._reports = reports
         self._jobs_told = jobreports
         self._wall = wall
@@ -161,6 +164,7 @@ class Programs:
         self._count(why)
         for following in self._jobs.pop(connection, {}).values():
             following.job.leave(following.listener)
+        self._shared.left(connection)
         if not self._jobs:
             self._deserted()
 
@@ -181,6 +185,7 @@ class Programs:
         table.on(OpenJob, self._open)
         table.on(Append, self._append)
         table.on(AppendBig, self._append_big)
+        self._shared.add_to(table)
         table.on(Seal, self._seal)
         table.on(Withdraw, self._withdraw)
         table.on(CloseJob, self._close_job)
@@ -234,7 +239,8 @@ class Programs:
             deposit.held.job.outcomes.follow(listener)
             job = deposit
         else:
-            job = ThrowAway(self._submitter, self._submitter.open(ask, code, listener))
+            own = self._submitter.open(ask, code, listener)
+            job = ThrowAway(self._submitter, own, self._shared)
         self._jobs[connection][ask.handle] = Following(job, listener)
         exchange.reply(Opened(job.id))
 
@@ -243,6 +249,7 @@ class Programs:
         if following is None:
             return  # it was refused, or is over
         try:
+            self._shared.lend(connection, following.job.id, append.shards)
             following.job.append([(shard, shard.data) for shard in append.shards])
         except UsageError as error:
             following.listener.ended("usage", str(error))
@@ -253,7 +260,8 @@ class Programs:
         job = self._job(connection, append.handle)
         if exchange.body is None:
             raise PeerError("announced a big shard and sent no bytes")
-        shard = ShardIn(append.count, append.form, b"")
+        shard = ShardIn(append.count, append.form, b"", append.shared)
+        self._shared.lend(connection, job.id, (shard,))
 
         def got(data: bytes) -> None:
             job.append([(shard, data)])
@@ -358,13 +366,14 @@ class Programs:
             exchange.reply(Done())
 
     def _change(self, _: Connection, ask: ChangeJob, exchange: Exchange) -> None:
-        def done(error: DiskError | None) -> None:
-            if error is None:
-                exchange.reply(Done())
-            else:
-                exchange.fail(error)
+        self._owner.spawn(self._change_and_say(ask, exchange))
 
-        self._deposits.change_as_asked(ask, done)
+    async def _change_and_say(self, ask: ChangeJob, exchange: Exchange) -> None:
+        try:
+            await self._deposits.change_as_asked(ask)
+            exchange.reply(Done())
+        except SlingerError as error:
+            exchange.fail(error)
 
     def _give_ticket(self, _: Connection, ask: GetTicket, exchange: Exchange) -> None:
         exchange.reply(self._deposits.ticket(ask.job, owner=ask.owner))

@@ -17,12 +17,13 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from p2pslinger import limits
 from p2pslinger.errors import ConnectionLostError, PeerError, SlingerError
 from p2pslinger.ids import JobId, PeerId, short
-from p2pslinger.peer.events import Dropped, Events
+from p2pslinger.peer.events import Acknowledged, Dropped, Events
 from p2pslinger.peer.jobshere import JobHere
 from p2pslinger.peer.keepers import KeeperLink
 from p2pslinger.peer.outcomes import Finished
 from p2pslinger.peer.owed import Copy, Owed
 from p2pslinger.peer.roster import Roster
+from p2pslinger.rules.replica import item_id
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.messages import Delivered
 from p2pslinger.wire.records import ResultBatch
@@ -207,6 +208,9 @@ class Retained:
         gone = isinstance(answer, ConnectionLostError)
         count = len(copy.results)
         taken = isinstance(answer, Delivered) and len(answer.refused) < count
+        if isinstance(answer, Delivered) and taken:
+            batch = item_id(copy.batch)
+            self._events.emit(Acknowledged(owed.id, batch, answer.kept))
         if isinstance(answer, Delivered) and answer.enough:
             self._drop(copy)
         elif taken:

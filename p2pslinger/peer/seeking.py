@@ -9,7 +9,8 @@ from p2pslinger import limits
 from p2pslinger.errors import PeerError, SlingerError, UnavailableError
 from p2pslinger.ids import GridId, JobId, PeerId, short
 from p2pslinger.net.connection import Connection
-from p2pslinger.peer.vault import Held, Vault
+from p2pslinger.peer.held import Held
+from p2pslinger.peer.vault import Vault
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.keeping import BUCKETS, CompareJob, JobCompared
 from p2pslinger.wire.manifest import job_id

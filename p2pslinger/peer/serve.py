@@ -12,7 +12,7 @@ from functools import partial
 
 from p2pslinger import limits
 from p2pslinger.errors import PeerError, SlingerError
-from p2pslinger.ids import GridId, PeerId
+from p2pslinger.ids import GridId, JobId, PeerId, peer_id
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handlers
@@ -219,11 +219,28 @@ class Serving:
     def _receipts(self, connection: Connection, message: Receipts, _: Exchange) -> None:
         for signed in message.receipts:
             receipt = open_signed(Receipt, signed, self._grid)
-            if signed.signer != receipt.submitter or signed.key != connection.key:
-                raise PeerError("sent a receipt that its submitter has not signed")
             if receipt.volunteer != self._me:
                 raise PeerError("sent a receipt for somebody else")
-            self._credited(signed)
+            if self._may_credit(connection, receipt, signed):
+                self._credited(signed)
+
+    def _may_credit(
+        self, connection: Connection, receipt: Receipt, signed: Signed
+    ) -> bool:
+        """Tell whether a receipt is to be believed: its job's submitter or key signed.
+
+        Raises:
+            PeerError: somebody else did.
+        """
+        if signed.key == connection.key and signed.signer == receipt.submitter:
+            return True
+        manifest = self._volunteer.manifest(JobId(receipt.job))
+        if manifest is None:
+            return False  # we have forgotten whose job it was
+        right = (manifest.job_key, peer_id(manifest.submitter))
+        if (signed.key, receipt.submitter) != right:
+            raise PeerError("sent a receipt that its submitter has not signed")
+        return True
 
     # --- neighbourhood ------------------------------------------------------------
 

@@ -69,6 +69,7 @@ class Sharing:
         self._silent: frozenset[PeerId] = frozenset()
         self._dropped: set[PeerId] = set()
         self._told = 0.0
+        self._began = 0.0
         self._idle_since: float | None = None
         self._divided: tuple[object, ...] = ()
         self._timer: asyncio.TimerHandle | None = None
@@ -78,6 +79,8 @@ class Sharing:
     def heard(self, peer: PeerId, message: ShareGrants) -> None:
         """Take in another keeper's grants."""
         self._alive(peer)
+        if peer in self._silent:
+            self._judge(self._loop.time())
         board = self._job.kept.board
         if message.whole:
             board.unshare(peer)
@@ -102,9 +105,11 @@ class Sharing:
         """Look at the board soon, and from now on for as long as there is work."""
         if self._job.end or len(self._places().keepers) < 2:
             return
-        if self._timer is not None:
-            if self._timer.when() <= self._loop.time() + SHARE:
-                return
+        if self._timer is None:
+            self._began = self._loop.time()
+        elif self._timer.when() <= self._loop.time() + SHARE:
+            return
+        else:
             self._timer.cancel()
         self._timer = self._loop.call_later(SHARE, self._look)
 
@@ -151,7 +156,8 @@ class Sharing:
         others = [one for one in self._places().keepers if one != self._me]
         for peer in others:
             self._heard.setdefault(peer, now)
-        since = {peer: now - self._heard[peer] for peer in others}
+        # While nobody had anything to say, silence meant nothing.
+        since = {peer: now - max(self._heard[peer], self._began) for peer in others}
         silent = frozenset(peer for peer in others if since[peer] > SILENT)
         for peer in others:
             if since[peer] > GONE and peer not in self._dropped:

@@ -33,6 +33,7 @@ class Station:
         line: The orders that the slot has, oldest first.
         loaded: Jobs that the slot knows, by number.
         shards: Shards that the slot holds, as (job, number), least recent first.
+        shared: Shared values that it holds, and the jobs that it has them for.
         wants: Parked requests by number: where, and whether for a place behind.
         strangers: Keepers that have given it another submitter's work meanwhile.
         submitter: Whose tasks this process has seen.
@@ -50,6 +51,7 @@ class Station:
     line: deque[tuple[Assignment, Grant]] = field(default_factory=deque)
     loaded: set[int] = field(default_factory=set)
     shards: OrderedDict[tuple[int, int], None] = field(default_factory=OrderedDict)
+    shared: dict[bytes, set[int]] = field(default_factory=dict)
     wants: dict[int, tuple[KeeperLink, bool]] = field(default_factory=dict)
     strangers: set[KeeperLink] = field(default_factory=set)
     submitter: PeerId | None = None
@@ -84,7 +86,7 @@ class Station:
         shards = assignment.shards()
         if slot is None or self.killed or self.is_for_another(assignment):
             return False
-        if job.code is None or shards is None or job.missing(shards):
+        if shards is None or job.code is None or not assignment.is_complete:
             return False
         number = job.number
         if number not in self.loaded:
@@ -92,6 +94,8 @@ class Station:
             slot.load(number, job.code, job.id if job.manifest.policy.seeded else None)
         for placed in shards:
             self._give_shard(slot, assignment, placed)
+            for one in placed.head.shared:
+                self._give_shared(slot, job, one.digest)
         self.submitter = job.submitter
         for grant in assignment.left:
             self.line.append((assignment, grant))
@@ -105,6 +109,14 @@ class Station:
             slot.shard(*key, placed.head.form, data)
         self.shards[key] = None
         self.shards.move_to_end(key)
+
+    def _give_shared(self, slot: Slot, job: JobHere, digest: bytes) -> None:
+        """Let a slot have a shared value for a job; its bytes go there once."""
+        jobs = self.shared.setdefault(digest, set())
+        if job.number not in jobs:
+            data = job.shared(digest)
+            slot.share(job.number, digest, b"" if jobs or data is None else data)
+            jobs.add(job.number)
 
     # --- dropping what is no longer wanted ----------------------------------------
 
@@ -150,6 +162,10 @@ class Station:
         self.loaded.discard(number)
         for key in [key for key in self.shards if key[0] == number]:
             del self.shards[key]
+        for digest, jobs in list(self.shared.items()):
+            jobs.discard(number)
+            if not jobs:
+                del self.shared[digest]
 
     def emptied(self) -> list[Assignment]:
         """Return what it held, and hold nothing: its process is gone."""
@@ -159,6 +175,7 @@ class Station:
         self.line.clear()
         self.loaded.clear()
         self.shards.clear()
+        self.shared.clear()
         self.submitter = None
         self.killed = ""
         self.at = None

@@ -9,6 +9,7 @@ from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import JobId
 from p2pslinger.peer.ownjob import OwnJob
 from p2pslinger.peer.settled import Follower
+from p2pslinger.peer.shared import SharedValues
 from p2pslinger.peer.submitter import Submitter
 from p2pslinger.wire.control import KeptBy, ShardIn
 
@@ -53,11 +54,13 @@ class ThrowAway:
     Args:
         submitter: Runs it.
         job: The job.
+        shared: Has what its arguments refer to.
     """
 
-    def __init__(self, submitter: Submitter, job: OwnJob) -> None:
+    def __init__(self, submitter: Submitter, job: OwnJob, shared: SharedValues) -> None:
         self._submitter = submitter
         self._job = job
+        self._shared = shared
 
     @property
     def id(self) -> JobId:
@@ -83,6 +86,7 @@ class ThrowAway:
     def leave(self, follower: Follower) -> None:
         """End the job with its program."""
         self._submitter.leave(self._job)
+        self._shared.end(self._job.id)
 
     async def values(self, digest: bytes) -> bytes:
         """Return values that are a blob, once.

@@ -7,21 +7,22 @@ happens here: it is taken up, found again after a restart, expires, is forgotten
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
-from p2pslinger.errors import DiskError, PeerError, UnavailableError
+from p2pslinger.errors import SlingerError, UnavailableError
 from p2pslinger.ids import JobId, PeerId, peer_id, short, starting_with
 from p2pslinger.net.connection import Connection
 from p2pslinger.peer.durable import DurableJob, Means
 from p2pslinger.peer.events import JobOpened, Noted
 from p2pslinger.peer.fellows import Fellows
+from p2pslinger.peer.held import Held
 from p2pslinger.peer.jobfile import JobFile
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.seats import KeptJob
 from p2pslinger.peer.sharing import Sharing
 from p2pslinger.rules.board import Board
-from p2pslinger.rules.keeping import Places, may_resign, places
+from p2pslinger.rules.keeping import may_resign
 from p2pslinger.rules.replica import Replica, Taken
 from p2pslinger.store.jobs import StoredJob
 from p2pslinger.wire.identity import Identity, Signed
@@ -44,49 +45,6 @@ INVITED = 60.0
 
 #: Seconds between two comparisons with a job's other keepers.
 COMPARE_EVERY = 30.0
-
-
-@dataclass(eq=False)
-class Held:
-    """A durable job here, and those who keep it with us.
-
-    Attributes:
-        job: The job.
-        fellows: Everyone else who keeps or owns it.
-        sharing: What the keepers tell each other of their grants.
-        compared: When its replicas were compared last, on the loop's clock.
-        forgetting: It will be deleted in a moment.
-        missing: Blobs that it should have here, by digest, with their sizes.
-        reading: A task looks for news of it, because it is not kept here.
-        invited: When this peer was asked to keep it, on the loop's clock.
-        on_change: Called when another keeper may hold more of it than before.
-    """
-
-    job: DurableJob
-    fellows: Fellows
-    sharing: Sharing
-    compared: float
-    forgetting: bool = False
-    missing: dict[bytes, int] = field(default_factory=dict)
-    reading: bool = False
-    invited: float = float("-inf")
-    on_change: list[Callable[[], None]] = field(default_factory=list)
-
-    def changed(self) -> None:
-        """Tell whoever waits that another keeper may hold more of it."""
-        for heard in list(self.on_change):
-            heard()
-
-    @property
-    def wanted(self) -> int:
-        """How many keepers it should have besides its submitter's peer."""
-        newest = self.job.replica.standing.newest
-        return newest.wanted if newest is not None else 0
-
-    @property
-    def places(self) -> Places:
-        """Who keeps it."""
-        return _places(self.job.replica)
 
 
 class Vault:
@@ -132,7 +90,8 @@ class Vault:
         for stored in store.jobs():
             try:
                 self._restore(stored)
-            except (DiskError, PeerError) as error:
+            except SlingerError as error:
+                self.held.pop(stored.job, None)
                 text = f"job {short(stored.job)} can't be read: {error}"
                 self._means.events.emit(Noted(text))
 
@@ -151,20 +110,26 @@ class Vault:
         """
         job = job_id(signed)
         manifest = open_manifest(signed, self._means.grid)
-        self.check_wanted(job, manifest)
-        held = self.held.get(job)
-        if held is not None and held.job.is_keeper:
-            held.invited = self._means.loop.time()
-            return held
-        self._check_room(peer_id(manifest.submitter))
-        key = b""
-        if held is not None:  # until now we have just read it
-            key = held.job.key.secret if held.job.key is not None else b""
-            self._remove(held)
-        held = self._add(StoredJob(job, signed, secret, key, kept=True), manifest)
+        said = Replica(job, manifest, self.grid, None)
+        for item in items:
+            said.take(item)
+        self._check_wanted(job, until=said.keep_until)
+        before = self.held.get(job)
+        if before is not None and before.job.is_keeper:
+            before.invited = self._means.loop.time()
+            return before
+        self.check_room(peer_id(manifest.submitter))
+        key = before.job.key if before is not None else None
+        stored = StoredJob(job, signed, secret, key.secret if key else b"", kept=True)
+        held = self._add(stored, manifest)
         held.invited = self._means.loop.time()
         for item in items:
             held.job.take(item)
+        if before is not None:  # until now we have just read it: go on with that
+            for follower in before.job.outcomes.followers:
+                before.job.outcomes.leave(follower)
+                held.job.follow(follower)
+            self._let_go(before, "resigned")
         return held
 
     def read(self, signed: Signed, key: bytes = b"") -> Held:
@@ -172,16 +137,17 @@ class Vault:
 
         Raises:
             PeerError: the manifest is none.
-            UnavailableError: it is forgotten, or has expired.
+            UnavailableError: it is forgotten.
         """
         job = job_id(signed)
         manifest = open_manifest(signed, self._means.grid)
-        self.check_wanted(job, manifest)
+        self._check_wanted(job, until=math.inf)  # they keep it who give it to us
         return self._add(StoredJob(job, signed, b"", key, kept=False), manifest)
 
     def own(self, held: Held, key: Identity) -> None:
         """Become an owner of a job, for good."""
-        held.job.key = key
+        held.job.deciding.key = key
+        held.job.deciding.ready = True
         stored = StoredJob(
             held.job.id,
             held.job.kept.signed,
@@ -192,7 +158,7 @@ class Vault:
         self._means.journal.write(lambda: self._means.store.add(stored))
         self._stands(held.job)
 
-    def check_wanted(self, job: JobId, manifest: Manifest) -> None:
+    def _check_wanted(self, job: JobId, *, until: float) -> None:
         """Check that a job is neither forgotten nor over.
 
         Raises:
@@ -200,7 +166,7 @@ class Vault:
         """
         if job in self.tombstones:
             raise UnavailableError(f"job {short(job)} was forgotten by its owner")
-        if manifest.keep_until < self._means.wall() and job not in self.held:
+        if until < self._means.wall():
             raise UnavailableError(f"job {short(job)} has expired")
 
     def keepers_of(
@@ -214,7 +180,7 @@ class Vault:
         replica = Replica(job_id(signed), manifest, self.grid, None)
         for item in items:
             replica.take(item)
-        return _places(replica).all
+        return replica.places.all
 
     # --- jobs are found -----------------------------------------------------------
 
@@ -268,15 +234,19 @@ class Vault:
     def look_after(self) -> None:
         """Do what is due: compare, resign, forget. To be called every few seconds."""
         now, wall = self._means.loop.time(), self._means.wall()
-        for job in [j for j, (until, _) in self.tombstones.items() if until < wall]:
+        over = [job for job, (until, _) in self.tombstones.items() if until < wall]
+        for job in over:
             del self.tombstones[job]
-        self._means.journal.write(lambda: self._means.store.prune_tombstones(wall))
+        if over:
+            store = self._means.store
+            self._means.journal.write(lambda: store.prune_tombstones(wall))
         for held in list(self.held.values()):
             if not self._means.journal.trouble:
                 held.job.file.write_again()
             if held.missing and held.fellows.there():
                 self._owner.spawn(self._fetch_missing(held))
-            if held.job.replica.keep_until < wall:
+            # A reader takes the keepers' word for how long.
+            if held.job.is_keeper and held.job.replica.keep_until < wall:
                 self.forget(held, proof=None)
             elif now - held.compared >= COMPARE_EVERY:
                 held.compared = now
@@ -333,7 +303,6 @@ class Vault:
 
     def _make(self, stored: StoredJob, manifest: Manifest, *, begun: bool) -> Held:
         means = self._means
-        key = Identity(stored.key) if stored.key else None
         replica = Replica(stored.job, manifest, means.grid, stored.secret or None)
         board = Board(stored.job, stored.secret, numbers=means.keeper.numbers)
         kept = KeptJob(
@@ -348,14 +317,16 @@ class Vault:
         journal = means.journal if stored.kept else None
         file = JobFile(stored, journal, means.store, means.loop, begun=begun)
         job = DurableJob(
-            kept, replica, means, key, stored.kept, file, self._spread, self._stands
+            kept, replica, means, stored.kept, file, self._spread, self._stands
         )
+        job.deciding.key = Identity(stored.key) if stored.key else None
+        job.deciding.ready = not begun  # else another owner may have decided since
         kept.sink = job
         fellows = Fellows(job, self._owner)
         sharing = Sharing(job, self._me, fellows, lambda: held.places)
         job.on_granted = sharing.go_on
         held = Held(job, fellows, sharing, means.loop.time())
-        fellows.changed = held.changed
+        fellows.on_change = held.changed
         self.held[stored.job] = held
         return held
 
@@ -390,12 +361,14 @@ class Vault:
             return
         held.forgetting = True
         id, item = proof
-        held.fellows.when_held(
+        holding = held.fellows.holding
+        waiting = holding.expect(
             id,
             lambda: 1 + len(held.fellows.there()),
             lambda *_: self.forget(held, item),
             TELL_FORGOTTEN,
         )
+        self._means.loop.call_soon(holding.saved, waiting)
 
     def _resign_if_spare(self, held: Held, now: float) -> None:
         """Keep a job no longer that others keep well enough without us."""
@@ -423,20 +396,36 @@ class Vault:
                 data = await library.get(held.job.id, digest, size, *keepers)
                 if not library.has(held.job.id, digest):
                     await library.put(held.job.id, data, durable=True)
-            except UnavailableError as error:
+            except SlingerError as error:
                 held.missing[digest] = size
                 self._means.events.emit(Noted(f"a lost blob is still missing: {error}"))
 
+    def let_go(self, held: Held) -> None:
+        """Forget a job that is not kept here, and that nobody here reads any more."""
+        held.job.tell_end("unavailable", "the job is not here any more")
+        if not held.job.is_keeper and held.job.key is None:
+            self._remove(held)
+
     def _remove(self, held: Held, why: str = "gone") -> None:
+        held.job.tell_end("unavailable", "the job was forgotten, or has expired")
+        if self.held.get(held.job.id) is held:
+            del self.held[held.job.id]
+            self._gone(held.job)
+            self._means.library.end(held.job.id)
+        self._let_go(held, why)
+
+    def _let_go(self, held: Held, why: str) -> None:
         held.sharing.close()
         held.fellows.close()
         held.job.close(why)
         held.job.gone = True
-        self._gone(held.job)
-        self._means.library.end(held.job.id)
-        self.held.pop(held.job.id, None)
 
-    def _check_room(self, submitter: PeerId) -> None:
+    def check_room(self, submitter: PeerId) -> None:
+        """Check that there is room to keep more of somebody's jobs.
+
+        Raises:
+            UnavailableError: there is none.
+        """
         store = self._means.store
         if store.size_of_submitter(submitter) > SUBMITTER_QUOTA:
             raise UnavailableError("this peer keeps enough for that submitter")
@@ -444,10 +433,3 @@ class Vault:
             raise UnavailableError("this peer keeps as much as its owner allows")
         if self._means.journal.trouble:
             raise UnavailableError(f"this peer's disk: {self._means.journal.trouble}")
-
-
-def _places(replica: Replica) -> Places:
-    appointed = (
-        (id, signer, made) for id, (signer, made) in replica.appointments.items()
-    )
-    return places(replica.standing.newest, appointed)

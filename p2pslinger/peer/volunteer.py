@@ -35,6 +35,7 @@ from p2pslinger.peer.station import Station
 from p2pslinger.peer.timers import Heartbeat, Timeouts
 from p2pslinger.sandbox.slot import Exit, Outcome, SlotSource
 from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.manifest import Manifest
 from p2pslinger.wire.messages import GiveBack, Grant, Revoke, Work
 from p2pslinger.wire.records import seal
 
@@ -163,6 +164,10 @@ class Volunteer:
         """Slots whose process is there."""
         return sum(1 for station in self.stations if station.slot is not None)
 
+    def manifest(self, job: JobId) -> Manifest | None:
+        """Return the manifest of a job that we compute, or None."""
+        return self._jobs.manifest(job)
+
     @property
     def broken(self) -> str:
         """Why the last slot could not be made, or ""."""
@@ -251,7 +256,7 @@ class Volunteer:
         job = assignment.job
         if station.is_for_another(assignment):
             self._change_slot(station, assignment)
-        elif job.code is None or job.missing(assignment.shards() or ()):
+        elif not assignment.is_complete:
             self._owner.spawn(self._get_ready(station, assignment))
         else:
             self._begin(station, assignment)

@@ -78,7 +78,9 @@ class Board:
         self._ledger = Ledger(self.job, self.key, self.lease, self.numbers)
         self._whole: int | None = None  # tasks in all, as a control record says
         self._open = Parts()
-        self._solo: set[int] = set()
+        self._adopted = (
+            0  # grants of others may reach up to this task, before it is here
+        )
         # Of tasks that are not done: the tries that died, by MAC, since a volunteer may
         # report the same one twice, and who made them.
         self._tries: dict[int, dict[bytes, PeerId]] = {}
@@ -96,7 +98,7 @@ class Board:
         first = self.total
         self.total += count
         self.sealed = self._whole == self.total
-        self._reopen(first, self.total)
+        self._reopen_free(first, self.total)
         return first
 
     def seal(self) -> None:
@@ -170,6 +172,7 @@ class Board:
             raise PeerError(f"holds grant {held.number}, which nobody gave it")
         if self.cancelled or self.done.covers(held.start, held.stop):
             return False
+        self._adopted = max(self._adopted, held.stop)
         self._open.moved(held.number)
         self._open.remove(held.start, held.stop)
         self._ledger.adopt(held)
@@ -219,7 +222,7 @@ class Board:
             return []
         task = self._solo_for(volunteer, others)
         if task is not None:
-            self._solo.remove(task)
+            self._open.remove(task, task + 1)
             return [self._ledger.make(volunteer, task, task + 1, now)]
         if self._open.ours.count or not self.spare:
             size = self.pace.size(self._open.ours.count, places)
@@ -273,7 +276,8 @@ class Board:
         if self.cancelled or self.paused:
             return 0
         spare = self._open.theirs.count if self.spare else 0
-        return self._open.ours.count + len(self._solo) + spare
+        apart = len(self._open.apart(spare=self.spare)) if self._open.solo else 0
+        return self._open.ours.count + apart + spare
 
     @property
     def left_to_others(self) -> int:
@@ -334,7 +338,7 @@ class Board:
         tries = self._tries.setdefault(task, {})
         tries[got.mac] = got.volunteer
         if self._open.remove(task, task + 1):  # a late report: it was to run in company
-            self._solo.add(task)
+            self._open.set_apart(task)
         return got.final or len(tries) >= self.attempts
 
     def _finish(self, start: int, stop: int) -> list[Span]:
@@ -342,7 +346,6 @@ class Board:
         self._open.remove(start, stop)
         for task in [t for t in self._tries if start <= t < stop]:
             del self._tries[task]
-            self._solo.discard(task)
         return self.done.add(start, stop)
 
     def _credit(self, got: Delivery, new: list[Span]) -> None:
@@ -365,23 +368,26 @@ class Board:
         for low, high in self.done.missing(start, stop):
             self._open.add(low, high)
             for task in [t for t in self._tries if low <= t < high]:
-                self._open.remove(task, task + 1)
-                self._solo.add(task)
+                self._open.set_apart(task)
 
     def _reopen_free(self, start: int, stop: int) -> None:
         """Make open what nobody computes: neither for us nor for another keeper."""
+        elsewhere = self._open.elsewhere()
+        if not elsewhere and start >= self._adopted:
+            self._reopen(start, stop)
+            return
         free = Spans()
         free.add(start, stop)
         for held in self._ledger.live():
             free.remove(held.start, held.stop)
-        for span in self._open.elsewhere():
+        for span in elsewhere:
             free.remove(*span)
         for span in free:
             self._reopen(*span)
 
     def _solo_for(self, volunteer: PeerId, others: Set[PeerId]) -> int | None:
         """Return a task to be run alone that this volunteer may try."""
-        for task in self._solo:
+        for task in self._open.apart(spare=self.spare) if self._open.solo else ():
             losers = set(self._tries[task].values())
             if volunteer not in losers or not others - losers:
                 return task

@@ -8,7 +8,7 @@ place hand over and resign.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from p2pslinger.ids import JobId, PeerId
@@ -17,6 +17,9 @@ from p2pslinger.wire.records import Appointment, Control
 #: Seconds after which a keeper that has been silent is replaced: long enough for a
 #: restart, short enough that two losses in a row are rare.
 REPLACE_AFTER = 30.0
+
+#: Seconds that each further keeper waits longer before it appoints somebody.
+TURN = 30.0
 
 #: Appointments that may lead to one keeper: whoever the owner has trusted with a job
 #: may pass that on, but not for ever.
@@ -81,24 +84,28 @@ def places(
 
 
 def replacement(
-    where: Places, me: PeerId, alive: Set[PeerId], long_silent: Set[PeerId]
+    where: Places, me: PeerId, alive: Set[PeerId], silence: Mapping[PeerId, float]
 ) -> PeerId | None:
     """Return whose place this peer should fill with another, or None.
+
+    The first living keeper does it. If it does not, because it can't, the others
+    follow, one after the other.
 
     Args:
         where: The job's keepers.
         me: This peer.
         alive: Keepers that are heard of, this peer included.
-        long_silent: Those that have not been heard of for `REPLACE_AFTER` seconds.
+        silence: Seconds since each of the others was heard of.
     """
-    first = next((one for one in where.keepers if one in alive), None)
-    if first != me:
+    living = [one for one in where.keepers if one in alive]
+    if me not in living:
         return None
+    patience = REPLACE_AFTER + TURN * living.index(me)
     return next(
         (
             one
             for one in where.keepers
-            if one in long_silent and where.depth[one] < DEPTH
+            if silence.get(one, 0.0) > patience and where.depth[one] < DEPTH
         ),
         None,
     )

@@ -20,11 +20,13 @@ class Parts:
     Attributes:
         ours: Those of our own part.
         theirs: Those that other keepers should hand out.
+        solo: Those that are to be granted alone; in neither of the others.
     """
 
     def __init__(self) -> None:
         self.ours = Spans()
         self.theirs = Spans()
+        self.solo: set[int] = set()
         self._foreign = Spans()  # all tasks of others' parts, open or not
         self._elsewhere: dict[PeerId, dict[int, Span]] = {}
 
@@ -41,7 +43,19 @@ class Parts:
     def remove(self, start: int, stop: int) -> bool:
         """Take [start, stop) out; return whether any of it was open."""
         gone = bool(self.ours.remove(start, stop))
+        for task in [t for t in self.solo if start <= t < stop]:
+            self.solo.discard(task)
+            gone = True
         return bool(self.theirs.count and self.theirs.remove(start, stop)) or gone
+
+    def set_apart(self, task: int) -> None:
+        """Make a task open that is to be granted alone."""
+        self.remove(task, task + 1)
+        self.solo.add(task)
+
+    def apart(self, *, spare: bool) -> list[int]:
+        """Return the tasks that are to be granted alone, by us."""
+        return [t for t in self.solo if spare or t not in self._foreign]
 
     def take(self, want: int) -> list[Span]:
         """Take our first `want` tasks, fewer if they lie too scattered."""

@@ -2,8 +2,8 @@
 
 Pure. Items are only ever added, in any order, from anybody: each is checked by its own
 signature, so replicas that hold the same items say the same about the job. Of control
-records and receipts only those that still matter are kept; the others are *superseded*,
-everywhere alike.
+records, appointments and receipts only those that still matter are kept; the others are
+*superseded*, everywhere alike.
 
 Bodies of results stay on disk; what is here is a line for each range.
 """
@@ -18,7 +18,9 @@ from blake3 import blake3
 
 from p2pslinger.errors import PeerError
 from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.limits import INLINE
 from p2pslinger.rules.grants import grant_mac
+from p2pslinger.rules.keeping import Places, places
 from p2pslinger.rules.outcomes import Outcome, Range, outcomes
 from p2pslinger.rules.standing import Standing
 from p2pslinger.wire.identity import Signed
@@ -101,11 +103,13 @@ class Replica:
         self.standing = Standing()
         #: Appointments by id, with their signer.
         self.appointments: dict[bytes, tuple[PeerId, Appointment]] = {}
-        #: The newest receipt of each (volunteer, who vouches), by id.
-        self.receipts: dict[tuple[PeerId, PeerId], tuple[bytes, Receipt]] = {}
+        #: The newest receipt of each volunteer, and its id.
+        self.receipts: dict[PeerId, tuple[bytes, Receipt]] = {}
         #: What results there are, by batch.
         self.batches: dict[bytes, tuple[Range, ...]] = {}
         self.accepted: list[Accepted] = []
+        self._accepted: set[bytes] = set()  # batches
+        self._of_grant: dict[tuple[bytes, int], list[bytes]] = {}
         self._grid = grid
         self._ids: dict[bytes, Kind] = {}
         self._sums = [0] * BUCKETS
@@ -145,18 +149,21 @@ class Replica:
         id = item_id(item.signed)
         if id in self._ids:
             return None
-        kind = _KINDS[item.kind]
-        opened = (
-            read(kind, item.signed)
-            if trusted
-            else open_signed(kind, item.signed, self._grid)
-        )
+        opened = self._open(item, trusted=trusted)
         taken = self._takers[item.kind](id, item, opened)
         if taken is not None:
             self._note(id, item.kind)
             for gone in taken.superseded:
                 self._drop(gone)
         return taken
+
+    def check(self, item: Item) -> None:
+        """Check that an item may be taken in, before anything is done for it.
+
+        Raises:
+            PeerError: it is not signed by whoever may say so, or not of this job.
+        """
+        self._open(item, trusted=False)
 
     def ids(self, buckets: Iterable[int] | None = None) -> list[bytes]:
         """Return the ids of all items, or of those in some buckets."""
@@ -168,11 +175,26 @@ class Replica:
     @property
     def sums(self) -> tuple[bytes, ...]:
         """Return for every bucket the exclusive or of its items' ids."""
-        return tuple(one.to_bytes(16, "big") for one in self._sums)
+        return self.sums_without(())
 
-    def differing(self, sums: tuple[bytes, ...]) -> tuple[int, ...]:
-        """Return the buckets in which another replica holds something else."""
-        pairs = zip(self.sums, sums, strict=True)
+    def sums_without(self, left_out: Iterable[bytes]) -> tuple[bytes, ...]:
+        """Return the sums as if some items were not here."""
+        sums = self._sums[:]
+        for id in left_out:
+            if id in self._ids:
+                sums[id[0] % BUCKETS] ^= int.from_bytes(id, "big")
+        return tuple(one.to_bytes(16, "big") for one in sums)
+
+    def differing(
+        self, sums: tuple[bytes, ...], left_out: Iterable[bytes] = ()
+    ) -> tuple[int, ...]:
+        """Return the buckets in which another replica holds something else.
+
+        Args:
+            sums: The other's.
+            left_out: Items that do not count as held here.
+        """
+        pairs = zip(self.sums_without(left_out), sums, strict=True)
         return tuple(i for i, (ours, theirs) in enumerate(pairs) if ours != theirs)
 
     # --- what follows -------------------------------------------------------------
@@ -192,7 +214,6 @@ class Replica:
 
     def _take_shards(self, id: bytes, item: Item, batch: Record) -> Taken:
         assert isinstance(batch, ShardBatch)
-        self._check_owner(item.signed, batch.job)
         self._ahead.setdefault(batch.first, (batch, item.signed))
         ready = []
         while self._next_shard in self._ahead:
@@ -203,66 +224,93 @@ class Replica:
 
     def _take_control(self, id: bytes, item: Item, control: Record) -> Taken | None:
         assert isinstance(control, Control)
-        self._check_owner(item.signed, control.job)
         gone = self.standing.add(id, control)
         if gone is None:
             return None
+        for old, (_, made) in list(self.appointments.items()):
+            if made.sequence < self.standing.sequence:
+                del self.appointments[old]
+                gone.append(old)
         return Taken(id, item, superseded=tuple(gone), standing=True)
 
     def _take_appointment(self, id: bytes, item: Item, made: Record) -> Taken | None:
         assert isinstance(made, Appointment)
-        self._check_job(made.job)
         signer = item.signed.signer
         theirs = [one for one, (by, _) in self.appointments.items() if by == signer]
-        if len(theirs) >= APPOINTMENTS:
-            return None
+        void = made.sequence != self.standing.sequence or signer not in self.places.all
+        if void or len(theirs) >= APPOINTMENTS:
+            return None  # or not valid yet: it is offered again when replicas compare
         self.appointments[id] = (signer, made)
         return Taken(id, item, standing=True)
 
-    def _take_results(self, id: bytes, item: Item, batch: Record) -> Taken:
+    def _take_results(self, id: bytes, item: Item, batch: Record) -> Taken | None:
         assert isinstance(batch, ResultBatch)
-        volunteer = item.signed.signer
-        ranges = []
-        for place, result in enumerate(batch.results):
-            self._check_job(result.job)
-            self._check_range(result, volunteer)
-            ranges.append(range_of(result, id, place, volunteer))
-        self.batches[id] = tuple(ranges)
-        return Taken(id, item, ranges=self.batches[id])
+        by = item.signed.signer
+        self.batches[id] = tuple(
+            range_of(result, id, place, by)
+            for place, result in enumerate(batch.results)
+        )
+        gone = self._surplus(self.batches[id])
+        if id in gone:
+            del self.batches[id]
+            return None
+        for one in gone:
+            del self.batches[one]
+        return Taken(id, item, tuple(gone), ranges=self.batches[id])
 
     def _take_acceptance(self, id: bytes, item: Item, what: Record) -> Taken:
         assert isinstance(what, Acceptance)
-        self._check_owner(item.signed, what.job)
-        if any(one.start >= one.stop for one in what.ranges):
-            raise PeerError("accepted a range without tasks")
         self.accepted += what.ranges
+        self._accepted.update(one.batch for one in what.ranges)
         return Taken(id, item, accepted=what.ranges)
 
     def _take_receipt(self, id: bytes, item: Item, receipt: Record) -> Taken | None:
         assert isinstance(receipt, Receipt)
-        self._check_job(receipt.job)
-        if item.signed.signer != receipt.submitter:
-            raise PeerError("sent a receipt that another has signed")
-        key = (PeerId(receipt.volunteer), PeerId(receipt.submitter))
-        old = self.receipts.get(key)
+        volunteer = PeerId(receipt.volunteer)
+        old = self.receipts.get(volunteer)
         if old is not None and (old[1].sequence, old[0]) > (receipt.sequence, id):
             return None
-        self.receipts[key] = (id, receipt)
+        self.receipts[volunteer] = (id, receipt)
         return Taken(id, item, superseded=(old[0],) if old is not None else ())
 
+    @property
+    def places(self) -> Places:
+        """Who keeps the job."""
+        appointed = (
+            (id, signer, made) for id, (signer, made) in self.appointments.items()
+        )
+        return places(self.standing.newest, appointed)
+
     # --- checks -------------------------------------------------------------------
+
+    def _open(self, item: Item, *, trusted: bool) -> Record:
+        """Decode an item and check it: by itself, whatever else is known."""
+        kind, signed = _KINDS[item.kind], item.signed
+        record = (
+            read(kind, signed) if trusted else open_signed(kind, signed, self._grid)
+        )
+        if isinstance(record, ResultBatch):
+            for result in record.results:
+                self._check_job(result.job)
+                self._check_range(result, signed.signer)
+            return record
+        self._check_job(record.job)
+        if not isinstance(record, Appointment) and signed.key != self.manifest.job_key:
+            raise PeerError("sent an item that the job key has not signed")
+        if isinstance(record, Acceptance):
+            for one in record.ranges:
+                if one.start >= one.stop:
+                    raise PeerError("accepted a range without tasks")
+        return record
 
     def _check_job(self, job: bytes) -> None:
         if job != self.job:
             raise PeerError("sent an item of another job")
 
-    def _check_owner(self, signed: Signed, job: bytes) -> None:
-        self._check_job(job)
-        if signed.key != self.manifest.job_key:
-            raise PeerError("sent an item that the job key has not signed")
-
     def _check_range(self, result: RangeResult, volunteer: PeerId) -> None:
         start, stop = result.granted
+        if len(result.values) > INLINE:
+            raise PeerError("sent values in an item that are too big for one")
         if not start <= result.start < result.stop <= stop:
             raise PeerError("sent results outside of their grant")
         if result.start != start and not result.lost:
@@ -276,6 +324,29 @@ class Replica:
             mac = grant_mac(self.secret, self.job, *grant)
             if not hmac.compare_digest(mac, result.mac):
                 raise PeerError("sent results that no keeper has asked for")
+
+    def _surplus(self, ranges: Iterable[Range]) -> list[bytes]:
+        """Return the batches that say nothing new, now that there is one more.
+
+        A volunteer reports a task of a grant once. If it signs several reports, the one
+        with the lowest id is kept, and what was accepted.
+        """
+        rivals: set[bytes] = set()
+        for one in ranges:
+            same = self._of_grant.setdefault((one.mac, one.start), [])
+            same.append(one.batch)
+            same.sort()
+            rivals.update(same if len(same) > 1 else ())
+        gone = [id for id in sorted(rivals) if self._is_surplus(id)]
+        for id in gone:
+            for one in self.batches[id]:
+                self._of_grant[one.mac, one.start].remove(id)
+        return gone
+
+    def _is_surplus(self, id: bytes) -> bool:
+        return id not in self._accepted and all(
+            self._of_grant[one.mac, one.start][0] != id for one in self.batches[id]
+        )
 
     def _note(self, id: bytes, kind: Kind) -> None:
         self._ids[id] = kind

@@ -25,7 +25,7 @@ class NonsenseError(ValueError):
 HEAD = Struct("<BI")
 
 #: To the runner, each with the fixed part of its body.
-LOAD, SHARD, FORGET, RUN = range(1, 5)
+LOAD, SHARD, FORGET, RUN, SHARE = range(1, 6)
 #: Job, whether tasks are seeded, length of the seed; then the seed and the package.
 LOAD_BODY = Struct("<Q?B")
 #: Job, number, form; then the data.
@@ -34,6 +34,8 @@ SHARD_BODY = Struct("<QIB")
 FORGET_BODY = Struct("<QI")
 FORGET_ONE = Struct("<I")
 EVERYTHING = 0xFFFFFFFF
+#: Job, digest; then the bytes of a shared value, or none if the slot has them.
+SHARE_BODY = Struct("<Q32s")
 #: Serial number, job, first task, seconds of the slice, how many pieces follow.
 RUN_BODY = Struct("<QQQdI")
 RUN_PIECE = Struct("<III")

@@ -65,6 +65,7 @@ class Nursery:
         self._events = b""
         self._slots: dict[int, SlotProcess] = {}
         self._forks: dict[int, asyncio.Future[int]] = {}
+        self._why = ""  # the zygote's end, once it has come
         self._dying: set[int] = set()  # ended, but their last words are not heard
         self._buried = False
         self._deadline: asyncio.TimerHandle | None = None
@@ -104,7 +105,11 @@ class Nursery:
             UnavailableError: The zygote can't start, the slot can't be confined, or the
                 system is out of processes.
         """
-        slot, ours = self._request(number, on_done, on_exit, memory)
+        try:
+            slot, ours = self._request(number, on_done, on_exit, memory)
+        except BrokenPipeError as error:
+            await asyncio.shield(self.gone)
+            raise UnavailableError(f"no slot: {self._why}") from error
         fork = self._forks[number] = self._loop.create_future()
         try:
             await self._loop.create_unix_connection(lambda: slot.link, sock=ours)
@@ -170,8 +175,9 @@ class Nursery:
         complaint = self._complaint()
         if complaint:
             log.warning("the zygote ended with: %s", complaint)
+        self._why = f"the zygote has ended: {complaint}"
         for number in list(self._forks):
-            self._fail(number, f"the zygote has ended: {complaint}")
+            self._fail(number, self._why)
         slots, self._slots = self._slots, {}
         for number, slot in slots.items():
             if slot.pid:
@@ -222,6 +228,8 @@ class Nursery:
                 slot = SlotProcess(ends, on_done=on_done, on_exit=on_exit, kill=kill)
                 ours.callback(asyncio.get_running_loop().remove_reader, output)
                 socket.send_fds(self._control, [request], given)
+            except BrokenPipeError:
+                raise  # the zygote has ended, and is about to say why
             except OSError as error:
                 raise UnavailableError(f"no slot: {error}") from error
             ours.pop_all()

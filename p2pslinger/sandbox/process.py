@@ -99,6 +99,10 @@ class SlotProcess:
         """Give a shard of a job's arguments."""
         self.link.hold(frames.SHARD, frames.SHARD_BODY.pack(job, number, form), data)
 
+    def share(self, job: int, digest: bytes, data: bytes) -> None:
+        """Give a value that a job's tasks share; no bytes if another job has it."""
+        self.link.hold(frames.SHARE, frames.SHARE_BODY.pack(job, digest), data)
+
     def forget(self, job: int, shards: Sequence[int] | None) -> None:
         """Free some shards of a job, or with None everything about it."""
         if shards is None:

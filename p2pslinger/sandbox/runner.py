@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
-from p2pslinger.sandbox import frames
+from p2pslinger.sandbox import frames, shared
 from p2pslinger.sandbox.calls import FORKED, Run
 from p2pslinger.sandbox.confine.confinement import Confinement, ConfinementError
 from p2pslinger.sandbox.confine.recipe import Bounds, confine
@@ -113,6 +113,7 @@ class Runner:
             frames.RUN: self._run,
             frames.SHARD: self._shard,
             frames.LOAD: self._load,
+            frames.SHARE: self._share,
             frames.FORGET: self._forget,
         }
         unpack, size = frames.HEAD.unpack, frames.HEAD.size
@@ -133,6 +134,10 @@ class Runner:
             data = memoryview(body)[frames.SHARD_BODY.size :]
             self._jobs[number].put_shard(shard, form, data)
 
+    def _share(self, body: bytes) -> None:
+        number, digest = frames.SHARE_BODY.unpack_from(body)
+        shared.hold(digest, memoryview(body)[frames.SHARE_BODY.size :], number)
+
     def _forget(self, body: bytes) -> None:
         number, count = frames.FORGET_BODY.unpack_from(body)
         job = self._jobs.get(number)
@@ -141,6 +146,7 @@ class Runner:
         if count == frames.EVERYTHING:
             del self._jobs[number]
             job.drop(self._shelves)
+            shared.release_all(number)
         else:
             for (shard,) in frames.FORGET_ONE.iter_unpack(
                 body[frames.FORGET_BODY.size :]

@@ -127,6 +127,9 @@ class Slot(Protocol):
     def shard(self, job: int, number: int, form: int, data: bytes) -> None:
         """Give a shard of a job's arguments; it may be sent with the next run."""
 
+    def share(self, job: int, digest: bytes, data: bytes) -> None:
+        """Give a value that a job's tasks share; no bytes if another job has it."""
+
     def forget(self, job: int, shards: Sequence[int] | None) -> None:
         """Free some shards of a job, or with None everything about it."""
 

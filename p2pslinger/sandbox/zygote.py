@@ -38,7 +38,7 @@ BURIAL = 3.0
 
 #: Milliseconds of quiet after which a session takes the last place: a slot that is not
 #: ready yet would never be, on a busy machine. And until the kernel is asked again.
-SOON = 150
+SOON = 1000
 
 #: Exit code of a runner that failed by a fault of ours: EX_SOFTWARE of <sysexits.h>.
 SOFTWARE = 70

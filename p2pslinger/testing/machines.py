@@ -58,6 +58,7 @@ class SimulatedPeer:
         disk: What it remembers; it may be full.
         blobs: Its big data; it outlives the process.
         history: When what happened, in the world's seconds, all starts together.
+        listeners: Called with everything that happens, whenever the peer runs.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class SimulatedPeer:
         self.identity = Identity(hashlib.sha256(f"{seed} {name}".encode()).digest())
         self.skew = 0.0
         self.history: list[tuple[float, Event]] = []
+        self.listeners: list[Callable[[Event], None]] = []
         self._authkey = authkey
         self._group = group
         self._seed = seed
@@ -133,14 +135,17 @@ class SimulatedPeer:
         self._starts += 1
         context = on_machine(self.host.clock)
         self._peer = peer = context.run(self._make)
-        peer.events.subscribe(
-            lambda event: self.history.append((self._loop.now, event))
-        )
+        peer.events.subscribe(self._happened)
         listens = asyncio.Event()
         run = peer.run(ready=lambda _: listens.set())
         self._task = self._group.create_task(run, context=context)
         await listens.wait()
         self._control = self.host.listen(0, peer.programs.make).port
+
+    def _happened(self, event: Event) -> None:
+        self.history.append((self._loop.now, event))
+        for listener in self.listeners:
+            listener(event)
 
     def _make(self) -> Peer:
         return Peer(

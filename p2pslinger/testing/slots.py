@@ -22,6 +22,7 @@ from p2pslinger.sandbox.frames import CELLS_BYTES, unpack_failures
 from p2pslinger.sandbox.packages import unpack
 from p2pslinger.sandbox.packed import PLAIN, STAR, unpack_items
 from p2pslinger.sandbox.seeding import Seeder
+from p2pslinger.sandbox.shared import hold, release_all
 from p2pslinger.sandbox.slot import Exit, Order, Outcome, Slot
 
 #: Virtual seconds that a task takes unless `cost` says otherwise, and that a slot takes
@@ -136,10 +137,15 @@ class InlineSlot:
         """Take a shard."""
         self._jobs[job].shards[number] = (form, data)
 
+    def share(self, job: int, digest: bytes, data: bytes) -> None:
+        """Take a value that a job's tasks share."""
+        hold(digest, data, (id(self), job))
+
     def forget(self, job: int, shards: Sequence[int] | None) -> None:
         """Free some shards of a job, or with None the job."""
         if shards is None:
             self._jobs.pop(job, None)
+            release_all((id(self), job))
         elif job in self._jobs:
             for number in shards:
                 self._jobs[job].shards.pop(number, None)
@@ -179,6 +185,8 @@ class InlineSlot:
     def end(self) -> None:
         """End, and tell nobody."""
         self._ended = True
+        for job in self._jobs:
+            release_all((id(self), job))
         if self._timer is not None:
             self._timer.cancel()
         if self in self._source.live:

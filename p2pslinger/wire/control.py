@@ -22,7 +22,15 @@ from p2pslinger.wire.facts import (
 )
 from p2pslinger.wire.manifest import Function, Policy
 from p2pslinger.wire.messages import Codec
-from p2pslinger.wire.records import Count, Digest, Failure, Id, Name, Text
+from p2pslinger.wire.records import (
+    Count,
+    Digest,
+    Failure,
+    Id,
+    Name,
+    SharedBlobs,
+    Text,
+)
 
 Handle = Annotated[int, Meta(ge=0, le=2**31)]
 IdText = Annotated[str, Meta(max_length=64)]
@@ -59,11 +67,19 @@ class Opened(msgspec.Struct, frozen=True, array_like=True, tag=2):
 
 
 class ShardIn(msgspec.Struct, frozen=True, array_like=True):
-    """One shard of arguments, as the program packed it."""
+    """One shard of arguments, as the program packed it.
+
+    Attributes:
+        count: Tasks in it.
+        form: How `data` holds their arguments (`p2pslinger.wire.packed`).
+        data: The bytes, or empty if they came as a body.
+        shared: The shared values that they refer to; this program has shared them.
+    """
 
     count: Annotated[int, Meta(ge=1, le=limits.SHARD_TASKS)]
     form: Annotated[int, Meta(ge=0, le=3)]
     data: Annotated[bytes, Meta(max_length=limits.INLINE)]
+    shared: SharedBlobs = ()
 
 
 class Append(msgspec.Struct, frozen=True, array_like=True, tag=3):
@@ -83,6 +99,24 @@ class AppendBig(msgspec.Struct, frozen=True, array_like=True, tag=4):
     count: Annotated[int, Meta(ge=1, le=limits.SHARD_TASKS)]
     form: Annotated[int, Meta(ge=0, le=3)]
     size: Annotated[int, Meta(ge=0, le=limits.BLOB)]
+    shared: SharedBlobs = ()
+
+
+class ShareBlob(msgspec.Struct, frozen=True, array_like=True, tag=50):
+    """Hold a value that tasks of this program's jobs will share.
+
+    Its bytes follow as the request's body. Answered by `Done` when the peer holds it;
+    it does so until `Unshare`, the end of the connection, or of jobs that refer to it.
+    """
+
+    digest: Digest
+    size: Annotated[int, Meta(ge=1, le=limits.BLOB)]
+
+
+class Unshare(msgspec.Struct, frozen=True, array_like=True, tag=51):
+    """Pushed: nothing to come will refer to a shared value."""
+
+    digest: Digest
 
 
 class Seal(msgspec.Struct, frozen=True, array_like=True, tag=5):
@@ -331,6 +365,8 @@ ControlMessage = (
     | Opened
     | Append
     | AppendBig
+    | ShareBlob
+    | Unshare
     | Seal
     | Withdraw
     | CloseJob

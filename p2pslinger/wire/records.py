@@ -94,6 +94,22 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
     expires: Wall
 
 
+class SharedBlob(msgspec.Struct, frozen=True, array_like=True):
+    """A value that tasks share: a blob whose handle is in their arguments.
+
+    Attributes:
+        digest: The blob.
+        size: Its bytes.
+    """
+
+    digest: Digest
+    size: Annotated[int, Meta(ge=1, le=limits.BLOB)]
+
+
+#: What the tasks of one shard refer to.
+SharedBlobs = Annotated[tuple[SharedBlob, ...], Meta(max_length=2 * limits.SHARED)]
+
+
 class ShardHead(msgspec.Struct, frozen=True, array_like=True):
     """One shard of published arguments, by content.
 
@@ -102,12 +118,14 @@ class ShardHead(msgspec.Struct, frozen=True, array_like=True):
         form: How its bytes hold the arguments (`p2pslinger.wire.packed`).
         digest: BLAKE3 of its bytes.
         size: How many bytes.
+        shared: The shared values that they refer to.
     """
 
     count: Annotated[int, Meta(ge=1, le=limits.SHARD_TASKS)]
     form: Annotated[int, Meta(ge=0, le=3)]
     digest: Digest
     size: Annotated[int, Meta(ge=0, le=limits.BLOB)]
+    shared: SharedBlobs = ()
 
 
 class ShardBatch(msgspec.Struct, frozen=True, array_like=True):

@@ -220,11 +220,16 @@ def test_a_job_is_cancelled_by_the_beginning_of_its_id(machine: Machine) -> None
     assert read_line(program) == "started"
     (job,) = json.loads(machine.out("jobs", "--json"))
 
+    watching = machine.start("job", job["job"][:7], "--follow")
+    assert read_line(watching).startswith("0 of 3 tasks (0.0 %)")
     said = machine.out("cancel", job["job"][:7])
     assert said == f"job {job['job'][:7]} is cancelled\n"
     _, err = program.communicate(timeout=HANGING)
     assert program.returncode != 0
     assert "cancelled" in err
+    out, err = watching.communicate(timeout=HANGING)
+    assert (watching.returncode, err) == (0, "")
+    assert "cancelled" in out
 
 
 def test_a_scripts_exit_code_and_traceback_are_its_own(machine: Machine) -> None:

@@ -117,3 +117,38 @@ def test_a_table_is_drawn_for_whoever_watches(machine: Machine) -> None:
         assert "───" not in machine.out("peers")
     finally:
         machine.out("down")
+
+
+SCRIPT = """
+import time
+
+def nap(x):
+    print("napping", x)
+    time.sleep(0.3)
+    return x
+"""
+
+
+def test_progress_is_drawn_on_one_line_and_forgetting_asks_first(
+    machine: Machine,
+) -> None:
+    machine.run("init", "--join", said=f"{KEY.to_text()}\n")
+    machine.out("up", "--port", "0", "--no-mdns", "--slots", "1", "--detach")
+    (machine.folder / "script.py").write_text(SCRIPT)
+    said = "".join(f"{i}\n" for i in range(6))
+    target = str(machine.folder / "script.py:nap")
+    try:
+        job = machine.run("submit", target, "-", "--keepers", "0", said=said).stdout
+        follow = Terminal(machine, "job", job.strip(), "--follow")
+        assert follow.end() == 0
+        assert "\r\x1b[K6 of 6 tasks (100.0 %), computed" in follow.shown
+        assert "\r\x1b[Ktask 5 on " in follow.shown
+
+        for answer, then in (("n", "nothing was changed"), ("y", "is forgotten")):
+            forget = Terminal(machine, "forget", job.strip())
+            forget.read_until("on all machines? [y/N]: ")
+            forget.type(f"{answer}\n")
+            assert forget.end() == 0
+            assert then in forget.shown
+    finally:
+        machine.out("down")

@@ -94,6 +94,19 @@ def test_what_is_not_there_yet_need_not_be_waited_for(here: Shell, gate: Path) -
     assert squares(here, job) == [done, str(gate)]
 
 
+def test_a_cancelled_job_shows_what_it_has(here: Shell, gate: Path) -> None:
+    said = "".join(f"{json.dumps(str(one))}\n" for one in (gate, gate.parent))
+    job = here.submit("script.py:wait_for", "-", said=said)
+    until(lambda: json.loads(here.out("job", job, "--json"))["accepted"])
+    here.out("cancel", job)
+
+    for words in (("results", job), ("results", job, "--no-wait")):
+        code, out, err = here.run(*words)
+        assert (code, out) == (1, f"null\n{json.dumps(str(gate.parent))}\n")
+        assert err.startswith("Note: 1 task without a result")
+    assert "the job was cancelled" in here.run("results", job)[2]
+
+
 def test_a_job_is_followed_live_to_its_end(
     here: Shell, there: Shell, gate: Path
 ) -> None:

@@ -28,7 +28,7 @@ def test_a_started_job_is_kept_by_others_and_found_there(
         assert job.why_not_kept == ""
 
         found = other.job(job.id)
-        assert found.kept == (2, 2)
+        until(lambda: found.kept == (2, 2))  # when bert has heard of cleo
         assert list(found.results(timeout=HANGING)) == [x * x for x in range(50)]
         assert list(job.results(timeout=HANGING)) == [x * x for x in range(50)]
         mine, theirs = job.facts(), found.facts()
@@ -76,6 +76,17 @@ def test_an_owners_ticket_lets_another_machine_decide(
         owned.cancel()
         with pytest.raises(slinger.UnavailableError, match="was cancelled"):
             job.wait(HANGING)
+
+
+def test_cancelling_ends_running_tasks_of_other_machines_within_a_second(
+    anna: Peer, bert: Peer, cleo: Peer, module_place: Place
+) -> None:
+    files = [module_place.folder / f"runs {i}" for i in range(2)]
+    with anna.connect() as grid, bert.connect() as one, cleo.connect() as other:
+        job = grid.start(tasks.touches_and_waits, [str(file) for file in files])
+        until(lambda: all(file.exists() for file in files))
+        job.cancel()
+        until(lambda: not one.status().busy and not other.status().busy, 1.0)
 
 
 def test_a_job_is_paused_resumed_and_extended(anna: Peer, gate: Path) -> None:

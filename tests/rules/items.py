@@ -1,4 +1,4 @@
-"""Items of one durable job, in the words of tests: signed by whoever may, or may not."""
+"""Items of one durable job, in the words of tests: signed by whoever may, or not."""
 
 from __future__ import annotations
 
@@ -116,8 +116,10 @@ def acceptance(batch: Item, start: int, stop: int, by: Identity = OWNER) -> Item
     return _item(Kind.ACCEPTANCE, Acceptance(JOB, (what,)), by)
 
 
-def receipt(by: Identity, volunteer: PeerId, sequence: int, tasks: int = 1) -> Item:
-    made = Receipt(JOB, by.id, volunteer, tasks, 1.0, 0, sequence, 0.0)
+def receipt(
+    volunteer: PeerId, sequence: int, tasks: int = 1, *, by: Identity = OWNER
+) -> Item:
+    made = Receipt(JOB, SUBMITTER.id, volunteer, tasks, 1.0, 0, sequence, 0.0)
     return _item(Kind.RECEIPT, made, by)
 
 

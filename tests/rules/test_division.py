@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,7 +140,6 @@ def test_a_grant_that_was_adopted_is_not_offered() -> None:
     assert offered(two, BOB) == [(1, 2)]
 
 
-@pytest.mark.xfail(strict=True, reason="R6: it is to be run alone at every keeper")
 def test_a_task_that_killed_its_process_is_handed_out_by_one_keeper() -> None:
     one, two = keeper(K1), keeper(K2)
     held = grant(one)
@@ -155,9 +153,6 @@ def test_a_task_that_killed_its_process_is_handed_out_by_one_keeper() -> None:
     assert offered(two, BOB) == [(1, 2)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="R6: what is to run alone ignores others' grants"
-)
 def test_a_task_that_runs_alone_elsewhere_is_not_offered() -> None:
     one = keeper(K1)
     held = grant(one)
@@ -167,7 +162,6 @@ def test_a_task_that_runs_alone_elsewhere_is_not_offered() -> None:
     assert offered(one, BOB) == []
 
 
-@pytest.mark.xfail(strict=True, reason="R6: what was adopted may still be to run alone")
 def test_a_task_that_runs_alone_and_was_adopted_is_not_offered() -> None:
     one = keeper(K1)
     held = grant(one)
@@ -178,7 +172,6 @@ def test_a_task_that_runs_alone_and_was_adopted_is_not_offered() -> None:
     assert offered(one, BOB) == []
 
 
-@pytest.mark.xfail(strict=True, reason="R7: what is appended is open, whoever has it")
 def test_tasks_that_another_keeper_has_granted_are_not_open_when_they_arrive() -> None:
     late = Board(JOB, KEY)
     late.shared(K1, [(9, (0, 2))], ())
@@ -186,10 +179,22 @@ def test_tasks_that_another_keeper_has_granted_are_not_open_when_they_arrive() -
     assert offered(late, BOB) == []
 
 
-@pytest.mark.xfail(strict=True, reason="R7: what is appended is open, whoever has it")
 def test_tasks_of_an_adopted_grant_are_not_open_when_they_arrive() -> None:
     one, late = keeper(K1), Board(JOB, KEY)
     held = grant(one)
     assert late.adopt(held, one.mac(held))
     late.append(2)
     assert offered(late, BOB) == [(1, 2)]
+
+
+def test_tasks_to_run_alone_are_left_to_others_too() -> None:
+    one, two = keeper(K1), keeper(K2)
+    held = grant(one)
+    tell(two, held)
+    two.absorb(death(one, held, 0))
+    two.shared(K1, (), [held.number])
+    assert offered(two, BOB) == [(1, 2)]
+
+    assert (two.open, two.left_to_others) == (0, 1)
+    two.spare = True
+    assert offered(two, BOB) == [(0, 1)]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.rules.keeping import (
+    REPLACE_AFTER,
     DEPTH,
     LONG_KNOWN,
     Applicant,
@@ -83,7 +84,7 @@ def test_whoever_was_appointed_may_appoint_but_not_for_ever() -> None:
     where = places(SAID, chain)
     assert where.keepers == (A, F, C)
     assert where.depth[F] == DEPTH
-    assert replacement(where, A, {A, C}, {F}) is None
+    assert replacement(where, A, {A, C}, {F: 999.0}) is None
 
 
 def appointments() -> st.SearchStrategy[list[Made]]:
@@ -117,16 +118,16 @@ def test_there_are_as_many_places_as_the_owner_has_named(some: list[Made]) -> No
 @given(appointments(), st.sets(st.sampled_from(EVERYBODY)))
 def test_one_keeper_at_most_fills_places(some: list[Made], alive: set[PeerId]) -> None:
     where = places(SAID, some)
-    silent = where.all - alive
+    silent = dict.fromkeys(where.all - alive, REPLACE_AFTER + 1)
     at_it = [one for one in alive if replacement(where, one, alive, silent) is not None]
     assert len(at_it) <= 1
 
 
 def test_the_first_that_is_alive_fills_the_place_of_the_first_that_is_silent() -> None:
     where = places(SAID, ())
-    assert replacement(where, B, {B, C}, {A}) == A
-    assert replacement(where, C, {B, C}, {A}) is None
-    assert replacement(where, B, {B, C}, set()) is None
+    assert replacement(where, B, {B, C}, {A: 31.0}) == A
+    assert replacement(where, C, {B, C}, {A: 31.0}) is None
+    assert replacement(where, B, {B, C}, {}) is None
 
 
 def test_whoever_has_a_place_does_not_resign() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,7 +94,7 @@ def test_no_task_has_two_outcomes_and_they_come_in_order(
 ) -> None:
     found = outcomes(*said)
 
-    assert all(before.stop <= after.start for before, after in zip(found, found[1:]))
+    assert all(before.stop <= after.start for before, after in pairwise(found))
     for outcome in found:
         assert outcome.range.start <= outcome.start < outcome.stop <= outcome.range.stop
 

@@ -92,6 +92,22 @@ def test_the_right_to_read_is_all_that_may_be_kept() -> None:
     assert in_a_child(task) == 1 << privileges.CAP_DAC_READ_SEARCH
 
 
+@needs_root
+def test_a_root_that_may_not_lend_the_right_to_read_stays_what_it_is() -> None:
+    def task() -> tuple[str, int]:
+        privileges.hold(6, 7)  # CAP_SETGID, CAP_SETUID
+        try:
+            privileges.become(NOBODY, searching=True)
+        except OSError as error:
+            return str(error), os.getuid()
+        return "", os.getuid()
+
+    said = in_a_child(task)
+    assert isinstance(said, tuple)
+    assert "install it elsewhere" in said[0]
+    assert said[1] == 0
+
+
 def test_no_two_slots_of_a_machine_have_one_user() -> None:
     daemons, numbers = (300, 301, 4095), range(1, 200)
     users = {privileges.user_of_slot(d, n) for d in daemons for n in numbers}

@@ -109,6 +109,15 @@ def useful(x: int) -> list[object]:
     ]
 
 
+def test_weak_slots_do_honest_work_too() -> None:
+    async def scenario(desk: Desk) -> None:
+        weak = await desk.worker(confinement=Confinement.WEAK)
+        worked = await weak.call(useful, 7)
+        assert not isinstance(worked, Failure), worked.traceback
+
+    at_a_desk(scenario)
+
+
 @abroad
 def test_honest_tasks_find_what_they_need(confinement: Confinement) -> None:
     async def scenario(desk: Desk) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import math
 
 from p2pslinger.ids import to_text
-from p2pslinger.peer.vault import Held
+from p2pslinger.peer.held import Held
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 
@@ -82,7 +82,7 @@ def test_a_submitter_that_returns_finds_its_results(virtual: VirtualTime) -> Non
             assert await read.results() == RIGHT
             held = held_by(ann)
             assert held is not None
-            assert held.job.accepted_tasks == TASKS
+            assert held.job.deciding.decided == TASKS
 
     virtual.run(main)
 

@@ -32,6 +32,7 @@ def means(bounds: Bounds) -> Iterator[Means]:
     yield "descriptors", lambda: descriptors.close_others(bounds.kept)
     yield "priority", priority.offer_to_the_oom_killer
     yield "user", lambda: _change_user(bounds)
+    yield "privileges", lambda: _give_up_privileges(bounds)
     yield "bond with the zygote", lambda: bind(bounds)
     yield "priority", lambda: _step_back(bounds)
     yield "limits", lambda: _limit(bounds, running)
@@ -56,12 +57,15 @@ def _step_back(bounds: Bounds) -> None:
 
 
 def _change_user(bounds: Bounds) -> None:
-    if not bounds.user:
-        privileges.hold()
-        return
-    if bounds.folder:
-        os.chown(bounds.folder, bounds.user, bounds.user)
-    privileges.become(bounds.user, searching=bounds.searching)
+    if bounds.user:
+        if bounds.folder:
+            os.chown(bounds.folder, bounds.user, bounds.user)
+        privileges.become(bounds.user, searching=bounds.searching)
+
+
+def _give_up_privileges(bounds: Bounds) -> None:
+    if os.getuid() == 0 or not bounds.searching:
+        privileges.hold()  # else it has only what it must keep
 
 
 def _limit(bounds: Bounds, running: int) -> None:

@@ -7,6 +7,7 @@ threads of each.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import sys
@@ -54,8 +55,14 @@ def become(uid: int, *, searching: bool = False) -> None:
         searching: Keep the right to read and to enter any folder. It is for an
             interpreter below a folder that only root may enter, and needs Landlock
             after it.
+
+    Raises:
+        OSError: This root may not do that; nothing has changed.
     """
     if searching:
+        if not permitted() >> CAP_DAC_READ_SEARCH & 1:
+            reason = "Python lies where only root may enter, and this root can't lend"
+            raise OSError(errno.EPERM, f"{reason} that right: install it elsewhere")
         kernel.prctl(PR_SET_KEEPCAPS, 1)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
@@ -68,6 +75,13 @@ def hold(*capabilities: int) -> None:
     bits = sum(1 << number for number in capabilities)
     both = [bits & 0xFFFFFFFF, bits & 0xFFFFFFFF, 0, bits >> 32, bits >> 32, 0]
     kernel.capset(struct.pack("=Ii", _VERSION_3, 0), struct.pack("=6I", *both))
+
+
+def permitted() -> int:
+    """Return the capabilities that this process may use, one a bit."""
+    with open("/proc/self/status") as file:
+        words = next(line.split() for line in file if line.startswith("CapPrm"))
+    return int(words[1], 16)
 
 
 def gain_nothing() -> None:

@@ -177,6 +177,7 @@ ALWAYS: tuple[Invariant, ...] = (
     every_outcome_comes_once,
     credit_goes_to_who_has_computed,
     keeping.nobody_ends_a_job_unasked,
+    keeping.what_was_acknowledged_is_there,
     keeping.nothing_is_accepted_twice,
     keeping.results_are_right_and_their_signers_own,
     keeping.credit_is_for_what_counts,

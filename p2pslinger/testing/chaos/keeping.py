@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from p2pslinger.limits import KEEPERS
+from p2pslinger.peer.events import Acknowledged
 from p2pslinger.testing.chaos.evidence import Evidence
 from p2pslinger.testing.chaos.replicas import Copy, told
 from p2pslinger.testing.chaos.tasks import fails, right_answer
@@ -78,6 +79,25 @@ def nobody_ends_a_job_unasked(evidence: Evidence) -> Iterator[str]:
         for peer in evidence.alive():
             if job in peer.disk.jobs.buried() and "forget" not in work.ordered:
                 yield f"{peer.name} has forgotten {work}, and nobody has asked it to"
+
+
+def what_was_acknowledged_is_there(evidence: Evidence) -> Iterator[str]:
+    """Complain of results that keepers have confirmed, and that nobody has any more.
+
+    Not of those that fewer have confirmed than are gone for good.
+    """
+    for work, job, copies in evidence.durable():
+        if "forget" in work.ordered:
+            continue
+        there = frozenset[bytes]().union(*(copy.ids for copy in copies))
+        for volunteer in evidence.grid.peers.values():
+            for when, event in volunteer.happened(Acknowledged):
+                lost = event.job == job and event.batch not in there
+                if lost and event.keepers > evidence.gone:
+                    yield (
+                        f"a result of {volunteer.name} for {work} is lost, which"
+                        f" {event.keepers} had confirmed at {when:.3f} s"
+                    )
 
 
 def nothing_is_accepted_twice(evidence: Evidence) -> Iterator[str]:

@@ -26,7 +26,7 @@ from p2pslinger.testing.chaos.plans import LENGTH, Plan, plan
 from p2pslinger.testing.chaos.replicas import Archive
 from p2pslinger.testing.chaos.story import Story, written
 from p2pslinger.testing.chaos.tasks import equip
-from p2pslinger.testing.chaos.watching import watch
+from p2pslinger.testing.chaos.watching import audit, watch
 from p2pslinger.testing.chaos.weather import Weather
 from p2pslinger.testing.chaos.workload import Work
 from p2pslinger.testing.grid import SimulatedGrid
@@ -128,6 +128,7 @@ class Trial:
             people = Owners(self._grid, self._works, archive)
             weather = Weather(self._grid, plan, self._story, people)
             evidence = Evidence(plan, self._grid, self._works, archive, weather.is_gone)
+            audit(evidence)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(watch(evidence))]
                 tasks += [

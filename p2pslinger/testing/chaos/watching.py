@@ -1,17 +1,51 @@
 """What is looked at while a trial runs: what may never be, not even for a moment.
 
-What a disk has once known to be cancelled or forgotten it may not know otherwise later,
-whatever else has happened to it.
+1. What a disk has once known to be cancelled or forgotten it may not know otherwise
+   later, whatever else has happened to it.
+2. Whoever is told that so many keepers hold a result may rely on it: at this moment it
+   is on so many disks.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
+from p2pslinger.peer.events import Acknowledged, Event, JobClosed
+from p2pslinger.testing import virtual
 from p2pslinger.testing.chaos.evidence import Evidence
 
 #: Virtual seconds between two looks.
 LOOK = 20.0
+
+#: Seconds for which what keepers had confirmed does not count, because one has resigned
+#: or the job has come to its end.
+RESIGNED = 60.0
+
+
+def audit(evidence: Evidence) -> None:
+    """Check every acknowledgement when it arrives, from now on."""
+    for peer in evidence.grid.peers.values():
+        peer.listeners.append(partial(_check, evidence, peer.name))
+
+
+def _check(evidence: Evidence, name: str, event: Event) -> None:
+    if not isinstance(event, Acknowledged):
+        return
+    peers = evidence.grid.peers.values()
+    having = [
+        peer.name for peer in peers if peer.disk.jobs.item(event.job, event.batch)
+    ]
+    now = virtual.current().now
+    leaving = [
+        closed
+        for peer in peers
+        for _, closed in peer.happened(JobClosed, now - RESIGNED)
+        if closed.job == event.job
+    ]
+    if len(having) < event.keepers and not leaving:
+        text = f"{event.keepers} keepers have a result, says {name}'s peer at {now:.3f}"
+        evidence.seen[f"{text} s, and it is on the disks of {having}"] = None
 
 
 async def watch(evidence: Evidence) -> None:
