@@ -37,6 +37,9 @@ LOOK = 5.0
 #: Seconds after which a peer that has started decides by itself: nobody is there.
 ALONE = 30.0
 
+#: Seconds after which a peer that is alone trusts its clock to say what has expired.
+TRUST_CLOCK = 3600.0
+
 #: Seconds for which a job's submitter must have been away before another owner decides.
 AWAY = 60.0
 
@@ -90,6 +93,8 @@ class Custody:
         )
         self._started = means.loop.time()
         self._connection = around.connection
+        self._neighbours = around.connections
+        self._may_sign = may_sign
         self._seeking = Seeking(
             self.vault,
             grid=means.grid,
@@ -169,7 +174,7 @@ class Custody:
             await asyncio.sleep(LOOK)
             if not self.vault.held and not self.vault.tombstones:
                 continue
-            self.vault.look_after()
+            self.vault.look_after(may_expire=self._may_expire())
             self._appointing.tick()
             for held in list(self.vault.held.values()):
                 self._fill(held)
@@ -178,17 +183,22 @@ class Custody:
                 self._find_out_who_decides(held)
                 self._find_again(held)
 
+    def _may_expire(self) -> bool:
+        """Tell whether our clock may delete jobs: somebody has agreed with it."""
+        up = self._means.loop.time() - self._started
+        return self._may_sign() and (bool(self._neighbours()) or up > TRUST_CLOCK)
+
     def _find_out_who_decides(self, held: Held) -> None:
         """See whether results are ours to accept, as an owner of the job."""
         deciding, submitter = held.job.deciding, held.job.kept.submitter
         if held.job.key is None:
             return
         now = self._means.loop.time()
+        there = held.fellows.there()
+        heard = there and all(one.agrees or one.lacks for one in there)
+        alone = now - self._started > ALONE or len(held.places.keepers) < 2
+        deciding.ready = deciding.ready or bool(heard) or alone
         if submitter == self._means.me.id:
-            there = held.fellows.there()
-            heard = there and all(one.agrees or one.lacks for one in there)
-            alone = now - self._started > ALONE or len(held.places.keepers) < 2
-            deciding.ready = deciding.ready or bool(heard) or alone
             self.deposits.seal_abandoned(held)
         elif self._connection(submitter) is not None:
             held.submitter_seen = now

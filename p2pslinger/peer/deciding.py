@@ -109,6 +109,9 @@ class Deciding:
         found, self._undecided = self._undecided, []
         if not self.decides:
             return
+        if any(one.batch not in self._replica.batches for one in found):
+            # Superseded meanwhile, by another report of the same volunteer.
+            found = [settled(one) for one in self._replica.outcomes()]
         new = [
             one._replace(start=low, stop=high)
             for one in found

@@ -112,8 +112,7 @@ class Delivering:
         def saved(error: DiskError | None) -> None:
             if error is None:
                 holding.saved(waiting)
-            else:
-                holding.forget(waiting)
+            elif holding.forget(waiting):
                 told(error)
 
         id = item_id(batch)

@@ -290,7 +290,7 @@ class Deposits:
     def _give_up(self, held: Held, error: SlingerError) -> None:
         """Cancel a job of which the disk does not take everything."""
         held.job.tell_end("unavailable", str(error))
-        if not held.job.gone:
+        with contextlib.suppress(UnavailableError):
             self.change(held, {"cancelled": True})
 
     def _begin(self, held: Held) -> None:
@@ -332,7 +332,8 @@ class Deposits:
         ours = job.kept.submitter == self.means.me.id and job.id not in self._writing
         lacks_end = job.replica.standing.sealed is None and not job.end
         if ours and job.deciding.ready and job.is_keeper and lacks_end:
-            self.change(held, {"sealed": job.kept.board.total})
+            with contextlib.suppress(UnavailableError):  # tried again
+                self.change(held, {"sealed": job.kept.board.total})
 
     def _holders(self, held: Held) -> int:
         """Count the keepers that hold all of a job on disk, this peer included."""

@@ -220,6 +220,8 @@ class DurableJob:
             self._append(batch, signed)
         for one in taken.ranges:
             self._absorb(one, show=show)
+        if taken.ranges and taken.superseded:
+            self._contradicted = True  # what has gone may have been shown
         self.deciding.heard(taken.accepted)
         if show:
             self._show_accepted(taken.accepted)
@@ -254,6 +256,8 @@ class DurableJob:
     def _absorb(self, one: Range, *, show: bool) -> None:
         """Have the board know a result, and decide on what is new in it, or show it."""
         new = self.kept.board.absorb(delivery_of(one))
+        if sum(stop - start for start, stop in new) < one.stop - one.start:
+            self._contradicted = True  # there are two results, and a rule for that
         if one.blob:
             self.blobs[one.blob] = one.size
         found = [Settled(*span, one.batch, one.place) for span in new if show]

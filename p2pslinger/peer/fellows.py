@@ -55,9 +55,10 @@ class Fellow:
         connection: To it, while there is one.
         agrees: It holds all that we had when we compared last, and was told the rest.
         since: When it came or went, on the loop's clock.
-        queue: Items that it is to be told, by id.
+        queue: Ids of items that it is to be told, oldest first.
         telling: The task that is at it.
         failed: It did not take what it was told last.
+        comparing: A comparison with it is under way.
         lacks: It is there, and says that it does not keep the job.
     """
 
@@ -65,10 +66,11 @@ class Fellow:
     since: float
     connection: Connection | None = None
     agrees: bool = False
-    queue: dict[bytes, Item] = field(default_factory=dict)
+    queue: dict[bytes, None] = field(default_factory=dict)
     telling: asyncio.Task[None] | None = None
     failed: bool = False
     lacks: bool = False
+    comparing: bool = False
 
     @property
     def is_there(self) -> bool:
@@ -158,12 +160,12 @@ class Fellows:
         for fellow in self.there():
             for gone in taken.superseded:
                 fellow.queue.pop(gone, None)
-            fellow.queue[taken.id] = taken.item
+            fellow.queue[taken.id] = None
             self._tell_soon(fellow)
 
-    def tell(self, fellow: Fellow, items: Iterable[Item]) -> None:
+    def tell(self, fellow: Fellow, ids: Iterable[bytes]) -> None:
         """Tell somebody of items that it seems to lack."""
-        fellow.queue.update((item_id(item.signed), item) for item in items)
+        fellow.queue.update(dict.fromkeys(ids))
         self._tell_soon(fellow)
 
     def close(self) -> None:
@@ -182,6 +184,8 @@ class Fellows:
         try:
             while fellow.queue and connection is not None and connection.is_open:
                 items = self._part(fellow)
+                if not items:
+                    continue
                 contents = self._contents(items)
                 tell = Tell(self._job.id, tuple(items), contents)
                 async with asyncio.timeout(PATIENCE):
@@ -207,12 +211,16 @@ class Fellows:
         """Take the next items for a message."""
         part: list[Item] = []
         size = 0
-        for id in list(fellow.queue):
-            item = fellow.queue[id]
+        for id in list(fellow.queue)[: TOLD_AT_ONCE + 1]:
+            item = self._job.file.item(id)
+            if item is None:  # superseded meanwhile
+                del fellow.queue[id]
+                continue
             size += len(item.signed.body) + self._content_size(item)
             if part and (size > limits.ANSWER or len(part) >= TOLD_AT_ONCE):
                 break
-            part.append(fellow.queue.pop(id))
+            del fellow.queue[id]
+            part.append(item)
         return part
 
     def _content_size(self, item: Item) -> int:
@@ -240,16 +248,17 @@ class Fellows:
     def compare_all(self) -> None:
         """Compare with everyone: what was lost on the way is found this way."""
         for fellow in self.there():
-            if fellow.connection is not None and fellow.telling is None:
+            busy = fellow.telling is not None or fellow.comparing
+            if fellow.connection is not None and not busy:
                 self._owner.spawn(self._compare(fellow, fellow.connection))
 
     async def _compare(self, fellow: Fellow, connection: Connection) -> None:
         """Bring two replicas together, as far as they differ."""
         try:
+            fellow.comparing = True
             for _ in range(ROUNDS):
-                async with asyncio.timeout(PATIENCE):
-                    if await self._compare_once(fellow, connection):
-                        break
+                if await self._compare_once(fellow, connection):
+                    break
         except PeerError as error:
             fellow.agrees = False
             connection.close(error)
@@ -257,11 +266,14 @@ class Fellows:
             fellow.agrees = False
             if isinstance(error, UnavailableError) and connection.is_open:
                 fellow.lacks = True  # it does not keep the job
+        finally:
+            fellow.comparing = False
 
     async def _compare_once(self, fellow: Fellow, connection: Connection) -> bool:
         replica = self._job.replica
         sums = replica.sums
-        answer = await connection.request(CompareJob(self._job.id, sums))
+        async with asyncio.timeout(PATIENCE):
+            answer = await connection.request(CompareJob(self._job.id, sums))
         if not isinstance(answer, JobCompared):
             raise PeerError(f"compared jobs by a {type(answer).__name__}")
         if not answer.buckets:
@@ -274,16 +286,16 @@ class Fellows:
         lacking = [id for id in answer.ids if id not in ours]
         for i in range(0, len(lacking), TOLD_AT_ONCE):
             await self._get(connection, lacking[i : i + TOLD_AT_ONCE])
-        lacked = [self._job.file.item(id) for id in sorted(ours - theirs)]
-        self.tell(fellow, [item for item in lacked if item is not None])
-        while fellow.telling is not None:
-            await asyncio.wait([fellow.telling])
+        self.tell(fellow, sorted(ours - theirs))
+        if fellow.telling is not None:
+            await asyncio.wait([fellow.telling], timeout=PATIENCE)
         fellow.agrees = fellow.connection is connection and not fellow.failed
         self.changed()
         return False
 
     async def _get(self, connection: Connection, ids: list[bytes]) -> None:
-        answer = await connection.request(GetItems(self._job.id, tuple(ids)))
+        async with asyncio.timeout(PATIENCE):
+            answer = await connection.request(GetItems(self._job.id, tuple(ids)))
         if not isinstance(answer, GotItems):
             raise PeerError(f"gave items by a {type(answer).__name__}")
         await gather(self._job, answer.items, answer.contents, connection)

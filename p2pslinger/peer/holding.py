@@ -69,19 +69,22 @@ class Holding:
         return waiting
 
     def saved(self, waiting: Waiting) -> None:
-        """Our own copy is on disk."""
+        """Our own copy is on disk. Nothing happens if nobody waits any more."""
         waiting.here = True
-        self._look(waiting)
+        if waiting in self._waiting.get(waiting.id, ()):
+            self._look(waiting)
 
-    def forget(self, waiting: Waiting) -> None:
-        """Nobody waits for this any more."""
+    def forget(self, waiting: Waiting) -> bool:
+        """Nobody waits for this any more; return whether somebody has until now."""
         others = self._waiting.get(waiting.id, [])
-        if waiting in others:
-            others.remove(waiting)
-            if not others:
-                del self._waiting[waiting.id]
+        if waiting not in others:
+            return False
+        others.remove(waiting)
+        if not others:
+            del self._waiting[waiting.id]
         if waiting.timer is not None:
             waiting.timer.cancel()
+        return True
 
     def held_by(self, id: bytes, peer: PeerId) -> None:
         """Another keeper has an item on disk."""

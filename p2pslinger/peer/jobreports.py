@@ -111,7 +111,8 @@ class JobReports:
         elif not job.is_keeper and _is_complete(held):
             state = "computed"
         waiting = None
-        if state == "open" and job.is_keeper:
+        elsewhere = board.running_elsewhere
+        if state == "open" and job.is_keeper and not elsewhere:
             waiting = self._keeper.why_waiting(job.kept)
         return JobFacts(
             to_text(job.id),
@@ -120,7 +121,7 @@ class JobReports:
             board.total,
             board.sealed,
             board.done.count,
-            board.running,
+            board.running + elsewhere,
             board.failed,
             board.lost,
             max(0.0, job.means.wall() - job.kept.manifest.created),

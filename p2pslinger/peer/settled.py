@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import PeerId
 from p2pslinger.wire.control import RangeOut
 from p2pslinger.wire.records import RangeResult
@@ -108,12 +109,19 @@ class Outcomes:
             if not page:
                 return
             place.at += len(page)
-            follower.results([out for one in page if (out := self._out(one))])
+            try:
+                follower.results([self._out(one) for one in page])
+            except UnavailableError as error:
+                self.leave(follower)
+                follower.ended("unavailable", str(error))
 
-    def _out(self, one: Settled) -> RangeOut | None:
+    def _out(self, one: Settled) -> RangeOut:
         found = self._read(one.batch, one.place)
         if found is None:
-            return None
+            raise UnavailableError(
+                f"the results of the tasks from {one.start} on are damaged here: ask "
+                "for them on another machine that keeps the job"
+            )
         volunteer, result = found
         whole = (one.start, one.stop) == (result.start, result.stop)
         return RangeOut(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+from p2pslinger.errors import PeerError
 from p2pslinger.ids import PeerId
 from p2pslinger.peer.durable import DurableJob
 from p2pslinger.peer.fellows import Fellow, Fellows
@@ -22,6 +23,10 @@ SHARE = 0.2
 
 #: Seconds between two signs of life.
 ALIVE = 1.0
+
+#: Seconds between two messages that tell of all live grants: what others believe beyond
+#: that is over.
+WHOLE = 30.0
 
 #: Seconds after which others hear that a grant is over. Its results travel by another
 #: way, over their disks: heard later, its tasks would look open, and be granted twice.
@@ -37,8 +42,8 @@ GONE = 10.0
 #: longer than news of their grants take.
 HELP_AFTER = 1.0
 
-#: Grants in one message.
-AT_ONCE = 4096
+#: Grants in one message, and those that a keeper may have of one job: each is a slot.
+AT_ONCE, MOST = 4096, 65_536
 
 
 class Sharing:
@@ -69,9 +74,11 @@ class Sharing:
         self._silent: frozenset[PeerId] = frozenset()
         self._dropped: set[PeerId] = set()
         self._told = 0.0
+        self._whole = 0.0
         self._began = 0.0
         self._idle_since: float | None = None
-        self._divided: tuple[object, ...] = ()
+        self._between: tuple[object, ...] = ()  # whom the tasks are divided between
+        self._divided = 0  # shards of which they are
         self._timer: asyncio.TimerHandle | None = None
 
     # --- what others say ----------------------------------------------------------
@@ -84,6 +91,8 @@ class Sharing:
         board = self._job.kept.board
         if message.whole:
             board.unshare(peer)
+        if len(board.shared_by(peer)) > MOST:
+            raise PeerError(f"shares more than {MOST} grants of one job")
         made = ((one.number, (one.start, one.stop)) for one in message.made)
         board.shared(peer, made, message.ended)
         self._job.means.keeper.settle(self._job.kept)
@@ -92,6 +101,7 @@ class Sharing:
         """A connection to another keeper has opened: tell it everything."""
         self._alive(fellow.peer)
         live = self._live()
+        self._shared.update(live)
         self._push([fellow], whole=True, made=live.values(), ended=())
         self.go_on()
 
@@ -121,14 +131,19 @@ class Sharing:
 
     def divide(self) -> None:
         """Say anew which tasks are ours to hand out."""
-        keepers = self._places().keepers
-        state = (keepers, self._silent, len(self._job.shards))
-        if state != self._divided:
-            self._divided = state
-            spans = foreign(self._job.shards, keepers, self._me, self._silent)
-            self._job.kept.board.divide(spans)
-            self._job.means.keeper.settle(self._job.kept)
-            self.go_on()
+        keepers, board = self._places().keepers, self._job.kept.board
+        shards = self._job.shards
+        between = (keepers, self._silent)
+        if between != self._between:
+            board.divide(foreign(shards, keepers, self._me, self._silent))
+        elif len(shards) > self._divided:
+            new = shards[self._divided :]
+            board.divide_more(foreign(new, keepers, self._me, self._silent))
+        else:
+            return
+        self._between, self._divided = between, len(shards)
+        self._job.means.keeper.settle(self._job.kept)
+        self.go_on()
 
     def _look(self) -> None:
         self._timer = None
@@ -139,7 +154,10 @@ class Sharing:
             if number not in live:
                 self._ended.setdefault(number, now)
         ended = [number for number, when in self._ended.items() if now - when >= LATER]
-        if made or ended or (now - self._told >= ALIVE):
+        if now - self._whole >= WHOLE:
+            self._whole = now
+            self._push(self._fellows.there(), whole=True, made=live.values(), ended=())
+        elif made or ended or (now - self._told >= ALIVE):
             self._push(self._fellows.there(), whole=False, made=made, ended=ended)
             self._shared.update(live)
             self._shared.difference_update(ended)
@@ -194,9 +212,11 @@ class Sharing:
         ended: Iterable[int],
     ) -> None:
         self._told = self._loop.time()
-        message = ShareGrants(
-            self._job.id, whole, tuple(made)[:AT_ONCE], tuple(ended)[:AT_ONCE]
-        )
-        for fellow in fellows:
-            if fellow.connection is not None:
-                fellow.connection.push(message)
+        made, ended = tuple(made), tuple(ended)
+        for i in range(0, max(len(made), len(ended), 1), AT_ONCE):
+            part = slice(i, i + AT_ONCE)
+            job = self._job.id
+            message = ShareGrants(job, whole and i == 0, made[part], ended[part])
+            for fellow in fellows:
+                if fellow.connection is not None:
+                    fellow.connection.push(message)

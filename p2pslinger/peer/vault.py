@@ -88,12 +88,20 @@ class Vault:
         store = self._means.store
         self.tombstones = store.buried()
         for stored in store.jobs():
+            if stored.job in self.tombstones:  # written again by what came too late
+                self._drop(stored.job)
+                continue
             try:
                 self._restore(stored)
             except SlingerError as error:
-                self.held.pop(stored.job, None)
+                held = self.held.pop(stored.job, None)
+                if held is not None:
+                    self._means.keeper.drop(held.job.kept, over=False)
                 text = f"job {short(stored.job)} can't be read: {error}"
                 self._means.events.emit(Noted(text))
+
+    def _drop(self, job: JobId) -> None:
+        self._means.journal.write(lambda: self._means.store.drop(job))
 
     def create(self, signed: Signed, manifest: Manifest, key: Identity) -> Held:
         """Take up a job that is submitted here."""
@@ -231,8 +239,12 @@ class Vault:
 
     # --- jobs go ------------------------------------------------------------------
 
-    def look_after(self) -> None:
-        """Do what is due: compare, resign, forget. To be called every few seconds."""
+    def look_after(self, *, may_expire: bool) -> None:
+        """Do what is due: compare, resign, forget. To be called every few seconds.
+
+        Args:
+            may_expire: Our clock can be trusted to say that something has expired.
+        """
         now, wall = self._means.loop.time(), self._means.wall()
         over = [job for job, (until, _) in self.tombstones.items() if until < wall]
         for job in over:
@@ -246,7 +258,8 @@ class Vault:
             if held.missing and held.fellows.there():
                 self._owner.spawn(self._fetch_missing(held))
             # A reader takes the keepers' word for how long.
-            if held.job.is_keeper and held.job.replica.keep_until < wall:
+            late = held.job.replica.keep_until < wall and may_expire
+            if held.job.is_keeper and late:
                 self.forget(held, proof=None)
             elif now - held.compared >= COMPARE_EVERY:
                 held.compared = now
@@ -372,8 +385,10 @@ class Vault:
 
     def _resign_if_spare(self, held: Held, now: float) -> None:
         """Keep a job no longer that others keep well enough without us."""
-        alive = {fellow.peer for fellow in held.fellows.there()}
-        agree = all(fellow.agrees for fellow in held.fellows.there())
+        there = held.fellows.there()
+        alive = {fellow.peer for fellow in there}
+        named = held.places.keepers
+        agree = all(fellow.agrees for fellow in there if fellow.peer in named)
         if (
             agree
             and held.job.key is None
@@ -382,9 +397,8 @@ class Vault:
             and now - held.invited > INVITED
             and may_resign(held.places, self._me, alive)
         ):
-            job = held.job.id
             self._remove(held, "resigned")
-            self._means.journal.write(lambda: self._means.store.drop(job))
+            self._drop(held.job.id)
 
     async def _fetch_missing(self, held: Held) -> None:
         """Get the blobs again that were damaged or lost here."""

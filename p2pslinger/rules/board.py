@@ -115,7 +115,7 @@ class Board:
             raise PeerError("sent a control record of another job")
         if record.sealed is not None and record.sealed < self.total:
             raise PeerError(f"sealed {record.sealed} of {self.total} tasks")
-        if record.sequence > self.sequence:
+        if record.sequence >= self.sequence:
             self.sequence = record.sequence
             self.priority = record.priority
             self.paused = record.paused
@@ -146,6 +146,10 @@ class Board:
         """Say which tasks other keepers hand out, instead of what was said before."""
         self._open.divide(foreign)
 
+    def divide_more(self, foreign: Iterable[Span]) -> None:
+        """Say which further tasks other keepers hand out."""
+        self._open.divide_more(foreign)
+
     def shared(
         self, keeper: PeerId, made: Iterable[tuple[int, Span]], ended: Iterable[int]
     ) -> None:
@@ -156,6 +160,10 @@ class Board:
             gone = self._open.over(keeper, number)
             if gone is not None:
                 self._reopen_free(*gone)
+
+    def shared_by(self, keeper: PeerId) -> list[int]:
+        """Return the grants that another keeper has told of, by number."""
+        return self._open.numbers(keeper)
 
     def unshare(self, keeper: PeerId) -> None:
         """Forget another keeper's grants: it is gone, or begins anew."""
@@ -282,12 +290,18 @@ class Board:
     @property
     def left_to_others(self) -> int:
         """Open tasks that other keepers should hand out."""
-        return self._open.theirs.count
+        apart = len(self._open.solo) - len(self._open.apart(spare=False))
+        return self._open.theirs.count + apart
 
     @property
     def running(self) -> int:
         """Tasks that are granted."""
         return sum(held.stop - held.start for held in self._ledger.live())
+
+    @property
+    def running_elsewhere(self) -> int:
+        """Tasks that other keepers have granted, as far as they have told."""
+        return sum(stop - start for start, stop in self._open.elsewhere())
 
     @property
     def grants(self) -> int:

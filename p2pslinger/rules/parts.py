@@ -90,6 +90,13 @@ class Parts:
             self.remove(low, high)
             self.add(low, high)
 
+    def divide_more(self, foreign: Iterable[Span]) -> None:
+        """Say which further tasks other keepers hand out."""
+        for span in foreign:
+            self._foreign.add(*span)
+            for low, high in self.ours.remove(*span):
+                self.theirs.add(low, high)
+
     # --- what other keepers have granted --------------------------------------------
 
     def granted(self, keeper: PeerId, number: int, span: Span) -> None:

@@ -18,7 +18,7 @@ from blake3 import blake3
 
 from p2pslinger.errors import PeerError
 from p2pslinger.ids import GridId, JobId, PeerId
-from p2pslinger.limits import INLINE
+from p2pslinger.limits import FRAME, INLINE
 from p2pslinger.rules.grants import grant_mac
 from p2pslinger.rules.keeping import Places, places
 from p2pslinger.rules.outcomes import Outcome, Range, outcomes
@@ -38,6 +38,9 @@ from p2pslinger.wire.records import (
     open_signed,
     read,
 )
+
+#: Bytes of an item: with what a message adds, it fits a frame.
+LARGEST = FRAME - 4096
 
 Record = ShardBatch | Control | Appointment | ResultBatch | Acceptance | Receipt
 
@@ -286,6 +289,8 @@ class Replica:
     def _open(self, item: Item, *, trusted: bool) -> Record:
         """Decode an item and check it: by itself, whatever else is known."""
         kind, signed = _KINDS[item.kind], item.signed
+        if len(signed.body) > LARGEST:
+            raise PeerError(f"sent an item of more than {LARGEST} bytes")
         record = (
             read(kind, signed) if trusted else open_signed(kind, signed, self._grid)
         )

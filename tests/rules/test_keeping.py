@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.rules.keeping import (
-    REPLACE_AFTER,
     DEPTH,
     LONG_KNOWN,
+    REPLACE_AFTER,
     Applicant,
     Places,
     in_order,

@@ -74,7 +74,7 @@ def histories(draw: st.DrawFn) -> list[Item]:
     ended = st.sets(st.sampled_from(("cancelled", "forgotten")), max_size=1)
     items = [
         control(
-            draw(sequences),
+            sequence,
             priority=draw(st.integers(0, 3)),
             sealed=draw(st.sampled_from((None, TASKS))),
             keepers=tuple(one.id for one in draw(st.permutations(PEERS))[:3]),
@@ -82,7 +82,7 @@ def histories(draw: st.DrawFn) -> list[Item]:
             cancelled="cancelled" in (words := draw(ended)),
             forgotten="forgotten" in words,
         )
-        for _ in range(draw(st.integers(0, 5)))
+        for sequence in draw(st.sets(sequences))
     ]
     items += [shards(i, 4 * i, 4) for i in range(draw(st.integers(0, 3)))]
     found = [
@@ -221,6 +221,13 @@ def test_a_reader_has_no_secret_and_believes_what_it_is_given() -> None:
 
 
 # --- what a member may do to a replica ------------------------------------------------
+
+
+@pytest.mark.xfail(strict=True, reason="R42: appointments under the other one stay")
+def test_replicas_agree_when_two_owners_sign_at_once() -> None:
+    one, other = control(1, keepers=(ANN.id,)), control(1, keepers=(BOB.id,))
+    made = [appointment(by, EVE.id, by.id) for by in (ANN, BOB)]
+    assert after([one, *made, other]).sums == after([other, *made, one]).sums
 
 
 @pytest.mark.xfail(strict=True, reason="which 16 are kept depends on the order")

@@ -29,7 +29,7 @@ WEIGHTS = {
     Kind.REORDERING: 1,
     Kind.DELAY: 2,
     Kind.CANCEL: 1,
-    Kind.FORGET: 1,
+    Kind.FORGET: 2,
     Kind.PAUSE: 1,
     Kind.EXTEND: 1,
     Kind.TICKET: 1,
@@ -42,7 +42,7 @@ GONE = {0: 3, 1: 5, 2: 2}
 AIMED = 0.4
 
 #: Share of splits during which somebody does something to a job.
-MEDDLED = 0.3
+MEDDLED = 0.5
 
 #: Seconds that a fault lasts: shortest and longest, short ones more often.
 LASTS = (3.0, 400.0)

@@ -43,7 +43,10 @@ def replicas_agree(evidence: Evidence) -> Iterator[str]:
 
 def orders_are_known_everywhere(evidence: Evidence) -> Iterator[str]:
     """Complain of keepers that do not know what an owner was told that all know."""
-    for work, _, copies in evidence.durable():
+    for work, job, copies in evidence.durable():
+        for said, owner in work.obeyed:
+            if said == "forget" and owner.is_up and job not in owner.disk.jobs.buried():
+                yield f"{owner.name} has forgotten {work} without a tombstone"
         for copy in copies:
             standing = copy.replica.standing
             if work.confirmed("forget"):
