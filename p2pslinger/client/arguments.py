@@ -14,14 +14,19 @@ share an object and a task that changes its argument changes nobody else's.
 
 from __future__ import annotations
 
-import pickle
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import chain, count, islice
 
-from p2pslinger.client.encoding import PROTOCOL, absent_modules, dumps, dumps_large
+from p2pslinger.client.encoding import (
+    absent_modules,
+    dumps,
+    dumps_large,
+    dumps_scalars,
+)
+from p2pslinger.client.memory import LEAST
 from p2pslinger.client.sharing import Shared, check_few, noting
 from p2pslinger.errors import PackingError
 from p2pslinger.limits import INLINE, SHARD_TASKS, SHARED
@@ -104,7 +109,8 @@ def shards_of(
         else:
             kinds = set(map(type, tasks))
         if kinds <= SCALARS:
-            shards = _split(Form.STAR if star else Form.PLAIN, tasks)
+            form = Form.STAR if star else Form.PLAIN
+            shards = _split(form, tasks, _size_of_all(tasks, kinds))
         else:
             absent = absent_modules(shipped)
             shards = _encode_items(tasks, start, absent, star=star)
@@ -133,14 +139,23 @@ def calls_shard(
     """
     if not any(kwargs for _, kwargs in calls):
         tuples = [args for args, _ in calls]
-        if SCALARS.issuperset(map(type, chain.from_iterable(tuples))):
-            return Shard(Form.STAR, len(tuples), pickle.dumps(tuples, PROTOCOL)), []
+        kinds = set(map(type, chain.from_iterable(tuples)))
+        if kinds <= SCALARS:
+            data = dumps_scalars(tuples, _size_of_all(tuples, kinds))
+            return Shard(Form.STAR, len(tuples), data), []
     absent, subject = absent_modules(shipped), "the call's arguments"
     items = _Items(Form.CALLS)
     failures: list[tuple[int, PackingError]] = []
     for position, (args, kwargs) in enumerate(calls):
+        call, size = (args, dict(kwargs)), _size(args)
+        if size >= LEAST and items.items:
+            break  # it is a shard by itself
         try:
-            item, met = noting(dumps, (args, dict(kwargs)), subject, absent)
+            if size >= LEAST:
+                data, met = noting(dumps_large, call, subject, absent, size)
+                check_few(subject, met)
+                return Shard(Form.CALLS, 1, data, frozenset(met)), failures
+            item, met = noting(dumps, call, subject, absent)
             check_few(subject, met)
         except PackingError as error:
             failures.append((position, error))
@@ -197,6 +212,11 @@ def _size(item: object) -> int:
     return size
 
 
+def _size_of_all(items: Sequence[object], kinds: set[type]) -> int:
+    """Estimate the bytes of many items; 0 if they are small ones, which are many."""
+    return 0 if kinds <= _SMALL else sum(map(_size, items))
+
+
 def _as_tuple(task: object, index: int) -> tuple[object, ...]:
     if type(task) is tuple:
         return task
@@ -208,21 +228,15 @@ def _as_tuple(task: object, index: int) -> tuple[object, ...]:
     return tuple(task)
 
 
-def _split(form: Form, tasks: Sequence[object]) -> Iterator[Shard]:
+def _split(form: Form, tasks: Sequence[object], size: int) -> Iterator[Shard]:
     """Pickle a list of scalars; halve it as long as it is too large."""
-    try:
-        data = pickle.dumps(tasks, PROTOCOL)
-    except MemoryError as error:
-        raise PackingError(
-            f"{len(tasks)} arguments are too large for this machine's memory; "
-            "send less at once"
-        ) from error
+    data = dumps_scalars(tasks, size)
     if len(data) <= INLINE or len(tasks) == 1:
         yield Shard(form, len(tasks), data)
         return
     half = len(tasks) // 2
-    yield from _split(form, tasks[:half])
-    yield from _split(form, tasks[half:])
+    yield from _split(form, tasks[:half], size // 2)
+    yield from _split(form, tasks[half:], size // 2)
 
 
 def _encode_items(
@@ -232,11 +246,11 @@ def _encode_items(
     items = _Items(form)
     for index, task in enumerate(tasks, start):
         value, subject = (task, {}) if star else task, f"argument {index}"
-        if _size(task) > INLINE:
+        if (large := _size(task)) > INLINE:
             if items.items:
                 yield items.shard()
                 items = _Items(form)
-            data, met = noting(dumps_large, value, subject, absent)
+            data, met = noting(dumps_large, value, subject, absent, large)
             check_few(subject, met)
             yield Shard(form, 1, data, frozenset(met))
             continue

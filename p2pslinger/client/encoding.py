@@ -6,14 +6,15 @@ local modules that did not travel with the function: those go by value.
 
 from __future__ import annotations
 
-import io
 import pickle
 import sys
 import threading
-from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import lru_cache
+from typing import cast
 
+from p2pslinger.client.memory import LEAST, BytesFile, MemoryFile, has_room
 from p2pslinger.errors import PackingError
 from p2pslinger.wire.packed import pack_head, pack_items
 
@@ -39,24 +40,52 @@ def dumps(value: object, subject: str, absent: frozenset[str]) -> bytes:
     return data
 
 
-def dumps_large(value: object, subject: str, absent: frozenset[str]) -> bytes:
+def dumps_scalars(tasks: Sequence[object], size: int) -> bytes:
+    """Pickle a list of what can't refer to anything.
+
+    Args:
+        tasks: The list.
+        size: About how many bytes it has.
+
+    Raises:
+        PackingError: they are too many for this machine.
+    """
+    try:
+        if size < LEAST:
+            return pickle.dumps(tasks, PROTOCOL)
+        with closing(file_of(size)) as file:
+            pickle.Pickler(file, PROTOCOL).dump(tasks)
+            return cast(bytes, file.seal())
+    except (MemoryError, OSError) as error:
+        raise PackingError(
+            f"{len(tasks)} arguments are too large for this machine's memory; "
+            "send less at once"
+        ) from error
+
+
+def dumps_large(
+    value: object, subject: str, absent: frozenset[str], size: int
+) -> bytes:
     """Pack one argument as a single item: written once, not searched, not copied."""
     from p2pslinger.client.pickling import NotingPickler
 
-    file = io.BytesIO()
-    file.write(pack_head([0]))
-    head = file.tell()
-    pickler = NotingPickler(file)
-    try:
-        pickler.dump(value)
-    except Exception as error:  # pickling runs the objects' own code
-        raise refusal(subject, value, error) from error
-    if pickler.modules & absent:
-        return pack_items([_dumps_by_value(value, subject, absent)])
-    size = file.tell() - head
-    file.seek(0)
-    file.write(pack_head([size]))
-    return file.getvalue()
+    with closing(file_of(size)) as file:
+        file.write(pack_head([0]))
+        head = file.size
+        pickler = NotingPickler(file)
+        try:
+            pickler.dump(value)
+        except Exception as error:  # pickling runs the objects' own code
+            raise refusal(subject, value, error) from error
+        if pickler.modules & absent:
+            return pack_items([_dumps_by_value(value, subject, absent)])
+        file.rewrite(pack_head([file.size - head]))
+        return cast(bytes, file.seal())
+
+
+def file_of(size: int) -> MemoryFile | BytesFile:
+    """Return something to pickle about so many bytes into."""
+    return MemoryFile() if size >= LEAST and has_room() else BytesFile()
 
 
 def absent_modules(shipped: Collection[str] | None) -> frozenset[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from p2pslinger import limits
+from p2pslinger.client.memory import Beside
 from p2pslinger.client.requests import Answered, Requests
 from p2pslinger.errors import (
     ConnectionLostError,
@@ -57,6 +58,7 @@ class Link:
         self._socket = sock
         self._reader = FrameReader()
         self._sending = threading.Lock()
+        self._beside = Beside(sock)
         self._requests = Requests(self._send)
         self._cut: SlingerError | None = None
         self._closing = False
@@ -120,10 +122,18 @@ class Link:
         message: msgspec.Struct,
         done: Answered,
         body: bytes | None = None,
+        *,
+        memory: bytes | None = None,
     ) -> None:
         """Send a request; unless this raises, `done` is called once.
 
         That is in the reading thread, or in the one that closes the connection.
+
+        Args:
+            message: The request.
+            done: Hears the answer.
+            body: Bytes that follow.
+            memory: Bytes in memory that is handed over; the message names it.
 
         Raises:
             UsageError: this process is a fork of the one that made the connection.
@@ -131,13 +141,15 @@ class Link:
             TooLargeError: the message does not fit a frame.
         """
         self.check()
-        self._requests.ask(self._payload(message), done, body)
+        self._requests.ask(self._payload(message), done, body, memory)
 
     def request(
         self,
         message: msgspec.Struct,
         body: bytes | None = None,
         timeout: float | None = None,
+        *,
+        memory: bytes | None = None,
     ) -> msgspec.Struct:
         """Send a request and wait for its answer, at most `timeout` seconds.
 
@@ -145,13 +157,15 @@ class Link:
             UsageError, PeerError, UnavailableError: as the peer failed it.
             ConnectionLostError: the peer is gone.
         """
-        return self.fetch(message, body, timeout)[0]
+        return self.fetch(message, body, timeout, memory=memory)[0]
 
     def fetch(
         self,
         message: msgspec.Struct,
         body: bytes | None = None,
         timeout: float | None = None,
+        *,
+        memory: bytes | None = None,
     ) -> tuple[msgspec.Struct, bytes]:
         """Like `request`; return the body that came with the answer as well."""
         self.check_waiting()
@@ -162,7 +176,7 @@ class Link:
             got.append((answer, data))
             ready.set()
 
-        self.ask(message, done, body)
+        self.ask(message, done, body, memory=memory)
         if not ready.wait(timeout):
             raise UnavailableError(f"the peer did not answer within {timeout:g} s")
         answer, data = got[0]
@@ -177,6 +191,14 @@ class Link:
         payload = self._payload(message)
         with contextlib.suppress(ConnectionLostError):
             self._send(encode(Kind.PUSH, 0, payload))
+
+    def take_memory(self, name: int, size: int) -> bytes:
+        """Return bytes in memory that the peer has handed over with what it says.
+
+        Raises:
+            PeerError: it has not.
+        """
+        return self._beside.take(name, size)
 
     def check(self) -> None:
         """See that requests can be made.
@@ -233,10 +255,13 @@ class Link:
             )
         return payload
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes, memory: bytes | None = None) -> None:
         with self._sending:
             try:
-                self._socket.sendall(data)
+                if memory is None:
+                    self._socket.sendall(data)
+                else:
+                    self._beside.send(data, memory)
             except OSError:
                 raise _gone() from None
             except BaseException:
@@ -279,7 +304,7 @@ class Link:
             while True:
                 for frame in frames:
                     self._hear(frame)
-                data = self._socket.recv(CHUNK)
+                data = self._beside.receive(CHUNK)
                 if not data:
                     break
                 frames = self._reader.feed(data)
@@ -304,6 +329,7 @@ class Link:
         why = self._cut or why
         with contextlib.suppress(OSError):
             self._socket.close()
+        self._beside.close()
         self._requests.fail(why)
         if not self._closing:
             self.on_lost(why)

@@ -20,12 +20,14 @@ from typing import Protocol
 from p2pslinger import limits
 from p2pslinger.client.arguments import Shard
 from p2pslinger.client.link import Link
+from p2pslinger.client.memory import memory_name
 from p2pslinger.client.segments import Consumer, Segments
 from p2pslinger.client.sender import Sender
 from p2pslinger.client.sharing import Shared, blobs_of
 from p2pslinger.errors import SlingerError, UnavailableError
 from p2pslinger.rules.spans import Span, Spans
 from p2pslinger.wire.control import Append, AppendBig, Seal, ShardIn, Withdraw
+from p2pslinger.wire.records import SharedBlobs
 
 
 class Source(Protocol):
@@ -223,9 +225,16 @@ class Outgoing:
                 continue
             self._send_small(small)
             small = []
-            big = AppendBig(self._handle, shard.count, form, len(shard.data), shared)
-            self._link.request(big, shard.data)
+            self._send_big(shard, form, shared)
         self._send_small(small)
+
+    def _send_big(self, shard: Shard, form: int, shared: SharedBlobs) -> None:
+        memory, size = memory_name(shard.data), len(shard.data)
+        big = AppendBig(self._handle, shard.count, form, size, shared, memory)
+        if memory:
+            self._link.request(big, memory=shard.data)
+        else:
+            self._link.request(big, shard.data)
 
     def _send_small(self, shards: list[ShardIn]) -> None:
         if shards:

@@ -151,7 +151,7 @@ def _pack(
     except PackingError as error:
         raise PackingError(f"can't send `{name}`: {error}") from error
     python = (sys.version_info.major, sys.version_info.minor)
-    package = _package("pickle", name, python, modules, payload, met)
+    package = _package("pickle", name, python, modules, payload, met=met)
     try:
         return package, take_snapshot(owner, notes)
     except TypeError:
@@ -164,6 +164,7 @@ def _package(
     python: tuple[int, int] | None,
     modules: Iterable[LocalModule],
     payload: bytes,
+    *,
     met: Iterable[Shared[object]] = (),
 ) -> FunctionPackage:
     shipped = [

@@ -18,7 +18,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import cloudpickle
 
@@ -32,6 +32,13 @@ PROTOCOL = 5
 _MADE_IN_PYTHON = 1 << 9
 
 _Cached = type(functools.lru_cache(lambda: None))
+
+
+class Writable(Protocol):
+    """What can be pickled into."""
+
+    def write(self, data: bytes, /) -> object:
+        """Add bytes."""
 
 
 class NotingPickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
@@ -50,7 +57,7 @@ class NotingPickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no typ
 
     def __init__(
         self,
-        file: io.BytesIO,
+        file: Writable,
         buffers: Callable[[pickle.PickleBuffer], bool] | None = None,
     ) -> None:
         super().__init__(file, protocol=PROTOCOL, buffer_callback=buffers)

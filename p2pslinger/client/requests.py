@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -23,6 +24,13 @@ FIRST_CREDIT = 64 * limits.KIB
 
 #: What an asker is called with, in the reading thread: the answer and its body.
 Answered = Callable[[msgspec.Struct | SlingerError, bytes], None]
+
+
+class Send(Protocol):
+    """Sends a frame's bytes."""
+
+    def __call__(self, data: bytes, memory: bytes | None = None) -> None:
+        """Send them, and the memory that holds others beside them."""
 
 
 @dataclass(slots=True)
@@ -43,7 +51,7 @@ class Requests:
         send: Sends a frame's bytes; raises if the peer is gone.
     """
 
-    def __init__(self, send: Callable[[bytes], None]) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
         self._lock = threading.Lock()
         self._asked: dict[int, _Asked] = {}
@@ -67,7 +75,13 @@ class Requests:
         if self._lost is not None:
             raise self._lost
 
-    def ask(self, payload: bytes, done: Answered, body: bytes | None) -> None:
+    def ask(
+        self,
+        payload: bytes,
+        done: Answered,
+        body: bytes | None = None,
+        memory: bytes | None = None,
+    ) -> None:
         """Send a request; unless this raises, `done` is called once.
 
         Raises:
@@ -81,7 +95,7 @@ class Requests:
             number = self._number
             self._asked[number] = asked
             try:
-                self._send(encode(kind, number, payload))
+                self._send(encode(kind, number, payload), memory)
             except BaseException:
                 del self._asked[number]
                 raise

@@ -17,9 +17,11 @@ import weakref
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pickle import PickleBuffer
+from typing import cast
 
 from p2pslinger import limits
 from p2pslinger.client.link import Link
+from p2pslinger.client.memory import LEAST, joined, memory_name
 from p2pslinger.client.sender import Sender
 from p2pslinger.errors import PackingError, SlingerError, TooLargeError
 from p2pslinger.sandbox.shared import (
@@ -67,7 +69,12 @@ class Sharing:
         digest = blob_digest(data)
         with self._lock:  # so that nobody relies on a value that is not there yet
             if not self._handles[digest]:
-                self._link.request(ShareBlob(digest, len(data)), data)
+                memory = memory_name(data)
+                what = ShareBlob(digest, len(data), memory)
+                if memory:
+                    self._link.request(what, memory=data)
+                else:
+                    self._link.request(what, data)
             self._handles[digest] += 1
         handle, user = Shared[object](digest, len(data), PARTS), next(_numbers)
         hold_value(digest, value, user)
@@ -125,7 +132,8 @@ def packed(value: object) -> bytes:
             f"the value to be shared has {size:,} bytes, and at most {limits.BLOB:,} "
             "can be sent: share it in parts"
         )
-    return b"".join(pack(file.getvalue(), [buffer.raw() for buffer in buffers]))
+    parts = pack(file.getvalue(), [buffer.raw() for buffer in buffers])
+    return cast(bytes, joined(parts) if size >= LEAST else b"".join(parts))
 
 
 def _pickle(value: object, file: io.BytesIO, buffers: list[PickleBuffer]) -> None:

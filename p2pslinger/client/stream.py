@@ -28,6 +28,7 @@ from p2pslinger.ids import from_text, to_text
 from p2pslinger.wire.control import (
     Attach,
     Attached,
+    Blob,
     ChangeJob,
     CloseJob,
     GetValues,
@@ -259,12 +260,25 @@ class Stream:
             return
 
         def got(answer: msgspec.Struct | SlingerError, data: bytes) -> None:
-            self._give(out, answer if isinstance(answer, SlingerError) else data)
+            self._give(out, self._values_of(answer, data))
             self._fetched()
 
         with self._lock:
             self._fetching += 1
-        self._fetches.want(GetValues(self.handle, out.digest), got)
+        self._fetches.want(GetValues(self.handle, out.digest, True), got)
+
+    def _values_of(
+        self, answer: msgspec.Struct | SlingerError, data: bytes
+    ) -> bytes | SlingerError:
+        """Return values that have come, as a body or as memory."""
+        if isinstance(answer, SlingerError):
+            return answer
+        if isinstance(answer, Blob) and answer.memory:
+            try:
+                return self._link.take_memory(answer.memory, answer.size)
+            except SlingerError as error:
+                return error
+        return data
 
     def _fetched(self) -> None:
         with self._lock:

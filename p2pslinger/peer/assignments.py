@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from p2pslinger.peer.jobshere import JobHere, Placed
-from p2pslinger.peer.keepers import KeeperLink
+from p2pslinger.peer.keepers import KeeperLink, OwnKeeper
 from p2pslinger.wire.messages import Grant
 
 
@@ -23,6 +23,12 @@ class Assignment:
     keeper: KeeperLink
     job: JobHere
     left: deque[Grant] = field(default_factory=deque)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody but this machine's programs will see its results."""
+        lasting = self.job.manifest.policy.durable
+        return isinstance(self.keeper, OwnKeeper) and not lasting
 
     @property
     def is_complete(self) -> bool:
@@ -59,7 +65,8 @@ class Assignment:
             return True
         for placed in job.missing(self.shards() or ()):
             head = placed.head
-            job.put(placed, await keeper.fetch(job.id, head.digest, head.size))
+            data = await keeper.fetch(job.id, head.digest, head.size)
+            job.put(placed, data, checked=isinstance(keeper, OwnKeeper))
             return True
         for one in job.missing_shared(self.shards() or ()):
             data = await keeper.fetch(job.id, one.digest, one.size)

@@ -447,7 +447,8 @@ class Deposits:
         holding = held.fellows.holding
         id = self.change(held, said)
         waiting = holding.expect(id, lambda: 2, answer, ASKED)
-        holding.saved(waiting)  # it counts as one, and a keeper as the other
+        # Ours counts as one, once others have been told, and a keeper's as the other.
+        held.job.file.when_saved(id, lambda _: holding.saved(waiting), patient=True)
 
     def _said(self, ask: ChangeJob) -> dict[str, object]:
         value = ask.value

@@ -172,11 +172,11 @@ class DurableJob:
             self.file.when_saved(id, saved)
         if taken is not None:
             ours = trusted and item.kind is not Kind.RESULTS
-            self._apply(taken, show=not (ours and taken.accepted))
-            if ours:
+            if ours:  # first of all who wait for the disk
                 self.file.when_saved(id, lambda e: self._spread(taken, e), patient=True)
             else:
                 self._spread(taken, None)
+            self._apply(taken, show=not (ours and taken.accepted))
         return taken
 
     def restore(self, items: Iterable[tuple[bytes, Kind, Signed]]) -> None:

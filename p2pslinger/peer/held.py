@@ -41,8 +41,16 @@ class Held:
 
     def changed(self) -> None:
         """Tell whoever waits that another keeper may hold more of it."""
+        if self.job.kept.board.waits:
+            self.begin(any(one.agrees for one in self.fellows.there()))
         for heard in list(self.on_change):
             heard()
+
+    def begin(self, knows: bool) -> None:
+        """Hand out tasks, if this peer `knows` what the other keepers have."""
+        if knows:
+            self.job.kept.board.waits = False
+            self.job.means.keeper.settle(self.job.kept)
 
     @property
     def wanted(self) -> int:

@@ -134,7 +134,9 @@ class JobFile:
             store.add_items(job, [row])
             store.remove_items(job, taken.superseded)
 
-        journal.write(write, lambda error: self._written(unsaved, error))
+        # What an owner says must fit a full disk: it may free some of it.
+        urgent = taken.item.kind is Kind.CONTROL
+        journal.write(write, lambda error: self._written(unsaved, error), urgent=urgent)
 
     def _written(self, unsaved: Unsaved, error: DiskError | None) -> None:
         told, unsaved.waiting = unsaved.waiting, []

@@ -51,11 +51,23 @@ class Place(Protocol):
         """Bytes a slot may use."""
 
 
-def finished(grant: Grant, outcome: Outcome, host: str) -> Finished:
-    """Return the result of a range that a slot has computed, perhaps not to its end."""
+def finished(
+    grant: Grant, outcome: Outcome, host: str, *, private: bool = False
+) -> Finished:
+    """Return the result of a range that a slot has computed, perhaps not to its end.
+
+    Args:
+        grant: The range as it was granted.
+        outcome: What the slot has reported.
+        host: This machine's name.
+        private: Only programs of this machine will see it: large values need a name,
+            but nobody has to check by that name that they are the right ones.
+    """
     values, digest, blob = outcome.values, b"", None
     if len(values) > limits.INLINE:
-        digest, blob, values = blob_digest(values), values, b""
+        blob, values = values, b""
+        name = b"%b %d %d" % (grant.job, grant.grant, outcome.start)
+        digest = blob_digest(name if private else blob)
     result = RangeResult(
         grant.job,
         grant.grant,

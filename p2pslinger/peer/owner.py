@@ -38,7 +38,11 @@ class Owner:
         if self._closing:
             work.close()
             return None
-        task = self._group.create_task(work)
+        try:
+            task = self._group.create_task(work)
+        except RuntimeError:  # a task has failed: the group ends, and the peer with it
+            work.close()
+            return None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -17,6 +17,7 @@ from p2pslinger.net.overlay import Overlay
 from p2pslinger.net.ports import PortTakenError
 from p2pslinger.peer.config import Config
 from p2pslinger.peer.links import Links
+from p2pslinger.sandbox.passing import PassingListener
 
 
 async def open_port(links: Links, overlay: Overlay, config: Config) -> tuple[int, str]:
@@ -68,7 +69,7 @@ def control_socket(path: Path) -> socket.socket:
     Raises:
         DiskError: it can't be made.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = PassingListener(socket.AF_UNIX, socket.SOCK_STREAM)
     umask = os.umask(0o177)
     try:
         path.unlink(missing_ok=True)  # the data folder is locked: nobody uses it

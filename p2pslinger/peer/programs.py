@@ -24,6 +24,7 @@ from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handler, Handlers
 from p2pslinger.peer.deposits import Deposits
+from p2pslinger.peer.handover import ProgramConnection, given, taken
 from p2pslinger.peer.held import Held
 from p2pslinger.peer.jobreports import JobReports
 from p2pslinger.peer.listener import Listener
@@ -123,7 +124,7 @@ class Programs:
 
     def make(self) -> Connection:
         """Return the peer's end of a new control connection."""
-        connection = Connection(
+        connection = ProgramConnection(
             codec=CONTROL_CODEC,
             service=self,
             hello=lambda: Hello(limits.PROTOCOL, __version__, "peer", self._wall()),
@@ -258,8 +259,6 @@ class Programs:
         self, connection: Connection, append: AppendBig, exchange: Exchange
     ) -> None:
         job = self._job(connection, append.handle)
-        if exchange.body is None:
-            raise PeerError("announced a big shard and sent no bytes")
         shard = ShardIn(append.count, append.form, b"", append.shared)
         self._shared.lend(connection, job.id, (shard,))
 
@@ -267,7 +266,13 @@ class Programs:
             job.append([(shard, data)])
             exchange.reply(Done())
 
-        self._owner.spawn(self._read_then(exchange, exchange.body, append.size, got))
+        if append.memory:
+            got(taken(connection, append.memory, append.size))
+        elif exchange.body is None:
+            raise PeerError("announced a big shard and sent no bytes")
+        else:
+            reading = self._read_then(exchange, exchange.body, append.size, got)
+            self._owner.spawn(reading)
 
     async def _read_then(
         self,
@@ -304,14 +309,19 @@ class Programs:
         self, connection: Connection, ask: GetValues, exchange: Exchange
     ) -> None:
         job = self._job(connection, ask.handle)
-        self._owner.spawn(self._send_values(job, ask.digest, exchange))
+        self._owner.spawn(self._send_values(connection, job, ask, exchange))
 
     async def _send_values(
-        self, job: Submission, digest: bytes, exchange: Exchange
+        self,
+        connection: Connection,
+        job: Submission,
+        ask: GetValues,
+        exchange: Exchange,
     ) -> None:
         try:
-            data = await job.values(digest)
-            exchange.reply(Blob(len(data)), data)
+            data = await job.values(ask.digest)
+            memory = await given(connection, data) if ask.memory else 0
+            exchange.reply(Blob(len(data), memory), None if memory else data)
         except SlingerError as error:
             exchange.fail(error)
 

@@ -12,9 +12,9 @@ from itertools import count
 
 from p2pslinger.errors import PeerError, SlingerError, UnavailableError, UsageError
 from p2pslinger.ids import BlobId, JobId
-from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handlers
+from p2pslinger.peer.handover import taken
 from p2pslinger.peer.library import Library
 from p2pslinger.peer.owner import Owner
 from p2pslinger.wire.control import Done, ShardIn, ShareBlob, Unshare
@@ -42,12 +42,12 @@ class SharedValues:
     def _share(
         self, connection: Connection, what: ShareBlob, exchange: Exchange
     ) -> None:
-        if exchange.body is None:
+        if exchange.body is None and not what.memory:
             raise PeerError("announced a shared value and sent no bytes")
         if connection not in self._pins:
             self._pins[connection] = JobId(b"%020d" % next(self._numbers))
         pin = self._pins[connection]
-        self._owner.spawn(self._take(connection, pin, what, exchange, exchange.body))
+        self._owner.spawn(self._take(connection, pin, what, exchange))
 
     async def _take(
         self,
@@ -55,11 +55,15 @@ class SharedValues:
         pin: JobId,
         what: ShareBlob,
         exchange: Exchange,
-        body: Body,
     ) -> None:
         """Take a value; answer when it is here, or why it is not."""
         try:
-            await self._library.take(pin, body, what.digest, what.size)
+            if exchange.body is not None:
+                await self._library.take(pin, exchange.body, what.digest, what.size)
+            else:
+                data = taken(connection, what.memory, what.size)
+                if await self._library.put(pin, data) != what.digest:
+                    raise PeerError("shared another value than it has named")
             exchange.reply(Done())
         except SlingerError as error:
             exchange.fail(error)

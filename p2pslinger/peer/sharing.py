@@ -42,6 +42,9 @@ GONE = 10.0
 #: longer than news of their grants take.
 HELP_AFTER = 1.0
 
+#: The same where few tasks are left: their keeper grants them in a moment, or can't.
+HELP_LATE, FEW = 4.0, 16
+
 #: Grants in one message, and those that a keeper may have of one job: each is a slot.
 AT_ONCE, MOST = 4096, 65_536
 
@@ -80,6 +83,7 @@ class Sharing:
         self._between: tuple[object, ...] = ()  # whom the tasks are divided between
         self._divided = 0  # shards of which they are
         self._timer: asyncio.TimerHandle | None = None
+        self._looking = False
 
     # --- what others say ----------------------------------------------------------
 
@@ -115,6 +119,8 @@ class Sharing:
         """Look at the board soon, and from now on for as long as there is work."""
         if self._job.end or len(self._places().keepers) < 2:
             return
+        if self._looking:
+            return  # it looks again anyway
         if self._timer is None:
             self._began = self._loop.time()
         elif self._timer.when() <= self._loop.time() + SHARE:
@@ -147,6 +153,17 @@ class Sharing:
 
     def _look(self) -> None:
         self._timer = None
+        self._looking = True
+        try:
+            self._look_once()
+        finally:
+            self._looking = False
+        board = self._job.kept.board
+        going_on = not self._job.end and board.done.count < board.total
+        if going_on and self._timer is None:  # else what we did here has asked for it
+            self._timer = self._loop.call_later(ALIVE, self._look)
+
+    def _look_once(self) -> None:
         now = self._loop.time()
         live = self._live()
         made = [one for number, one in live.items() if number not in self._shared]
@@ -165,9 +182,6 @@ class Sharing:
                 del self._ended[number]
         self._judge(now)
         self._offer_help(now)
-        board = self._job.kept.board
-        if not self._job.end and board.done.count < board.total:
-            self._timer = self._loop.call_later(ALIVE, self._look)
 
     def _judge(self, now: float) -> None:
         """Find out who is silent."""
@@ -193,7 +207,8 @@ class Sharing:
             return
         if self._idle_since is None:
             self._idle_since = now
-        if now - self._idle_since >= HELP_AFTER:
+        few = board.left_to_others <= FEW
+        if now - self._idle_since >= (HELP_LATE if few else HELP_AFTER):
             board.spare = True
             self._job.means.keeper.settle(self._job.kept)
 

@@ -43,6 +43,9 @@ SUBMITTER_QUOTA = 500 << 20
 #: Seconds after which whoever has asked this peer to keep a job must have named it.
 INVITED = 60.0
 
+#: Seconds that a new keeper waits until it knows what the others have.
+COMPARED = 10.0
+
 #: Seconds between two comparisons with a job's other keepers.
 COMPARE_EVERY = 30.0
 
@@ -79,6 +82,7 @@ class Vault:
         self.grid = means.grid
         self.held: dict[JobId, Held] = {}
         #: Forgotten jobs: until when that is remembered, and its proof.
+        self._unburied: list[Callable[[], None]] = []
         self.tombstones: dict[JobId, tuple[float, Item | None]] = {}
 
     # --- jobs come ----------------------------------------------------------------
@@ -131,6 +135,7 @@ class Vault:
         stored = StoredJob(job, signed, secret, key.secret if key else b"", kept=True)
         held = self._add(stored, manifest)
         held.invited = self._means.loop.time()
+        held.job.kept.board.waits = True
         for item in items:
             held.job.take(item)
         if before is not None:  # until now we have just read it: go on with that
@@ -252,9 +257,11 @@ class Vault:
         if over:
             store = self._means.store
             self._means.journal.write(lambda: store.prune_tombstones(wall))
+        if not self._means.journal.trouble:
+            self._write_again()
         for held in list(self.held.values()):
-            if not self._means.journal.trouble:
-                held.job.file.write_again()
+            if held.job.kept.board.waits:
+                held.begin(now - held.invited > COMPARED)
             if held.missing and held.fellows.there():
                 self._owner.spawn(self._fetch_missing(held))
             # A reader takes the keepers' word for how long.
@@ -266,14 +273,32 @@ class Vault:
                 held.fellows.compare_all()
                 self._resign_if_spare(held, now)
 
+    def _write_again(self) -> None:
+        """Write what the disk has refused: it takes something again."""
+        unburied, self._unburied = self._unburied, []
+        for bury in unburied:
+            bury()
+        for held in self.held.values():
+            held.job.file.write_again()
+
     def forget(self, held: Held, proof: Item | None) -> None:
         """Delete everything of a job, and remember that."""
         job = held.job.id
         until = max(held.job.replica.keep_until, self._means.wall()) + TOMBSTONE
         self.tombstones[job] = (until, proof)
         self._remove(held)
+        self._bury(job, until, proof)
+
+    def _bury(self, job: JobId, until: float, proof: Item | None) -> None:
+        """Have the disk forget a job; again and again if it refuses to."""
+
+        def buried(error: DiskError | None) -> None:
+            if error is not None:
+                self._unburied.append(lambda: self._bury(job, until, proof))
+
+        store = self._means.store
         self._means.journal.write(
-            lambda: self._means.store.bury(job, until, proof), urgent=True
+            lambda: store.bury(job, until, proof), buried, urgent=True
         )
 
     def close(self) -> None:
@@ -381,7 +406,7 @@ class Vault:
             lambda *_: self.forget(held, item),
             TELL_FORGOTTEN,
         )
-        self._means.loop.call_soon(holding.saved, waiting)
+        held.job.file.when_saved(id, lambda _: holding.saved(waiting), patient=True)
 
     def _resign_if_spare(self, held: Held, now: float) -> None:
         """Keep a job no longer that others keep well enough without us."""

@@ -253,7 +253,6 @@ class Volunteer:
 
     def _prepare(self, station: Station, assignment: Assignment) -> None:
         """Begin an assignment, now or when all that it needs is here."""
-        job = assignment.job
         if station.is_for_another(assignment):
             self._change_slot(station, assignment)
         elif not assignment.is_complete:
@@ -318,8 +317,10 @@ class Volunteer:
             self._orphans.done(assignment)
         if outcome.stop > outcome.start:
             self.computed += outcome.stop - outcome.start
-            result = finished(grant, outcome, self._terms.host)
             keeper, more = assignment.keeper, bool(station.line)
+            result = finished(
+                grant, outcome, self._terms.host, private=assignment.is_private
+            )
             self._outbox.send(keeper, assignment.job, result, more=more)
         else:
             self._refuse(assignment.keeper, (grant,))

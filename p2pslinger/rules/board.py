@@ -64,6 +64,8 @@ class Board:
     cancelled: bool = False
     #: Nothing is handed out for now.
     paused: bool = False
+    #: Nothing is handed out before we know what others have.
+    waits: bool = False
     #: Other keepers' open tasks may be granted too.
     spare: bool = False
     #: Tasks with an outcome, or withdrawn.
@@ -226,7 +228,7 @@ class Board:
         Returns:
             The new grants; none if there is nothing for it.
         """
-        if self.cancelled or self.paused:
+        if self.cancelled or self.paused or self.waits:
             return []
         task = self._solo_for(volunteer, others)
         if task is not None:
@@ -281,7 +283,7 @@ class Board:
     @property
     def open(self) -> int:
         """Tasks that could be granted now."""
-        if self.cancelled or self.paused:
+        if self.cancelled or self.paused or self.waits:
             return 0
         spare = self._open.theirs.count if self.spare else 0
         apart = len(self._open.apart(spare=self.spare)) if self._open.solo else 0

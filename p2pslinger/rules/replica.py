@@ -230,10 +230,10 @@ class Replica:
         gone = self.standing.add(id, control)
         if gone is None:
             return None
-        for old, (_, made) in list(self.appointments.items()):
-            if made.sequence < self.standing.sequence:
-                del self.appointments[old]
-                gone.append(old)
+        if self.standing.newest is control:
+            # What mended another record is void. Those that mend this one come again.
+            gone += self.appointments
+            self.appointments.clear()
         return Taken(id, item, superseded=tuple(gone), standing=True)
 
     def _take_appointment(self, id: bytes, item: Item, made: Record) -> Taken | None:

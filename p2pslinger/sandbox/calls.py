@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ import cloudpickle
 
 from p2pslinger.sandbox.failures import UnsendableError, failure_of, shortened
 from p2pslinger.sandbox.frames import AT, FAILURES, pack_failure
+from p2pslinger.sandbox.memory import LEAST
 from p2pslinger.sandbox.packages import SOURCE_MODULE
 from p2pslinger.sandbox.packed import (
     CALLS,
@@ -76,7 +78,7 @@ class Run:
         self._start = start
         self._failed: set[int] = set()
         self._scalars: list[object] = []
-        self._items: list[bytes] = []
+        self._items: list[bytes | Pieces] = []
         self._size = 0
         self._cells = cells
         self._seeder = seeder
@@ -118,11 +120,22 @@ class Run:
                 return False
         return True
 
-    def values(self) -> list[bytes]:
+    @property
+    def is_large(self) -> bool:
+        """Whether the values are too large to be copied more often than needed."""
+        return self._size >= LEAST
+
+    def values(self) -> list[bytes | memoryview]:
         """Return the values of all tasks done, packed, in parts to be joined."""
         if self.form == SCALAR_VALUES:
             return [pickle.dumps(self._scalars, 5)]
-        return [items_head(self._items), *self._items]
+        parts: list[bytes | memoryview] = [items_head(self._items)]
+        for item in self._items:
+            if isinstance(item, Pieces):
+                parts += item.pieces
+            else:
+                parts.append(item)
+        return parts
 
     def _call_for_scalars(
         self, call: Function, form: int, arguments: Sequence[object]
@@ -250,14 +263,39 @@ def described(form: int, argument: object) -> str:
         return f"<can't be unpacked here: {type(error).__name__}>"
 
 
-def encode(value: object) -> bytes:
-    """Pickle a value.
+class Pieces:
+    """A pickle in pieces: what is large in it is not copied."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes | memoryview] = []
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __contains__(self, mark: bytes) -> bool:
+        """Tell whether it has a mark in it, large data excepted."""
+        return any(mark in bytes(one) for one in self.pieces if len(one) < LEAST)
+
+    def write(self, data: bytes | pickle.PickleBuffer) -> None:
+        """Add a piece. Called by the pickler."""
+        piece = data.raw() if isinstance(data, pickle.PickleBuffer) else data
+        self.pieces.append(piece)
+        self._size += len(piece)
+
+
+def encode(value: object) -> bytes | Pieces:
+    """Pickle a value; in pieces if it is so large that it leaves before another task.
 
     Raises:
         UnsendableError: It can't be pickled, or its pickle is too large.
     """
+    data: bytes | Pieces
     try:
-        data = pickle.dumps(value, 5)
+        if sys.getsizeof(value, 0) > RUN_BYTES:
+            data = _in_pieces(value)
+        else:
+            data = pickle.dumps(value, 5)
         if _SOURCE_MARK in data:
             data = cloudpickle.dumps(value, 5)
     except Exception:  # noqa: BLE001 - whatever it is, cloudpickle may do better
@@ -268,6 +306,12 @@ def encode(value: object) -> bytes:
             f"{VALUE_BYTES:,} can be sent; return less, or write it to a file"
         )
     return data
+
+
+def _in_pieces(value: object) -> bytes | Pieces:
+    pieces = Pieces()
+    pickle.Pickler(pieces, 5).dump(value)
+    return pieces if len(pieces) > RUN_BYTES else b"".join(pieces.pieces)
 
 
 def _encode_by_value(value: object) -> bytes:

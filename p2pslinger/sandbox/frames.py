@@ -26,6 +26,10 @@ HEAD = Struct("<BI")
 
 #: To the runner, each with the fixed part of its body.
 LOAD, SHARD, FORGET, RUN, SHARE = range(1, 6)
+#: The last two with their data as memory, whose name and size are there instead of it;
+#: and memory to write large values into, which is all that the frame tells.
+SHARD_BESIDE, SHARE_BESIDE, AREA = range(6, 9)
+MEMORY = Struct("<QQ")
 #: Job, whether tasks are seeded, length of the seed; then the seed and the package.
 LOAD_BODY = Struct("<Q?B")
 #: Job, number, form; then the data.
@@ -43,8 +47,9 @@ RUN_PIECE = Struct("<III")
 #: From the runner: one kind only.
 DONE = 16
 #: Serial number, stop, form, whether its output ends with a mark, wall and CPU seconds,
-#: how many failures follow; then the failures and the values.
-DONE_BODY = Struct("<QQB?ddI")
+#: how many failures follow, how many bytes of values are in the area; then the failures
+#: and, if none are there, the values.
+DONE_BODY = Struct("<QQB?ddIQ")
 
 #: Failures after which a run stops early, and which an outcome has at most. With their
 #: names alone, so many still fit the one message in which a result goes on.

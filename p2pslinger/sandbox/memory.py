@@ -17,6 +17,7 @@ import os
 import sys
 import weakref
 from collections.abc import Iterable
+from pickle import PickleBuffer
 from typing import TypeGuard
 
 if sys.platform == "linux":
@@ -33,9 +34,8 @@ LEAST = 1 << 20
 
 #: Pieces of memory that one process has at a time. Each takes two descriptors, of which
 #: there are often 1,024; what comes on top of them is copied.
-MOST = 128
+MOST = 96
 
-#: Seconds that nobody waits: writing to memory never blocks.
 _FLAGS = getattr(os, "MFD_CLOEXEC", 0) | getattr(os, "MFD_ALLOW_SEALING", 0)
 
 
@@ -65,9 +65,10 @@ class MemoryFile:
         #: Bytes written.
         self.size = 0
 
-    def write(self, data: bytes | memoryview) -> int:
+    def write(self, data: bytes | memoryview | PickleBuffer) -> int:
         """Add bytes, all of them; return their number."""
-        left = memoryview(data).cast("B")
+        left = data.raw() if isinstance(data, PickleBuffer) else memoryview(data)
+        left = left.cast("B")
         size = len(left)
         while left:
             left = left[os.write(self._fd, left) :]
@@ -142,6 +143,10 @@ def seal(fd: int) -> None:
 
 def take(fd: int, size: int) -> memoryview:
     """Return the first `size` bytes behind a descriptor, which is closed with them.
+
+    Args:
+        fd: It.
+        size: How many.
 
     Raises:
         UnsealedError: they could still be changed, or are not there.

@@ -23,6 +23,8 @@ from functools import partial
 from p2pslinger.errors import UnavailableError
 from p2pslinger.sandbox import frames
 from p2pslinger.sandbox.descriptors import pipe, shared_memory, sockets
+from p2pslinger.sandbox.memory import AVAILABLE
+from p2pslinger.sandbox.passing import PassingSocket
 from p2pslinger.sandbox.process import Ends, SlotProcess
 from p2pslinger.sandbox.slot import Exit, Outcome
 
@@ -234,6 +236,8 @@ class Nursery:
                 raise UnavailableError(f"no slot: {error}") from error
             ours.pop_all()
         self._slots[number] = slot
+        if AVAILABLE:
+            sock = slot.socket = PassingSocket.of(sock)
         return slot, sock
 
     def _forked(self, number: int, pid: int, errno: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from itertools import accumulate, pairwise
 from struct import Struct
 
@@ -36,7 +36,7 @@ def pack_items(items: Sequence[bytes]) -> bytes:
     return b"".join((items_head(items), *items))
 
 
-def items_head(items: Sequence[bytes]) -> bytes:
+def items_head(items: Sequence[Sized]) -> bytes:
     """Return what comes before the items when they are joined."""
     lengths = array("I", map(len, items))
     if sys.byteorder == "big":

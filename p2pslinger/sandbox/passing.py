@@ -23,8 +23,9 @@ TOGETHER = 16
 #: Descriptors that wait to be asked for, at most: no honest sender has as many.
 WAITING = 64
 
-_SPACE = socket.CMSG_SPACE(TOGETHER * array("i").itemsize)
-_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+#: Room for what comes beside bytes; and it is not to be inherited.
+SPACE = socket.CMSG_SPACE(TOGETHER * array("i").itemsize)
+CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
@@ -50,7 +51,7 @@ class Arrived:
             os.close(self._waiting.pop(next(iter(self._waiting))))
 
     def take(self, name: int) -> int | None:
-        """Return a descriptor, which is the caller's to close; None if it is not here."""
+        """Return a descriptor, for the caller to close; None if it is not here."""
         return self._waiting.pop(name, None)
 
     def close(self) -> None:
@@ -82,12 +83,13 @@ class PassingSocket(socket.socket):
 
     def give(self, fd: int) -> int:
         """Send a descriptor with the next bytes; return its memory's name."""
-        self._given.append(os.dup(fd))
+        if self.fileno() >= 0:  # else nothing will leave any more
+            self._given.append(os.dup(fd))
         return name_of(fd)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Receive bytes, and what comes beside them."""
-        data, ancillary, _, _ = self.recvmsg(bufsize, _SPACE, flags | _CLOEXEC)
+        data, ancillary, _, _ = self.recvmsg(bufsize, SPACE, flags | CLOEXEC)
         if ancillary:
             self.arrived.put(ancillary)
         return data

@@ -17,12 +17,23 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from p2pslinger.sandbox import frames
 from p2pslinger.sandbox.link import Link
+from p2pslinger.sandbox.memory import (
+    LEAST,
+    UnsealedError,
+    area,
+    descriptor,
+    has_room,
+    in_memory,
+    seal,
+    take,
+)
 from p2pslinger.sandbox.output import Output
 from p2pslinger.sandbox.packed import ITEM_VALUES
+from p2pslinger.sandbox.passing import PassingSocket
 from p2pslinger.sandbox.slot import Exit, Order, Outcome
 
 #: Bytes read from the output pipe at once: its capacity on Linux.
@@ -79,6 +90,10 @@ class SlotProcess:
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self._orders: deque[tuple[int, Order]] = deque()
         self._serial = 0
+        #: What carries memory to the runner, if anything does.
+        self.socket: PassingSocket | None = None
+        self._area: int | None = None
+        self._large = False
         self._ends = ends
         self._output = Output(ends.mark)
         self._reads = 0
@@ -97,11 +112,13 @@ class SlotProcess:
 
     def shard(self, job: int, number: int, form: int, data: bytes) -> None:
         """Give a shard of a job's arguments."""
-        self.link.hold(frames.SHARD, frames.SHARD_BODY.pack(job, number, form), data)
+        head = frames.SHARD_BODY.pack(job, number, form)
+        self._hold(frames.SHARD, frames.SHARD_BESIDE, head, data)
 
     def share(self, job: int, digest: bytes, data: bytes) -> None:
         """Give a value that a job's tasks share; no bytes if another job has it."""
-        self.link.hold(frames.SHARE, frames.SHARE_BODY.pack(job, digest), data)
+        head = frames.SHARE_BODY.pack(job, digest)
+        self._hold(frames.SHARE, frames.SHARE_BESIDE, head, data)
 
     def forget(self, job: int, shards: Sequence[int] | None) -> None:
         """Free some shards of a job, or with None everything about it."""
@@ -122,6 +139,7 @@ class SlotProcess:
             self._serial, order.job, order.start, order.slice, len(order.pieces)
         )
         pieces = b"".join(frames.RUN_PIECE.pack(*piece) for piece in order.pieces)
+        self._give_area()
         self.link.send(frames.RUN, head, pieces)
 
     def withdraw(self) -> None:
@@ -168,8 +186,55 @@ class SlotProcess:
             self._loop.remove_reader(self._ends.output)
             os.close(self._ends.output)
             os.close(self._ends.cells)
+            if self._area is not None:
+                os.close(self._area)
+                self._area = None
             self.gone.set_result(None)
         self.link.abort()
+
+    # --- memory -------------------------------------------------------------------
+
+    def _hold(self, kind: int, beside: int, head: bytes, data: bytes) -> None:
+        """Send a frame soon, with its data as memory if it is large."""
+        memory = in_memory(data) if self.socket is not None else data
+        fd = descriptor(memory)
+        if fd is None or self.socket is None:
+            self.link.hold(kind, head, data)
+        else:
+            name = self.socket.give(fd)
+            self.link.hold(beside, head, frames.MEMORY.pack(name, len(data)))
+
+    def _give_area(self) -> None:
+        """Give memory for large values, if the last ones were large."""
+        if not self._large or self._area is not None:
+            return
+        if self.socket is not None and has_room():
+            self._area = area(frames.FRAME_BYTES)
+            name = self.socket.give(self._area)
+            memory = frames.MEMORY.pack(name, frames.FRAME_BYTES)
+            self.link.hold(frames.AREA, memory)
+
+    def _values(self, rest: memoryview, beside: int) -> bytes:
+        """Return values, from the frame or from the area.
+
+        Raises:
+            NonsenseError: they are not there, or could still be changed.
+        """
+        if not beside:
+            self._large = len(rest) >= LEAST
+            return bytes(rest)
+        fd, self._area = self._area, None
+        if fd is None or len(rest):
+            raise frames.NonsenseError("values in memory that it was not given")
+        try:
+            seal(fd)
+        except UnsealedError as error:
+            os.close(fd)
+            raise frames.NonsenseError(str(error)) from None
+        try:
+            return cast(bytes, take(fd, beside))  # read like any others
+        except UnsealedError as error:
+            raise frames.NonsenseError(str(error)) from None
 
     # --- inside -------------------------------------------------------------------
 
@@ -190,7 +255,7 @@ class SlotProcess:
         if kind != frames.DONE or len(body) < frames.DONE_BODY.size:
             raise frames.NonsenseError(f"a frame of kind {kind}, {len(body)} bytes")
         fixed = frames.DONE_BODY.unpack_from(body)
-        serial, stop, form, marked, wall, cpu, count = fixed
+        serial, stop, form, marked, wall, cpu, count, beside = fixed
         order = self._due(serial)
         rest = body[frames.DONE_BODY.size :]
         failures, end = frames.unpack_failures(rest, count)
@@ -199,7 +264,7 @@ class SlotProcess:
             start=order.start,
             stop=stop,
             form=form,
-            values=bytes(rest[end:]),
+            values=self._values(rest[end:], beside),
             failures=failures,
             wall=wall,
             cpu=cpu,

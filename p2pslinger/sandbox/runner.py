@@ -23,12 +23,14 @@ import traceback
 import types
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, NoReturn
 
 from p2pslinger.sandbox import frames, shared
 from p2pslinger.sandbox.calls import FORKED, Run
 from p2pslinger.sandbox.confine.confinement import Confinement, ConfinementError
 from p2pslinger.sandbox.confine.recipe import Bounds, confine
+from p2pslinger.sandbox.inbox import Inbox
 from p2pslinger.sandbox.jobs import Job
 from p2pslinger.sandbox.packages import Shelves
 from p2pslinger.sandbox.refusals import expect_refusals
@@ -95,6 +97,8 @@ class Runner:
         self, sock: socket.socket, cells: memoryview, stdio: Stdio, scratch: str
     ) -> None:
         self._socket = sock
+        self._inbox = Inbox(sock)
+        self._area: int | None = None
         self._cells = cells
         self._stdio = stdio
         self._scratch = scratch
@@ -107,13 +111,15 @@ class Runner:
 
     def serve(self) -> NoReturn:
         """Read frames and act on them until the daemon closes the socket."""
-        raw = io.FileIO(self._socket.fileno(), closefd=False)
-        read = io.BufferedReader(raw, READ_AHEAD).read
+        read = io.BufferedReader(self._inbox, READ_AHEAD).read
         act: dict[int, Callable[[bytes], None]] = {
             frames.RUN: self._run,
             frames.SHARD: self._shard,
             frames.LOAD: self._load,
             frames.SHARE: self._share,
+            frames.SHARD_BESIDE: partial(self._beside, self._shard),
+            frames.SHARE_BESIDE: partial(self._beside, self._share),
+            frames.AREA: self._take_area,
             frames.FORGET: self._forget,
         }
         unpack, size = frames.HEAD.unpack, frames.HEAD.size
@@ -128,15 +134,24 @@ class Runner:
         seed = body[frames.LOAD_BODY.size : end] if seeded else None
         self._jobs[number] = Job(body[end:], seed)
 
-    def _shard(self, body: bytes) -> None:
+    def _shard(self, body: bytes, memory: memoryview | None = None) -> None:
         number, shard, form = frames.SHARD_BODY.unpack_from(body)
         if number in self._jobs:
             data = memoryview(body)[frames.SHARD_BODY.size :]
-            self._jobs[number].put_shard(shard, form, data)
+            self._jobs[number].put_shard(shard, form, memory or data)
 
-    def _share(self, body: bytes) -> None:
+    def _share(self, body: bytes, memory: memoryview | None = None) -> None:
         number, digest = frames.SHARE_BODY.unpack_from(body)
-        shared.hold(digest, memoryview(body)[frames.SHARE_BODY.size :], number)
+        data = memoryview(body)[frames.SHARE_BODY.size :]
+        shared.hold(digest, memory or data, number)
+
+    def _beside(self, act: Callable[[bytes, memoryview], None], body: bytes) -> None:
+        """Act on a frame whose data has come as memory."""
+        act(body, self._inbox.memory(*frames.MEMORY.unpack(body[-16:])))
+
+    def _take_area(self, body: bytes) -> None:
+        """Take memory for large values."""
+        self._area = self._inbox.arrived.take(frames.MEMORY.unpack(body)[0])
 
     def _forget(self, body: bytes) -> None:
         number, count = frames.FORGET_BODY.unpack_from(body)
@@ -175,19 +190,38 @@ class Runner:
     def _report(self, serial: int, run: Run, wall: float, cpu: float) -> None:
         """Send what a run has computed, after its output."""
         values = run.values()
+        beside = self._write_to_area(values) if run.is_large else 0
         marked = self._stdio.end_run()
         self._cells[frames.AT] = frames.IDLE
         count = len(run.failures)
         body = frames.DONE_BODY.pack(
-            serial, run.index, run.form, marked, wall, cpu, count
+            serial, run.index, run.form, marked, wall, cpu, count, beside
         )
-        parts = [body, *run.failures, *values]
+        parts = [body, *run.failures, *(() if beside else values)]
         length = sum(map(len, parts))
         parts.insert(0, frames.HEAD.pack(frames.DONE, length))
         # One system call, unless a part is so large that joining it costs more.
         large = max(map(len, parts)) > JOINED
         for data in parts if large else (b"".join(parts),):
             self._socket.sendall(data)
+
+    def _write_to_area(self, values: list[bytes | memoryview]) -> int:
+        """Write values into the daemon's memory; return how many bytes are there."""
+        area, self._area = self._area, None
+        if area is None:
+            return 0
+        size = 0
+        try:
+            for part in values:
+                left = memoryview(part).cast("B")
+                while left:
+                    written = os.pwrite(area, left, size)
+                    left, size = left[written:], size + written
+        except OSError:
+            return 0  # more than a file may have here: it goes the other way
+        finally:
+            os.close(area)
+        return size
 
     def _tidy(self) -> None:
         """Undo what a run may have left: redirections, a folder, an alarm."""

@@ -33,6 +33,8 @@ from p2pslinger.wire.records import (
 )
 
 Handle = Annotated[int, Meta(ge=0, le=2**31)]
+#: Names memory that is handed over on this machine: an inode number.
+MemoryName = Annotated[int, Meta(ge=0)]
 IdText = Annotated[str, Meta(max_length=64)]
 
 
@@ -93,6 +95,11 @@ class AppendBig(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """A shard that is too big for a message: its bytes follow as the request's body.
 
     Answered by `Done` when the peer holds it.
+
+    Attributes:
+        handle, count, form, shared: As of any shard.
+        size: Its bytes.
+        memory: Names the memory that comes beside the message instead of a body, or 0.
     """
 
     handle: Handle
@@ -100,6 +107,7 @@ class AppendBig(msgspec.Struct, frozen=True, array_like=True, tag=4):
     form: Annotated[int, Meta(ge=0, le=3)]
     size: Annotated[int, Meta(ge=0, le=limits.BLOB)]
     shared: SharedBlobs = ()
+    memory: MemoryName = 0
 
 
 class ShareBlob(msgspec.Struct, frozen=True, array_like=True, tag=50):
@@ -107,10 +115,16 @@ class ShareBlob(msgspec.Struct, frozen=True, array_like=True, tag=50):
 
     Its bytes follow as the request's body. Answered by `Done` when the peer holds it;
     it does so until `Unshare`, the end of the connection, or of jobs that refer to it.
+
+    Attributes:
+        digest: Its name.
+        size: Its bytes.
+        memory: Names the memory that comes beside the message instead of a body, or 0.
     """
 
     digest: Digest
     size: Annotated[int, Meta(ge=1, le=limits.BLOB)]
+    memory: MemoryName = 0
 
 
 class Unshare(msgspec.Struct, frozen=True, array_like=True, tag=51):
@@ -196,16 +210,29 @@ class JobEnded(msgspec.Struct, frozen=True, array_like=True, tag=9):
 
 
 class GetValues(msgspec.Struct, frozen=True, array_like=True, tag=10):
-    """Ask for values that are a blob. Answered by `Blob` and a body."""
+    """Ask for values that are a blob. Answered by `Blob`, and a body or memory.
+
+    Attributes:
+        handle: The job.
+        digest: The blob.
+        memory: They may come as memory.
+    """
 
     handle: Handle
     digest: Digest
+    memory: bool = False
 
 
 class Blob(msgspec.Struct, frozen=True, array_like=True, tag=11):
-    """A blob's size in bytes; its bytes follow as the answer's body."""
+    """A blob's size in bytes; its bytes follow as the answer's body, or come as memory.
+
+    Attributes:
+        size: Bytes.
+        memory: Names the memory that has come beside the message, or 0.
+    """
 
     size: Count
+    memory: MemoryName = 0
 
 
 class Attach(msgspec.Struct, frozen=True, array_like=True, tag=12):

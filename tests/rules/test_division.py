@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -188,7 +187,6 @@ def test_tasks_of_an_adopted_grant_are_not_open_when_they_arrive() -> None:
     assert offered(late, BOB) == [(1, 2)]
 
 
-@pytest.mark.xfail(strict=True, reason="R40: they are not counted")
 def test_tasks_to_run_alone_are_left_to_others_too() -> None:
     one, two = keeper(K1), keeper(K2)
     held = grant(one)

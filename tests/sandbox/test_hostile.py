@@ -14,7 +14,7 @@ import pytest
 from p2pslinger.sandbox import frames
 from tests.sandbox.desk import Worker, decoded, packaged, with_a_worker
 
-BODY = (1, 1, 0, False, 0.0, 0.0, 0)
+BODY = (1, 1, 0, False, 0.0, 0.0, 0, 0)
 
 
 def framed(*fields: object, kind: int = frames.DONE, rest: bytes = b"") -> bytes:
@@ -39,16 +39,17 @@ LIES = {
     "another order": framed(2, *BODY[1:]),
     "more tasks than ordered": framed(1, 2, *BODY[2:]),
     "a form that there is not": framed(1, 1, 9, *BODY[3:]),
-    "no number": framed(1, 1, 0, False, math.nan, 0.0, 0),
-    "negative time": framed(1, 1, 0, False, 0.0, -1.0, 0),
-    "endless time": framed(1, 1, 0, False, math.inf, 0.0, 0),
-    "more failures than tasks": framed(*BODY[:-1], 2),
-    "failures cut short": framed(*BODY[:-1], 1),
+    "values in memory that it was not given": framed(*BODY[:-1], 100),
+    "no number": framed(1, 1, 0, False, math.nan, 0.0, 0, 0),
+    "negative time": framed(1, 1, 0, False, 0.0, -1.0, 0, 0),
+    "endless time": framed(1, 1, 0, False, math.inf, 0.0, 0, 0),
+    "more failures than tasks": framed(*BODY[:-2], 2, 0),
+    "failures cut short": framed(*BODY[:-2], 1, 0),
     "a failure of another task": framed(
-        *BODY[:-1], 1, rest=frames._FAILURE.pack(1, 0, 0, 0, 0, 0)
+        *BODY[:-2], 1, 0, rest=frames._FAILURE.pack(1, 0, 0, 0, 0, 0)
     ),
     "a failure with endless texts": framed(
-        *BODY[:-1], 1, rest=frames._FAILURE.pack(0, 2**32 - 1, 0, 0, 0, 0)
+        *BODY[:-2], 1, 0, rest=frames._FAILURE.pack(0, 2**32 - 1, 0, 0, 0, 0)
     ),
 }
 
@@ -74,7 +75,7 @@ def test_a_lie_that_is_well_made_is_one_outcome_and_no_more() -> None:
 
 def test_a_mark_promised_but_not_sent_blocks_nobody() -> None:
     async def scenario(worker: Worker) -> None:
-        promised = framed(1, 1, 0, True, 0.0, 0.0, 0)
+        promised = framed(1, 1, 0, True, 0.0, 0.0, 0, 0)
         job = worker.load(packaged(say), [promised])
         worker.order(job, 0, 1)
         assert (await worker.outcome()).output == b""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid
 from tests.simulation.durable import TASKS, append, at, find, open_job, people, same
@@ -29,7 +27,6 @@ def test_a_clock_that_was_ahead_takes_no_credit_away(virtual: VirtualTime) -> No
     virtual.run(main)
 
 
-@pytest.mark.xfail(strict=True, reason="R30: it has expired")
 def test_a_clock_far_ahead_at_the_start_deletes_nothing(virtual: VirtualTime) -> None:
     async def main() -> None:
         async with SimulatedGrid(virtual.network()) as grid:
@@ -50,7 +47,6 @@ def test_a_clock_far_ahead_at_the_start_deletes_nothing(virtual: VirtualTime) ->
     virtual.run(main)
 
 
-@pytest.mark.xfail(strict=True, reason="R35: it ends the peer")
 def test_a_peer_whose_clock_is_off_keeps_its_unsealed_job(
     virtual: VirtualTime,
 ) -> None:

@@ -218,9 +218,6 @@ def test_a_keeper_that_has_lost_its_disk_gets_the_job_again(
     virtual.run(main)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="R39: it answers twice, and ends the peer", run=False
-)
 def test_a_disk_that_takes_its_time_ends_nobody(virtual: VirtualTime) -> None:
     async def main() -> None:
         async with SimulatedGrid(virtual.network()) as grid:
@@ -235,6 +232,25 @@ def test_a_disk_that_takes_its_time_ends_nobody(virtual: VirtualTime) -> None:
             )
 
     virtual.run(main)
+
+
+@pytest.mark.xfail(strict=True, reason="R44: it is never silent for long enough")
+def test_the_work_of_a_keeper_that_has_crashed_goes_on_soon(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = await people(grid, 8)
+            job = await ann.start_job(same, range(5 * TASKS), keepers=3)
+            await ann.crash()
+            boards = [at(p, job.id).job.kept.board for p in keepers(others, job.id)]
+            await grid.until(
+                lambda: all(board.done.count == 5 * TASKS for board in boards),
+                within=25,
+            )
+
+    for seed in SEEDS:
+        virtual.run(main, seed=seed)
 
 
 def test_all_who_were_replaced_resign(virtual: VirtualTime) -> None:

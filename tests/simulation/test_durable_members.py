@@ -6,7 +6,6 @@ import asyncio
 import pickle
 
 import msgspec
-import pytest
 
 from p2pslinger import limits
 from p2pslinger.client.arguments import shards_of
@@ -125,7 +124,6 @@ def test_an_owner_by_ticket_can_cancel_after_its_restart(virtual: VirtualTime) -
     virtual.run(main)
 
 
-@pytest.mark.xfail(strict=True, reason="R38: it never does")
 def test_an_owner_by_ticket_decides_after_its_restart(virtual: VirtualTime) -> None:
     async def main() -> None:
         async with SimulatedGrid(virtual.network()) as grid:
@@ -145,7 +143,6 @@ def test_an_owner_by_ticket_decides_after_its_restart(virtual: VirtualTime) -> N
     virtual.run(main)
 
 
-@pytest.mark.xfail(strict=True, reason="R41: the job is forgotten")
 def test_volunteers_get_their_last_receipts(virtual: VirtualTime) -> None:
     async def main() -> None:
         async with SimulatedGrid(virtual.network()) as grid:
@@ -215,7 +212,6 @@ def test_many_small_shards_reach_the_keepers(virtual: VirtualTime) -> None:
     virtual.run(main)
 
 
-@pytest.mark.xfail(strict=True, reason="R23: first come, first shown")
 def test_replicas_show_the_same_of_two_results(virtual: VirtualTime) -> None:
     async def main() -> None:
         async with SimulatedGrid(virtual.network()) as grid:
@@ -240,7 +236,6 @@ def test_replicas_show_the_same_of_two_results(virtual: VirtualTime) -> None:
     virtual.run(main)
 
 
-@pytest.mark.xfail(strict=True, reason="R34: dropped and yet accepted")
 def test_a_volunteer_that_reports_twice_takes_no_outcome_away(
     virtual: VirtualTime,
 ) -> None:
@@ -265,7 +260,6 @@ def test_a_volunteer_that_reports_twice_takes_no_outcome_away(
     virtual.run(main)
 
 
-@pytest.mark.xfail(strict=True, reason="R31: the first counts for boards")
 def test_of_two_records_with_one_sequence_the_same_counts_everywhere(
     virtual: VirtualTime,
 ) -> None:
