@@ -18,6 +18,7 @@ from p2pslinger.net.exchange import Handlers
 from p2pslinger.net.gossip import Notices
 from p2pslinger.peer.announcing import Announcing
 from p2pslinger.peer.appointing import Appointing
+from p2pslinger.peer.caretaking import Caretaking
 from p2pslinger.peer.crediting import Crediting
 from p2pslinger.peer.delivering import Delivering
 from p2pslinger.peer.deposits import Deposits
@@ -26,6 +27,7 @@ from p2pslinger.peer.held import Held
 from p2pslinger.peer.keepserve import KeepServing
 from p2pslinger.peer.neighbourhood import Neighbourhood
 from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.owning import Owning
 from p2pslinger.peer.seeking import Seeking
 from p2pslinger.peer.vault import Vault
 from p2pslinger.wire.identity import Signed
@@ -84,6 +86,7 @@ class Custody:
             gone=self._gone,
             secret=lambda: randbytes(32),
         )
+        self._caretaking = Caretaking(self.vault, means, owner)
         self._appointing = Appointing(
             self.vault,
             means,
@@ -110,7 +113,9 @@ class Custody:
             randbytes=randbytes,
             fill=self._fill,
             seek=self._seeking.seek,
-            may_sign=may_sign,
+            owning=Owning(
+                self.vault, means, seek=self._seeking.seek, may_sign=may_sign
+            ),
         )
         self.delivering = Delivering(self.vault, owner)
         self._serving = KeepServing(
@@ -174,7 +179,7 @@ class Custody:
             await asyncio.sleep(LOOK)
             if not self.vault.held and not self.vault.tombstones:
                 continue
-            self.vault.look_after(may_expire=self._may_expire())
+            self._caretaking.look_after(may_expire=self._may_expire())
             self._appointing.tick()
             for held in list(self.vault.held.values()):
                 self._fill(held)

@@ -1,142 +1,34 @@
-"""Durable jobs as programs see them: submitted here, followed, changed, handed over.
-
-A program appends arguments to a job that it has opened; they are numbered and signed in
-the order in which they came, whenever the disk is through with them. What a program
-changes is a control record, and done once that is on this machine's disk.
-"""
+"""Durable jobs for this machine's programs: submitted, found in the grid, followed."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-import msgspec
+from collections.abc import Awaitable, Callable
 
 from p2pslinger import limits
-from p2pslinger.errors import DiskError, SlingerError, UnavailableError, UsageError
+from p2pslinger.errors import SlingerError, UnavailableError, UsageError
 from p2pslinger.ids import FULL, JobId, from_text, short
+from p2pslinger.peer.deposit import Deposit
 from p2pslinger.peer.durable import Means
 from p2pslinger.peer.held import Held
 from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.owning import Owning
 from p2pslinger.peer.settled import Follower
 from p2pslinger.peer.vault import Vault
-from p2pslinger.rules.replica import item_id
 from p2pslinger.wire.blobs import blob_digest
-from p2pslinger.wire.control import ChangeJob, KeptBy, OpenJob, ShardIn, Ticket
+from p2pslinger.wire.control import KeptBy, OpenJob
 from p2pslinger.wire.identity import Identity
-from p2pslinger.wire.keeping import Item, Kind
+from p2pslinger.wire.keeping import Item
 from p2pslinger.wire.manifest import Manifest, seal_manifest
-from p2pslinger.wire.records import Control, ShardBatch, ShardHead, seal
+from p2pslinger.wire.records import Control
 
 #: Seconds that a durable job is kept unless it says otherwise: 7 days (design.md).
 KEEP = 7 * 86_400.0
 
-#: Seconds that a keeper has to take in what an owner elsewhere says.
-ASKED = 10.0
-
 #: Seconds between two looks for news at the keepers, while somebody follows a job that
 #: is not kept here.
 READ = 1.0
-
-
-class Deposit:
-    """A durable job, as one program of this machine sees it.
-
-    Args:
-        held: The job.
-        deposits: Where it was opened or found.
-        writer: This program has opened it, and may append.
-    """
-
-    def __init__(self, held: Held, deposits: Deposits, *, writer: bool) -> None:
-        self._job = held.job.id
-        self._deposits = deposits
-        self._writer = writer
-        self._chain = bytes(32)
-        self._shards = 0
-        self._tasks = 0
-        self._sealed = False
-        self._last: bytes | None = None
-
-    @property
-    def id(self) -> JobId:
-        """The job's id."""
-        return self._job
-
-    @property
-    def held(self) -> Held:
-        """The job as it is here now: kept, or only read.
-
-        Raises:
-            UnavailableError: it is not here any more.
-        """
-        return self._deposits.held(self._job)
-
-    def append(self, shards: Sequence[tuple[ShardIn, bytes]]) -> None:
-        """Append arguments.
-
-        Raises:
-            UsageError: it is sealed, or was opened by another program.
-        """
-        if not self._writer or self._sealed:
-            raise UsageError("nothing can be appended to a job that is sealed")
-        if self.held.job.end:
-            return
-        heads = tuple(
-            ShardHead(
-                shard.count, shard.form, blob_digest(data), len(data), shard.shared
-            )
-            for shard, data in shards
-        )
-        batch = ShardBatch(self.id, self._shards, self._tasks, self._chain, heads)
-        assert self.held.job.key is not None
-        signed = seal(batch, self.held.job.key, self._deposits.means.grid)
-        self._chain = blob_digest(self._chain + signed.body)
-        self._shards += len(heads)
-        self._tasks += sum(head.count for head in heads)
-        self._last = item_id(signed)
-        contents = {
-            head.digest: data for head, (_, data) in zip(heads, shards, strict=True)
-        }
-        shared = {one.digest: one.size for head in heads for one in head.shared}
-        item = Item(Kind.SHARDS, signed)
-        self._deposits.deposit(self.held, item, contents, shared)
-
-    def seal(self) -> None:
-        """Say that nothing more will be appended."""
-        if self._writer and not self._sealed:
-            self._sealed = True
-            with contextlib.suppress(UnavailableError):  # forgotten meanwhile
-                self._deposits.change(self.held, {"sealed": self._tasks})
-
-    def withdraw(self, start: int, stop: int) -> None:
-        """Stop nothing: others may want these tasks."""
-
-    def leave(self, follower: Follower) -> None:
-        """A program has gone, or wants nothing more of the job."""
-        self.seal()
-        with contextlib.suppress(UnavailableError):
-            self.held.job.outcomes.leave(follower)
-
-    async def values(self, digest: bytes) -> bytes:
-        """Return values that are a blob, from here or from another keeper.
-
-        Raises:
-            UnavailableError: nobody has them any more.
-        """
-        job = self.held.job
-        size = job.blobs.get(digest)
-        if size is None:
-            raise UnavailableError("these values are no longer here")
-        connections = [
-            one.connection for one in self.held.fellows.there() if one.connection
-        ]
-        return await job.means.library.get(job.id, digest, size, *connections)
-
-    async def kept(self, timeout: float) -> KeptBy:
-        """Return how many keepers hold it all, when that is enough or time is up."""
-        return await self._deposits.kept(self.held, timeout)
 
 
 class Deposits:
@@ -149,7 +41,7 @@ class Deposits:
         randbytes: Makes nonces and job keys.
         fill: Finds the keepers that a job lacks.
         seek: Finds a job in the grid; the second argument is its job key, or empty.
-        may_sign: Tells whether this peer's clock allows it to sign control records.
+        owning: Signs what changes.
     """
 
     def __init__(
@@ -161,7 +53,7 @@ class Deposits:
         randbytes: Callable[[int], bytes],
         fill: Callable[[Held], None],
         seek: Callable[[JobId, bytes], Awaitable[Held]],
-        may_sign: Callable[[], bool],
+        owning: Owning,
     ) -> None:
         self.means = means
         self._vault = vault
@@ -169,7 +61,7 @@ class Deposits:
         self._randbytes = randbytes
         self._fill = fill
         self._seek = seek
-        self._may_sign = may_sign
+        self.owning = owning
         self._depositing: dict[JobId, int] = {}
         self._writing: set[JobId] = set()  # jobs whose program may append
 
@@ -291,7 +183,7 @@ class Deposits:
         """Cancel a job of which the disk does not take everything."""
         held.job.tell_end("unavailable", str(error))
         with contextlib.suppress(UnavailableError):
-            self.change(held, {"cancelled": True})
+            self.owning.change(held, {"cancelled": True})
 
     def _begin(self, held: Held) -> None:
         self._depositing[held.job.id] = self._depositing.get(held.job.id, 0) + 1
@@ -333,7 +225,7 @@ class Deposits:
         lacks_end = job.replica.standing.sealed is None and not job.end
         if ours and job.deciding.ready and job.is_keeper and lacks_end:
             with contextlib.suppress(UnavailableError):  # tried again
-                self.change(held, {"sealed": job.kept.board.total})
+                self.owning.change(held, {"sealed": job.kept.board.total})
 
     def _holders(self, held: Held) -> int:
         """Count the keepers that hold all of a job on disk, this peer included."""
@@ -365,108 +257,6 @@ class Deposits:
             why = "its keepers are still taking it in"
         return KeptBy(have, wanted, why)
 
-    # --- changing ---------------------------------------------------------------------
-
-    def change(
-        self,
-        held: Held,
-        said: Mapping[str, object],
-        saved: Callable[[DiskError | None], None] | None = None,
-    ) -> bytes:
-        """Sign the next control record of a job; this peer must be an owner.
-
-        Raises:
-            UnavailableError: the job is gone, or our clock is too far off to sign.
-        """
-        if not self._may_sign():
-            raise UnavailableError(
-                "this machine's clock is too far off its neighbours': set it, best by "
-                "NTP, and try again"
-            )
-        newest = held.job.replica.standing.newest
-        if newest is None:
-            newest = Control(held.job.id, 0)
-        standing = held.job.replica.standing
-        record = msgspec.structs.replace(
-            newest,
-            sequence=newest.sequence + 1,
-            cancelled=standing.cancelled,
-            sealed=standing.sealed,
-        )
-        return held.job.control(msgspec.structs.replace(record, **said), saved)
-
-    async def change_as_asked(self, ask: ChangeJob) -> None:
-        """Change a job as a program asks; return once that is safe.
-
-        It is on our disk if we keep the job, else on that of a keeper at least.
-
-        Raises:
-            UsageError: there is no such change or job, or it is another's.
-            UnavailableError: nobody who keeps it can be reached, or the disk is full.
-        """
-        held = self._vault.find(ask.job)
-        if held is None:
-            raise UsageError(
-                f"this machine knows no durable job {ask.job!r}: `slinger jobs` lists "
-                "them"
-            )
-        if held.job.key is None:
-            raise UsageError(
-                "this machine does not own that job: ask whoever has submitted it for "
-                "a ticket with the job key (`slinger ticket JOB --owner`)"
-            )
-        said = self._said(ask)
-        if not held.job.is_keeper:
-            held = await self._seek(held.job.id, held.job.key.secret)
-        safe: asyncio.Future[SlingerError | None] = self.means.loop.create_future()
-
-        def settle(error: SlingerError | None) -> None:
-            if not safe.done():
-                safe.set_result(error)
-
-        self._change_safely(held, settle, said)
-        error = await safe
-        if error is not None:
-            raise error
-
-    def _change_safely(
-        self,
-        held: Held,
-        settle: Callable[[SlingerError | None], None],
-        said: dict[str, object],
-    ) -> None:
-        """Change a job, and say when that is safe."""
-        if held.job.is_keeper:
-            self.change(held, said, settle)
-            return
-
-        def answer(_: int, enough: bool) -> None:
-            late = UnavailableError("no keeper of the job has answered: try again")
-            settle(None if enough else late)
-
-        holding = held.fellows.holding
-        id = self.change(held, said)
-        waiting = holding.expect(id, lambda: 2, answer, ASKED)
-        # Ours counts as one, once others have been told, and a keeper's as the other.
-        held.job.file.when_saved(id, lambda _: holding.saved(waiting), patient=True)
-
-    def _said(self, ask: ChangeJob) -> dict[str, object]:
-        value = ask.value
-        match ask.change:
-            case "cancel":
-                return {"cancelled": True}
-            case "pause":
-                return {"paused": True}
-            case "resume":
-                return {"paused": False}
-            case "forget":
-                return {"forgotten": True, "cancelled": True}
-            case "priority" if value is not None and -100 <= value <= 100:
-                return {"priority": int(value)}
-            case "extend" if value is not None and 0 < value <= 1e9:
-                return {"keep_until": self.means.wall() + value}
-        raise UsageError(f"a job can't be changed by {ask.change!r} with {value!r}")
-
     # --- finding ----------------------------------------------------------------------
 
     def find(self, text: str) -> Held | None:
@@ -490,42 +280,6 @@ class Deposits:
                 "of another machine is found by its whole id"
             )
         return await self._seek(JobId(from_text(text)), b"")
-
-    def ticket(self, text: str, *, owner: bool) -> Ticket:
-        """Return the ticket of a job, with its job key for an owner.
-
-        Raises:
-            UsageError: the job is not here, or this peer does not own it.
-        """
-        held = self._vault.find(text)
-        if held is None:
-            raise UsageError(f"this machine knows no durable job {text!r}")
-        key = held.job.key
-        if not owner:
-            return Ticket(held.job.id, self.means.grid)
-        if key is None:
-            raise UsageError("this machine does not own that job, and has no key of it")
-        return Ticket(held.job.id, self.means.grid, key.secret)
-
-    async def use_ticket(self, ticket: Ticket) -> Held:
-        """Find a ticket's job; with its key in the ticket, become an owner of it.
-
-        Raises:
-            UsageError: the ticket is of another grid, or its key of another job.
-            UnavailableError: nobody who keeps the job can be reached.
-        """
-        if ticket.grid != self.means.grid:
-            raise UsageError("that ticket is of another grid than this machine's")
-        job = JobId(ticket.job)
-        held = self._vault.held.get(job)
-        if held is None:
-            held = await self._seek(job, b"")
-        if ticket.key:
-            key = Identity(ticket.key)
-            if key.public != held.job.kept.manifest.job_key:
-                raise UsageError("that ticket's key is not the job's: it is damaged")
-            self._vault.own(held, key)
-        return held
 
     # --- following --------------------------------------------------------------------
 

@@ -380,20 +380,20 @@ class Programs:
 
     async def _change_and_say(self, ask: ChangeJob, exchange: Exchange) -> None:
         try:
-            await self._deposits.change_as_asked(ask)
+            await self._deposits.owning.change_as_asked(ask)
             exchange.reply(Done())
         except SlingerError as error:
             exchange.fail(error)
 
     def _give_ticket(self, _: Connection, ask: GetTicket, exchange: Exchange) -> None:
-        exchange.reply(self._deposits.ticket(ask.job, owner=ask.owner))
+        exchange.reply(self._deposits.owning.ticket(ask.job, owner=ask.owner))
 
     def _take_ticket(self, _: Connection, ticket: Ticket, exchange: Exchange) -> None:
         self._owner.spawn(self._use_ticket(ticket, exchange))
 
     async def _use_ticket(self, ticket: Ticket, exchange: Exchange) -> None:
         try:
-            held = await self._deposits.use_ticket(ticket)
+            held = await self._deposits.owning.use_ticket(ticket)
             exchange.reply(Attached(self._jobs_told.durable(held)))
         except SlingerError as error:
             exchange.fail(error)

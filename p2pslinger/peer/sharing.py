@@ -94,7 +94,7 @@ class Sharing:
             self._judge(self._loop.time())
         board = self._job.kept.board
         if message.whole:
-            board.unshare(peer)
+            board.shared(peer, (), board.shared_by(peer))
         if len(board.shared_by(peer)) > MOST:
             raise PeerError(f"shares more than {MOST} grants of one job")
         made = ((one.number, (one.start, one.stop)) for one in message.made)
@@ -144,7 +144,7 @@ class Sharing:
             board.divide(foreign(shards, keepers, self._me, self._silent))
         elif len(shards) > self._divided:
             new = shards[self._divided :]
-            board.divide_more(foreign(new, keepers, self._me, self._silent))
+            board.divide(foreign(new, keepers, self._me, self._silent), more=True)
         else:
             return
         self._between, self._divided = between, len(shards)
@@ -194,7 +194,8 @@ class Sharing:
         for peer in others:
             if since[peer] > GONE and peer not in self._dropped:
                 self._dropped.add(peer)
-                self._job.kept.board.unshare(peer)
+                board = self._job.kept.board
+                board.shared(peer, (), board.shared_by(peer))
         if silent != self._silent:
             self._silent = silent
             self.divide()

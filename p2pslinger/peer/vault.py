@@ -21,8 +21,8 @@ from p2pslinger.peer.jobfile import JobFile
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.seats import KeptJob
 from p2pslinger.peer.sharing import Sharing
+from p2pslinger.peer.tombstones import Tombstones
 from p2pslinger.rules.board import Board
-from p2pslinger.rules.keeping import may_resign
 from p2pslinger.rules.replica import Replica, Taken
 from p2pslinger.store.jobs import StoredJob
 from p2pslinger.wire.identity import Identity, Signed
@@ -39,15 +39,6 @@ TELL_FORGOTTEN = 5.0
 #: Bytes that this peer keeps for others, all together and for one submitter.
 QUOTA = 2 << 30
 SUBMITTER_QUOTA = 500 << 20
-
-#: Seconds after which whoever has asked this peer to keep a job must have named it.
-INVITED = 60.0
-
-#: Seconds that a new keeper waits until it knows what the others have.
-COMPARED = 10.0
-
-#: Seconds between two comparisons with a job's other keepers.
-COMPARE_EVERY = 30.0
 
 
 class Vault:
@@ -81,16 +72,14 @@ class Vault:
         self._me = means.me.id
         self.grid = means.grid
         self.held: dict[JobId, Held] = {}
-        #: Forgotten jobs: until when that is remembered, and its proof.
-        self._unburied: list[Callable[[], None]] = []
-        self.tombstones: dict[JobId, tuple[float, Item | None]] = {}
+        self.tombstones = Tombstones(means.journal, means.store)
 
     # --- jobs come ----------------------------------------------------------------
 
     def load(self) -> None:
         """Take up the jobs that are on disk."""
         store = self._means.store
-        self.tombstones = store.buried()
+        self.tombstones.load()
         for stored in store.jobs():
             if stored.job in self.tombstones:  # written again by what came too late
                 self._drop(stored.job)
@@ -244,62 +233,12 @@ class Vault:
 
     # --- jobs go ------------------------------------------------------------------
 
-    def look_after(self, *, may_expire: bool) -> None:
-        """Do what is due: compare, resign, forget. To be called every few seconds.
-
-        Args:
-            may_expire: Our clock can be trusted to say that something has expired.
-        """
-        now, wall = self._means.loop.time(), self._means.wall()
-        over = [job for job, (until, _) in self.tombstones.items() if until < wall]
-        for job in over:
-            del self.tombstones[job]
-        if over:
-            store = self._means.store
-            self._means.journal.write(lambda: store.prune_tombstones(wall))
-        if not self._means.journal.trouble:
-            self._write_again()
-        for held in list(self.held.values()):
-            if held.job.kept.board.waits:
-                held.begin(now - held.invited > COMPARED)
-            if held.missing and held.fellows.there():
-                self._owner.spawn(self._fetch_missing(held))
-            # A reader takes the keepers' word for how long.
-            late = held.job.replica.keep_until < wall and may_expire
-            if held.job.is_keeper and late:
-                self.forget(held, proof=None)
-            elif now - held.compared >= COMPARE_EVERY:
-                held.compared = now
-                held.fellows.compare_all()
-                self._resign_if_spare(held, now)
-
-    def _write_again(self) -> None:
-        """Write what the disk has refused: it takes something again."""
-        unburied, self._unburied = self._unburied, []
-        for bury in unburied:
-            bury()
-        for held in self.held.values():
-            held.job.file.write_again()
-
     def forget(self, held: Held, proof: Item | None) -> None:
         """Delete everything of a job, and remember that."""
         job = held.job.id
         until = max(held.job.replica.keep_until, self._means.wall()) + TOMBSTONE
-        self.tombstones[job] = (until, proof)
         self._remove(held)
-        self._bury(job, until, proof)
-
-    def _bury(self, job: JobId, until: float, proof: Item | None) -> None:
-        """Have the disk forget a job; again and again if it refuses to."""
-
-        def buried(error: DiskError | None) -> None:
-            if error is not None:
-                self._unburied.append(lambda: self._bury(job, until, proof))
-
-        store = self._means.store
-        self._means.journal.write(
-            lambda: store.bury(job, until, proof), buried, urgent=True
-        )
+        self.tombstones.bury(job, until, proof)
 
     def close(self) -> None:
         """The peer goes; what is on disk stays."""
@@ -408,42 +347,16 @@ class Vault:
         )
         held.job.file.when_saved(id, lambda _: holding.saved(waiting), patient=True)
 
-    def _resign_if_spare(self, held: Held, now: float) -> None:
-        """Keep a job no longer that others keep well enough without us."""
-        there = held.fellows.there()
-        alive = {fellow.peer for fellow in there}
-        named = held.places.keepers
-        agree = all(fellow.agrees for fellow in there if fellow.peer in named)
-        if (
-            agree
-            and held.job.key is None
-            and held.job.is_keeper
-            and not held.job.kept.board.grants
-            and now - held.invited > INVITED
-            and may_resign(held.places, self._me, alive)
-        ):
-            self._remove(held, "resigned")
-            self._drop(held.job.id)
-
-    async def _fetch_missing(self, held: Held) -> None:
-        """Get the blobs again that were damaged or lost here."""
-        missing, held.missing = held.missing, {}
-        for digest, size in missing.items():
-            keepers = [one.connection for one in held.fellows.there() if one.connection]
-            library = self._means.library
-            try:
-                data = await library.get(held.job.id, digest, size, *keepers)
-                if not library.has(held.job.id, digest):
-                    await library.put(held.job.id, data, durable=True)
-            except SlingerError as error:
-                held.missing[digest] = size
-                self._means.events.emit(Noted(f"a lost blob is still missing: {error}"))
-
     def let_go(self, held: Held) -> None:
         """Forget a job that is not kept here, and that nobody here reads any more."""
         held.job.tell_end("unavailable", "the job is not here any more")
         if not held.job.is_keeper and held.job.key is None:
             self._remove(held)
+
+    def resign(self, held: Held) -> None:
+        """Keep a job no longer: others do."""
+        self._remove(held, "resigned")
+        self._drop(held.job.id)
 
     def _remove(self, held: Held, why: str = "gone") -> None:
         held.job.tell_end("unavailable", "the job was forgotten, or has expired")

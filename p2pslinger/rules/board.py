@@ -103,10 +103,6 @@ class Board:
         self._reopen_free(first, self.total)
         return first
 
-    def seal(self) -> None:
-        """Say that nothing more will be appended."""
-        self.sealed = True
-
     def control(self, record: Control) -> list[Held]:
         """Take in a control record, in any order; return the grants to revoke.
 
@@ -144,13 +140,9 @@ class Board:
 
     # --- the other keepers' events ------------------------------------------------
 
-    def divide(self, foreign: Iterable[Span]) -> None:
-        """Say which tasks other keepers hand out, instead of what was said before."""
-        self._open.divide(foreign)
-
-    def divide_more(self, foreign: Iterable[Span]) -> None:
-        """Say which further tasks other keepers hand out."""
-        self._open.divide_more(foreign)
+    def divide(self, foreign: Iterable[Span], *, more: bool = False) -> None:
+        """Say which tasks others hand out, or which more than was said before."""
+        (self._open.divide_more if more else self._open.divide)(foreign)
 
     def shared(
         self, keeper: PeerId, made: Iterable[tuple[int, Span]], ended: Iterable[int]
@@ -166,10 +158,6 @@ class Board:
     def shared_by(self, keeper: PeerId) -> list[int]:
         """Return the grants that another keeper has told of, by number."""
         return self._open.numbers(keeper)
-
-    def unshare(self, keeper: PeerId) -> None:
-        """Forget another keeper's grants: it is gone, or begins anew."""
-        self.shared(keeper, (), self._open.numbers(keeper))
 
     def adopt(self, held: Held, mac: bytes) -> bool:
         """Take over a grant whose keeper is gone; return whether it is still wanted.

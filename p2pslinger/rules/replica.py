@@ -241,10 +241,15 @@ class Replica:
         signer = item.signed.signer
         theirs = [one for one, (by, _) in self.appointments.items() if by == signer]
         void = made.sequence != self.standing.sequence or signer not in self.places.all
-        if void or len(theirs) >= APPOINTMENTS:
+        if void:
             return None  # or not valid yet: it is offered again when replicas compare
+        gone = sorted([*theirs, id])[APPOINTMENTS:]
+        if id in gone:
+            return None
+        for one in gone:
+            del self.appointments[one]
         self.appointments[id] = (signer, made)
-        return Taken(id, item, standing=True)
+        return Taken(id, item, superseded=tuple(gone), standing=True)
 
     def _take_results(self, id: bytes, item: Item, batch: Record) -> Taken | None:
         assert isinstance(batch, ResultBatch)

@@ -90,13 +90,12 @@ def test_nothing_stays_open_in_program_or_peer(peer: Peer) -> None:
     process = psutil.Process(peer.process.pid)
     data = os.urandom(LARGE)
     with peer.connect() as grid:
-        for _ in range(2):
-            grid.submit(backwards, data).result()
         here, there = descriptors(), descriptors(process)
-        for _ in range(20):
+        for _ in range(40):
             grid.submit(backwards, data).result()
             grid.share(data)
-        until(lambda: descriptors(process) <= there + 2)
+        # A peer keeps 64 MiB of arguments at hand, each with two descriptors.
+        until(lambda: descriptors(process) <= there + 2 * 14)
         assert descriptors() <= here + 2
 
 

@@ -36,7 +36,7 @@ def test_appended_tasks_are_numbered_on_from_the_last() -> None:
 
 def test_a_sealed_job_takes_no_more_tasks() -> None:
     full = board(3)
-    full.seal()
+    full.sealed = True
 
     with pytest.raises(UsageError, match="sealed"):
         full.append(1)
@@ -57,13 +57,13 @@ def test_a_job_without_tasks_is_finished_once_it_is_sealed() -> None:
     assert not empty.finished
     assert empty.grant(ANN, places=1, now=0.0, others=EVERYONE) == []
 
-    empty.seal()
+    empty.sealed = True
     assert empty.finished
 
 
 def test_tasks_are_open_then_granted_then_done() -> None:
     job = board(2)
-    job.seal()
+    job.sealed = True
     first, second = ask(job), ask(job, BOB)
     assert (first.start, first.stop, second.start, second.stop) == (0, 1, 1, 2)
     assert (job.open, job.running, job.grants) == (0, 2, 2)
@@ -246,7 +246,7 @@ def test_volunteers_are_credited_for_all_that_they_do() -> None:
 
 def test_withdrawn_tasks_are_done_without_credit() -> None:
     job = board(10)
-    job.seal()
+    job.sealed = True
 
     assert job.withdraw(2, 5) == []
     assert (done(job), job.open, job.credits) == ([(2, 5)], 7, {})

@@ -165,7 +165,7 @@ def test_a_task_is_tried_on_different_volunteers_and_fails_in_the_end() -> None:
 
 def test_a_task_that_kills_whoever_has_it_ends_with_one_volunteer_too() -> None:
     job, tries = board(3), 0
-    job.seal()
+    job.sealed = True
     while not job.finished:
         (held,) = job.grant(ANN, places=9, now=0.0, others={ANN})
         killing = held.start == 1

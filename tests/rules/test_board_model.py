@@ -82,7 +82,7 @@ class BoardMachine(RuleBasedStateMachine):
 
     @rule()
     def seal(self) -> None:
-        self.board.seal()
+        self.board.sealed = True
         self.sealed = True
 
     @rule(start=st.integers(0, 12), count=st.integers(0, 6))

@@ -223,14 +223,12 @@ def test_a_reader_has_no_secret_and_believes_what_it_is_given() -> None:
 # --- what a member may do to a replica ------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="R42: appointments under the other one stay")
 def test_replicas_agree_when_two_owners_sign_at_once() -> None:
     one, other = control(1, keepers=(ANN.id,)), control(1, keepers=(BOB.id,))
     made = [appointment(by, EVE.id, by.id) for by in (ANN, BOB)]
     assert after([one, *made, other]).sums == after([other, *made, one]).sums
 
 
-@pytest.mark.xfail(strict=True, reason="which 16 are kept depends on the order")
 def test_replicas_agree_however_many_appointments_a_keeper_makes() -> None:
     first = control(1, keepers=(ANN.id, BOB.id))
     made = [

@@ -159,7 +159,9 @@ def test_cancelling_reaches_every_keeper_and_every_slot(virtual: VirtualTime) ->
     virtual.run(main)
 
 
-def test_three_keepers_hardly_ever_have_a_task_computed_twice(virtual: VirtualTime) -> None:
+def test_three_keepers_hardly_ever_have_a_task_computed_twice(
+    virtual: VirtualTime,
+) -> None:
     async def main() -> None:
         async with SimulatedGrid(virtual.network()) as grid:
             ann, *others = await people(grid, 8)

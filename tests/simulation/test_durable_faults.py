@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from p2pslinger.ids import to_text
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid
@@ -234,7 +232,6 @@ def test_a_disk_that_takes_its_time_ends_nobody(virtual: VirtualTime) -> None:
     virtual.run(main)
 
 
-@pytest.mark.xfail(strict=True, reason="R44: it is never silent for long enough")
 def test_the_work_of_a_keeper_that_has_crashed_goes_on_soon(
     virtual: VirtualTime,
 ) -> None:

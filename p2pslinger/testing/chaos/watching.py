@@ -14,6 +14,8 @@ from functools import partial
 from p2pslinger.peer.events import Acknowledged, Event, JobClosed
 from p2pslinger.testing import virtual
 from p2pslinger.testing.chaos.evidence import Evidence
+from p2pslinger.wire.keeping import Kind
+from p2pslinger.wire.records import Control, read
 
 #: Virtual seconds between two looks.
 LOOK = 20.0
@@ -59,13 +61,14 @@ async def watch(evidence: Evidence) -> None:
 
 
 def _look_for_uncancelled(evidence: Evidence, cancelled: set[tuple[str, str]]) -> None:
-    for work, _, copies in evidence.durable():
-        for copy in copies:
-            key = (copy.peer.name, work.plan.name)
-            if copy.replica.standing.cancelled:
+    for peer in evidence.grid.peers.values():
+        for stored in peer.disk.jobs.jobs():
+            key = (peer.name, evidence.names().get(stored.job, "a job of nobody"))
+            controls = peer.disk.jobs.items(stored.job, Kind.CONTROL)
+            if any(read(Control, signed).cancelled for _, _, signed in controls):
                 cancelled.add(key)
             elif key in cancelled:
-                evidence.seen[f"{key[0]} has uncancelled {work}"] = None
+                evidence.seen[f"{key[0]} has uncancelled {key[1]}"] = None
 
 
 def _look_for_remembered(evidence: Evidence, forgotten: set[tuple[str, bytes]]) -> None:
