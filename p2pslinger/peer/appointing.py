@@ -106,6 +106,8 @@ class Appointing:
         job = held.job
         if job.replica.standing.newest is None:
             return  # lost with a part of our disk: the other keepers have it
+        if job.replica.appointments:
+            self._confirm(held)
         named = [PeerId(one) for one in _control(job).keepers]
         silence = self._silence(held)
         gone = {one for one in named if silence.get(one, 0.0) > REPLACE_AFTER}
@@ -130,6 +132,16 @@ class Appointing:
                         keepers=tuple(keepers),
                     )
                 )
+
+    def _confirm(self, held: Held) -> None:
+        """Name those who were appointed in our absence; the others may resign."""
+        control = _control(held.job)
+        others = [one for one in held.places.keepers if one != self._me]
+        keepers = (self._me, *others[: held.wanted])
+        sequence = control.sequence + 1
+        held.job.control(
+            msgspec.structs.replace(control, sequence=sequence, keepers=keepers)
+        )
 
     # --- as a keeper --------------------------------------------------------------
 

@@ -22,11 +22,11 @@ class Crediting:
 
     Args:
         means: What signs, and tells the time.
-        credited: Takes a receipt: for our tally, and for the volunteer if it is here.
+        credited: Hands a receipt to the volunteer, if it is here.
     """
 
     def __init__(
-        self, means: Means, credited: Callable[[PeerId, Signed, Receipt], None]
+        self, means: Means, credited: Callable[[PeerId, Signed], None]
     ) -> None:
         self._means = means
         self._credited = credited
@@ -37,7 +37,10 @@ class Crediting:
         if not job.deciding.decides or job.gone:
             return
         written = self._written.setdefault(job.id, {})
-        for volunteer, credit in job.deciding.credits().items():
+        credits = job.deciding.credits()
+        for volunteer in written.keys() | job.replica.receipts.keys():
+            credits.setdefault(volunteer, Credit())  # another owner saw it otherwise
+        for volunteer, credit in credits.items():
             if written.get(volunteer) != credit:
                 written[volunteer] = Credit(credit.tasks, credit.failures, credit.cpu)
                 self._write(job, volunteer, credit)
@@ -63,4 +66,4 @@ class Crediting:
         assert job.key is not None  # as it decides
         signed = seal(receipt, job.key, self._means.grid)
         job.take(Item(Kind.RECEIPT, signed), trusted=True)
-        self._credited(volunteer, signed, receipt)
+        self._credited(volunteer, signed)

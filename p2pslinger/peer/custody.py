@@ -31,7 +31,7 @@ from p2pslinger.peer.owning import Owning
 from p2pslinger.peer.seeking import Seeking
 from p2pslinger.peer.vault import Vault
 from p2pslinger.wire.identity import Signed
-from p2pslinger.wire.records import Notice, Receipt
+from p2pslinger.wire.records import Notice
 
 #: Seconds between two looks at what is due.
 LOOK = 5.0
@@ -54,7 +54,7 @@ class Custody:
         owner: Owns their tasks.
         around: The grid around this peer.
         notices: Spreads notices, and knows those of others.
-        credited: Takes a receipt of ours for a volunteer.
+        credited: Hands a receipt of ours to its volunteer.
         may_sign: Tells whether this peer's clock allows it to sign control records.
         randbytes: Makes keys.
         keeps: This peer keeps jobs for others.
@@ -67,7 +67,7 @@ class Custody:
         around: Neighbourhood,
         notices: Notices,
         *,
-        credited: Callable[[PeerId, Signed, Receipt], None],
+        credited: Callable[[PeerId, Signed], None],
         may_sign: Callable[[], bool],
         randbytes: Callable[[int], bytes],
         keeps: bool,

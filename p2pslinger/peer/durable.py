@@ -63,6 +63,7 @@ class Means:
         keeper: Hands out the work.
         events: Where to report.
         mine: Tells whether a peer's values are trusted like our own.
+        credited: Called with every receipt, for this peer's tally.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -75,6 +76,7 @@ class Means:
     keeper: Keeper
     events: Events
     mine: Callable[[PeerId], bool]
+    credited: Callable[[Signed], None]
 
 
 @dataclass(eq=False)
@@ -187,7 +189,7 @@ class DurableJob:
             except PeerError as error:  # damaged, and yet what it was: skip it
                 self.means.events.emit(Dropped("item", str(error)))
                 continue
-            if taken is not None:
+            if taken is not None and kind is not Kind.RECEIPT:  # the tally has those
                 self._apply(taken, show=False)
         found = self.replica.outcomes()
         hidden = self.deciding.waits
@@ -225,6 +227,8 @@ class DurableJob:
         self.deciding.heard(taken.accepted)
         if show:
             self._show_accepted(taken.accepted)
+        if taken.item.kind is Kind.RECEIPT:
+            self.means.credited(taken.item.signed)
         if taken.standing:
             self._stand()
         if taken.ranges or taken.shards:

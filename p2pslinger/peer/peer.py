@@ -284,13 +284,14 @@ class Peer:
             self.keeper,
             self.events,
             lambda peer: peer == self.id or self.config.trust_members,
+            self.remembering.receipt,
         )
         return Custody(
             means,
             self.owner,
             self.around,
             self.notices,
-            credited=self.remembering.credit,
+            credited=self.remembering.hand_over,
             may_sign=lambda: not self.presence.clock.is_wrong,
             randbytes=self.world.rng.randbytes,
             keeps=self.config.keep and not self.config.program_bound,

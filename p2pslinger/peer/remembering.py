@@ -59,6 +59,10 @@ class Remembering:
     def credit(self, volunteer: PeerId, signed: Signed, _: Receipt) -> None:
         """Remember a receipt of ours, and hand it to the volunteer if it is here."""
         self.receipt(signed)
+        self.hand_over(volunteer, signed)
+
+    def hand_over(self, volunteer: PeerId, signed: Signed) -> None:
+        """Hand a receipt to its volunteer, if that is connected."""
         found = self._connection(volunteer)
         if found is not None:
             found.push(Receipts((signed,)))
