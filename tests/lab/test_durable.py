@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import time
 
-import pytest
-
 from tests.grid.place import line, until
 from tests.lab.lab import Lab
 from tests.lab.machine import Machine
 from tests.lab.tasks import slow_square
-
-pytest.skip("durable jobs are being built", allow_module_level=True)
 
 #: Seconds that the network is split.
 SPLIT = 60.0

@@ -167,8 +167,8 @@ def storage_is_bounded(evidence: Evidence) -> Iterator[str]:
             size = copy.peer.disk.jobs.size(job)
             if size > BYTES_A_JOB + BYTES_A_TASK * work.plan.tasks:
                 yield f"{work} takes {size:,} bytes at {copy.peer.name}"
-            if len(copy.places.all) > KEEPERS:
-                yield f"{work} has {len(copy.places.all)} keepers"
+        if len(copies) > KEEPERS:
+            yield f"{work} has {len(copies)} keepers"
 
 
 # --- what programs are shown ----------------------------------------------------------
