@@ -134,6 +134,13 @@ class Fellows:
             fellow.agrees = False
             self._owner.spawn(self._compare(fellow, connection))
 
+    def meet(self, connection: Connection) -> None:
+        """Compare once with somebody else who turns out to keep the job."""
+        assert connection.peer is not None
+        if connection.peer not in self.all:
+            fellow = Fellow(connection.peer, self._loop.time(), connection)
+            self._owner.spawn(self._compare(fellow, connection))
+
     def went(self, peer: PeerId) -> None:
         """The connection to a peer is gone."""
         fellow = self.all.get(peer)

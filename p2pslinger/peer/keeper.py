@@ -87,9 +87,11 @@ class Keeper:
 
     def drop(self, job: KeptJob, *, over: bool = True) -> None:
         """Forget a job; if it is over, whoever computes it stops and forgets it too."""
-        self.jobs.pop(job.id, None)
-        self._stocked.pop(job.id, None)
         job.board.cancel()
+        if self.jobs.get(job.id) is not job:
+            return  # we have only read it
+        del self.jobs[job.id]
+        self._stocked.pop(job.id, None)
         for seat in self.seats.values():
             if seat.sent.pop(job.id, None) is not None and over:
                 seat.revoke(Revoke(job.id, ()))

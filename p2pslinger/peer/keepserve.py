@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+import msgspec
+
 from p2pslinger import limits
 from p2pslinger.errors import (
     DiskError,
@@ -17,6 +19,7 @@ from p2pslinger.errors import (
     UnavailableError,
 )
 from p2pslinger.ids import JobId, PeerId, peer_id, short
+from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handlers
 from p2pslinger.peer.delivering import Delivering
@@ -39,6 +42,7 @@ from p2pslinger.wire.keeping import (
     JobCompared,
     Keep,
     Keeping,
+    Keeps,
     ShareGrants,
     Tell,
     Told,
@@ -87,6 +91,7 @@ class KeepServing:
         table.on(GetItems, self._get)
         table.on(ShareGrants, self._share)
         table.on(Adopt, self._adopt)
+        table.on(Keeps, self._keeps_too)
 
     # --- keeping ------------------------------------------------------------------
 
@@ -104,7 +109,7 @@ class KeepServing:
         if asker == peer_id(manifest.submitter):
             return
         if asker not in self._vault.keepers_of(keep.manifest, manifest, keep.items):
-            raise PeerError("asked to keep a job that it does not keep itself")
+            raise UnavailableError("you do not keep that job, as far as we can see")
 
     async def _take_over(
         self, held: Held, connection: Connection, exchange: Exchange
@@ -158,6 +163,16 @@ class KeepServing:
             self._told[connection] -= 1
             if not self._told[connection]:
                 del self._told[connection]
+
+    def _keeps_too(self, connection: Connection, message: Keeps, _: Exchange) -> None:
+        """Hear which jobs somebody keeps that we know as well."""
+        for job in map(JobId, message.jobs):
+            tombstone = self._vault.tombstones.get(job)
+            held = self._vault.held.get(job)
+            if tombstone is not None and tombstone[1] is not None:
+                connection.ask(Tell(job, (tombstone[1],)), _ignore)
+            elif held is not None and held.job.is_keeper:
+                held.fellows.meet(connection)
 
     def _compare(self, _: Connection, ask: CompareJob, exchange: Exchange) -> None:
         job = JobId(ask.job)
@@ -215,3 +230,7 @@ class KeepServing:
 
     def _adopt(self, connection: Connection, ask: Adopt, exchange: Exchange) -> None:
         exchange.reply(self._delivering.adopt(self._seat(connection), ask))
+
+
+def _ignore(_: msgspec.Struct | SlingerError, __: Body | None) -> None:
+    """Whoever knows it already says so."""

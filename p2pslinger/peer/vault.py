@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
+from p2pslinger import limits
 from p2pslinger.errors import SlingerError, UnavailableError
 from p2pslinger.ids import JobId, PeerId, peer_id, short, starting_with
 from p2pslinger.net.connection import Connection
@@ -26,7 +27,7 @@ from p2pslinger.rules.board import Board
 from p2pslinger.rules.replica import Replica, Taken
 from p2pslinger.store.jobs import StoredJob
 from p2pslinger.wire.identity import Identity, Signed
-from p2pslinger.wire.keeping import Item
+from p2pslinger.wire.keeping import Item, Keeps
 from p2pslinger.wire.manifest import Manifest, job_id, open_manifest
 
 #: Seconds after keep-until for which a forgotten job is remembered as one, so that
@@ -220,6 +221,11 @@ class Vault:
 
     def joined(self, connection: Connection) -> None:
         """A connection to a peer has opened."""
+        kept = [job for job, held in self.held.items() if held.job.is_keeper]
+        proven = [job for job, (_, proof) in self.tombstones.items() if proof]
+        known = (*kept, *proven)[: limits.BATCH]
+        if known:
+            connection.push(Keeps(known))
         for held in list(self.held.values()):
             held.fellows.came(connection)
             fellow = held.fellows.all.get(connection.peer) if connection.peer else None

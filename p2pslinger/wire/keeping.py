@@ -181,6 +181,16 @@ class Adopt(msgspec.Struct, frozen=True, array_like=True, tag=27):
     grants: Annotated[tuple[HeldGrant, ...], Meta(max_length=limits.SIGNED_RANGES)]
 
 
+class Keeps(msgspec.Struct, frozen=True, array_like=True, tag=28):
+    """Pushed on connecting: durable jobs that the sender keeps, or was told to forget.
+
+    So the halves of a grid that was split find out what each has not heard of a job,
+    even where they have come to other keepers.
+    """
+
+    jobs: Annotated[tuple[Id, ...], Meta(max_length=limits.BATCH)]
+
+
 KeepingMessage = (
     Keep
     | Keeping
@@ -192,4 +202,5 @@ KeepingMessage = (
     | GotItems
     | ShareGrants
     | Adopt
+    | Keeps
 )

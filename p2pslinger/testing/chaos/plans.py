@@ -24,10 +24,10 @@ LENGTH = 1800.0
 #: Seconds in which the grid finds together, before the first job and the first fault.
 CALM = 30.0
 
-PEERS, JOBS, FAULTS = (12, 16), 3, (18, 28)
+PEERS, JOBS, FAULTS = (12, 15), 3, (18, 28)
 
 #: Tasks of one job.
-TASKS = (70, 130)
+TASKS = (70, 96)
 
 #: Keepers that a durable job asks for, besides its submitter's peer; two most often.
 KEEPERS = (1, 2, 2, 2, 3)

@@ -32,6 +32,7 @@ from p2pslinger.testing.chaos.workload import Work
 from p2pslinger.testing.grid import SimulatedGrid
 from p2pslinger.testing.network import Network
 from p2pslinger.testing.programs import Program
+from p2pslinger.testing.signatures import checked_once
 
 #: Seconds that a grid may take to settle: what has died is forgotten after ten minutes,
 #: and a few slots may have all the work before them.
@@ -80,7 +81,8 @@ def judge(seed: int) -> Verdict:
     logger = logging.getLogger("p2pslinger")
     logger.addHandler(bugs)
     try:
-        verdict = virtual.run(trial.run, seed=seed)
+        with checked_once():
+            verdict = virtual.run(trial.run, seed=seed)
     except Exception as error:  # noqa: BLE001 - whatever breaks, the story is wanted
         shown = "".join(traceback.format_exception(error))
         verdict = Verdict(seed, [f"the trial has broken:\n{shown}"], trial.told())
