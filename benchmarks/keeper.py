@@ -86,6 +86,9 @@ class Sink:
         """Take in a range."""
         self.tasks += result.stop - result.start
 
+    def granted(self) -> None:
+        """Hear that tasks were handed out."""
+
     def delivered(self) -> None:
         """Hear that these were all, for now."""
 

@@ -15,7 +15,8 @@ from p2pslinger.cli.commands import Command
 from p2pslinger.cli.options import read_id
 from p2pslinger.cli.spans import read_span
 from p2pslinger.cli.words import duration, of_id
-from p2pslinger.wire.control import ChangeJob, Done
+from p2pslinger.wire.control import Done
+from p2pslinger.wire.owning import ChangeJob
 
 the_job = click.argument("job", metavar="JOB", callback=read_id)
 

@@ -12,8 +12,9 @@ from p2pslinger.cli.options import as_json, read_id, whole_ids
 from p2pslinger.cli.render import Column, show_json, show_pairs, show_reason, show_table
 from p2pslinger.cli.tally import show_tally
 from p2pslinger.cli.words import duration, of_id, when
-from p2pslinger.wire.control import CancelJob, ChangeJob, Done, GetJobs, Jobs
+from p2pslinger.wire.control import CancelJob, Done, GetJobs, Jobs
 from p2pslinger.wire.facts import JobFacts
+from p2pslinger.wire.owning import ChangeJob
 
 COLUMNS = (
     Column("job"),

@@ -13,7 +13,7 @@ from p2pslinger.cli.options import read_id
 from p2pslinger.cli.words import of_id, printable
 
 if TYPE_CHECKING:
-    from p2pslinger.wire.control import Ticket
+    from p2pslinger.wire.owning import Ticket
 
 EPILOG = (
     "slinger ticket k3mvb2a\n"
@@ -56,7 +56,7 @@ def ticket(prefix: str | None, owner: bool, out: Path | None, use: str | None) -
 def _make(job: str, *, owner: bool, out: Path | None) -> None:
     from p2pslinger.cli.ask import ask
     from p2pslinger.client.tickets import save_ticket
-    from p2pslinger.wire.control import GetTicket, Ticket
+    from p2pslinger.wire.owning import GetTicket, Ticket
     from p2pslinger.wire.ticket import ticket_text
 
     if out is not None and out.exists():

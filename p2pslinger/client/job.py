@@ -19,8 +19,9 @@ from p2pslinger.client.rows import Rows
 from p2pslinger.client.stream import Stream
 from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import to_text
-from p2pslinger.wire.control import ChangeJob, GetJobs, GetTicket, Jobs, KeptBy, Ticket
+from p2pslinger.wire.control import GetJobs, Jobs
 from p2pslinger.wire.facts import JobFacts, TallyFacts
+from p2pslinger.wire.owning import ChangeJob, GetTicket, KeptBy, Ticket
 from p2pslinger.wire.ticket import ticket_text
 
 T = TypeVar("T")

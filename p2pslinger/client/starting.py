@@ -20,9 +20,10 @@ from p2pslinger.client.rows import Rows
 from p2pslinger.client.session import Session
 from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import to_text
-from p2pslinger.wire.control import Attached, AwaitKept, KeptBy, Ticket
+from p2pslinger.wire.control import Attached
 from p2pslinger.wire.facts import JobFacts
 from p2pslinger.wire.manifest import Policy
+from p2pslinger.wire.owning import AwaitKept, KeptBy, Ticket
 
 #: Seconds to wait for the rest of a job that another program is still sending.
 SEALING = 30.0

@@ -29,7 +29,6 @@ from p2pslinger.wire.control import (
     Attach,
     Attached,
     Blob,
-    ChangeJob,
     CloseJob,
     GetValues,
     JobEnded,
@@ -39,6 +38,7 @@ from p2pslinger.wire.control import (
 )
 from p2pslinger.wire.facts import JobFacts
 from p2pslinger.wire.manifest import Policy
+from p2pslinger.wire.owning import ChangeJob
 
 #: Seconds that the peer gets to say which job it is that has to be stopped.
 PATIENCE = 1.0

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from p2pslinger.errors import DiskError, UsageError
-from p2pslinger.wire.control import Ticket
+from p2pslinger.wire.owning import Ticket
 from p2pslinger.wire.ticket import looks_like_ticket, read_ticket, ticket_text
 
 #: Largest file that is read as a ticket, bytes.

@@ -15,8 +15,9 @@ from p2pslinger.ids import JobId
 from p2pslinger.peer.held import Held
 from p2pslinger.peer.settled import Follower
 from p2pslinger.wire.blobs import blob_digest
-from p2pslinger.wire.control import KeptBy, ShardIn
+from p2pslinger.wire.control import ShardIn
 from p2pslinger.wire.keeping import Item, Kind
+from p2pslinger.wire.owning import KeptBy
 from p2pslinger.wire.records import ShardBatch, ShardHead, seal
 
 if TYPE_CHECKING:

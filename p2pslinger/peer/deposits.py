@@ -17,10 +17,11 @@ from p2pslinger.peer.owning import Owning
 from p2pslinger.peer.settled import Follower
 from p2pslinger.peer.vault import Vault
 from p2pslinger.wire.blobs import blob_digest
-from p2pslinger.wire.control import KeptBy, OpenJob
+from p2pslinger.wire.control import OpenJob
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.keeping import Item
 from p2pslinger.wire.manifest import Manifest, seal_manifest
+from p2pslinger.wire.owning import KeptBy
 from p2pslinger.wire.records import Control
 
 #: Seconds that a durable job is kept unless it says otherwise: 7 days (design.md).

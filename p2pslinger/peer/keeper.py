@@ -1,11 +1,9 @@
 """The keeper: hands out the work of the jobs that it keeps, and takes the results.
 
 Volunteers sit at a keeper, this machine's own one among them, and park requests for
-work. Whenever something has changed, the keeper goes once over the parked requests and
-answers those that it has work for; empty slots come before queues behind running
-ranges, so every slot has its first range before any has its second.
-
-Everything here happens without waiting. What decides is in `p2pslinger.rules`.
+work. Whenever something has changed, the keeper goes once over them and answers those
+that it has work for; empty slots come before queues behind running ranges. Everything
+here happens without waiting. What decides is in `p2pslinger.rules`.
 """
 
 from __future__ import annotations

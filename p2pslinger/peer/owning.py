@@ -16,8 +16,8 @@ from p2pslinger.ids import JobId
 from p2pslinger.peer.durable import Means
 from p2pslinger.peer.held import Held
 from p2pslinger.peer.vault import Vault
-from p2pslinger.wire.control import ChangeJob, Ticket
 from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.owning import ChangeJob, Ticket
 from p2pslinger.wire.records import Control
 
 #: Seconds that a keeper has to take in what an owner elsewhere says.

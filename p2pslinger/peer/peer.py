@@ -35,8 +35,9 @@ from p2pslinger.peer.reports import Reports, Subjects
 from p2pslinger.peer.serve import Serving
 from p2pslinger.peer.shared import SharedValues
 from p2pslinger.peer.submitter import Submitter
+from p2pslinger.peer.terms import Terms
 from p2pslinger.peer.upkeep import Surroundings, Upkeep
-from p2pslinger.peer.volunteer import Terms, Volunteer
+from p2pslinger.peer.volunteer import Volunteer
 from p2pslinger.peer.workplaces import Workplaces
 from p2pslinger.peer.world import World
 from p2pslinger.store.blobs import Blobs

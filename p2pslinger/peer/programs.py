@@ -14,12 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from p2pslinger import limits
-from p2pslinger.errors import (
-    PeerError,
-    SlingerError,
-    UnavailableError,
-    UsageError,
-)
+from p2pslinger.errors import PeerError, SlingerError, UnavailableError, UsageError
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handler, Handlers
@@ -40,10 +35,8 @@ from p2pslinger.wire.control import (
     AppendBig,
     Attach,
     Attached,
-    AwaitKept,
     Blob,
     CancelJob,
-    ChangeJob,
     Checks,
     CloseJob,
     Done,
@@ -52,7 +45,6 @@ from p2pslinger.wire.control import (
     GetPeers,
     GetStatus,
     GetTally,
-    GetTicket,
     GetValues,
     Jobs,
     Opened,
@@ -63,10 +55,10 @@ from p2pslinger.wire.control import (
     Status,
     Stop,
     Tally,
-    Ticket,
     Withdraw,
 )
 from p2pslinger.wire.messages import Hello
+from p2pslinger.wire.owning import AwaitKept, ChangeJob, GetTicket, Ticket
 
 
 class Following(NamedTuple):

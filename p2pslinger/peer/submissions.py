@@ -11,7 +11,8 @@ from p2pslinger.peer.ownjob import OwnJob
 from p2pslinger.peer.settled import Follower
 from p2pslinger.peer.shared import SharedValues
 from p2pslinger.peer.submitter import Submitter
-from p2pslinger.wire.control import KeptBy, ShardIn
+from p2pslinger.wire.control import ShardIn
+from p2pslinger.wire.owning import KeptBy
 
 
 class Submission(Protocol):

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from p2pslinger.errors import PeerError, SlingerError
-from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.assignments import Assignment
 from p2pslinger.peer.events import Dropped, Events, SlotDied
 from p2pslinger.peer.jobshere import BlobsInUse, JobHere, JobsHere
@@ -32,6 +31,7 @@ from p2pslinger.peer.retained import Retained
 from p2pslinger.peer.roster import Roster
 from p2pslinger.peer.staffing import Staffing
 from p2pslinger.peer.station import Station
+from p2pslinger.peer.terms import Terms
 from p2pslinger.peer.timers import Heartbeat, Timeouts
 from p2pslinger.sandbox.slot import Exit, Outcome, SlotSource
 from p2pslinger.wire.identity import Identity
@@ -42,25 +42,6 @@ from p2pslinger.wire.records import seal
 #: Seconds that a slot has to skip an order that was taken back before it began. If it
 #: has begun it after all, the slot is ended.
 SKIP = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """On what terms this peer computes.
-
-    Attributes:
-        grid: Which grid.
-        host: This machine's name, for failures.
-        pythons: Minor versions that its slots are.
-        slots: How many.
-        memory: Bytes each may use.
-    """
-
-    grid: GridId
-    host: str
-    pythons: tuple[str, ...]
-    slots: int
-    memory: int
 
 
 class Volunteer:

@@ -15,14 +15,13 @@ from p2pslinger.net.connection import Connection
 from p2pslinger.wire.control import (
     Append,
     AppendBig,
-    AwaitKept,
     CloseJob,
     GetValues,
-    KeptBy,
     RangeOut,
     Seal,
     ShardIn,
 )
+from p2pslinger.wire.owning import AwaitKept, KeptBy
 
 #: The id of a job that has none yet.
 UNKNOWN = JobId(bytes(ID_BYTES))

@@ -28,17 +28,15 @@ from p2pslinger.wire.control import (
     Attach,
     Attached,
     CancelJob,
-    ChangeJob,
-    GetTicket,
     JobEnded,
     Opened,
     OpenJob,
     Results,
-    Ticket,
 )
 from p2pslinger.wire.facts import JobFacts
 from p2pslinger.wire.manifest import Function, Policy
 from p2pslinger.wire.messages import Hello
+from p2pslinger.wire.owning import ChangeJob, GetTicket, Ticket
 
 __all__ = ["Program", "ProgramJob"]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from p2pslinger.errors import UsageError
 from p2pslinger.ids import ID_BYTES, from_text, to_text
-from p2pslinger.wire.control import Ticket
+from p2pslinger.wire.owning import Ticket
 
 #: What a ticket starts with, and one that is a secret.
 FINDER = "ticket"

@@ -34,7 +34,7 @@ from tests.client.scripted import (
     scripted_peer,
 )
 
-BIG = bytes(1 << 20)
+BIG = bytes(1 << 19)  # too big for a message, too small to go as memory
 
 
 class Packed:

@@ -18,19 +18,15 @@ from p2pslinger.wire.control import (
     AppendBig,
     Attach,
     Attached,
-    AwaitKept,
-    ChangeJob,
     CloseJob,
     Done,
     GetJobs,
-    GetTicket,
     Jobs,
-    KeptBy,
     OpenJob,
     Seal,
-    Ticket,
 )
 from p2pslinger.wire.frames import Kind
+from p2pslinger.wire.owning import AwaitKept, ChangeJob, GetTicket, KeptBy, Ticket
 from tests.client.scripted import (
     HANGING,
     ScriptedPeer,

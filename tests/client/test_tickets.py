@@ -9,7 +9,7 @@ import pytest
 
 from p2pslinger.client.tickets import load_ticket, save_ticket
 from p2pslinger.errors import DiskError, UsageError
-from p2pslinger.wire.control import Ticket
+from p2pslinger.wire.owning import Ticket
 from p2pslinger.wire.ticket import ticket_text
 
 TICKET = Ticket(bytes(range(20)), bytes(range(8)))

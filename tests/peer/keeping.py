@@ -18,7 +18,8 @@ from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.peer.events import Event, Events
 from p2pslinger.peer.keepers import GotAdopted, GotDelivered, GotVoid, GotWork
 from p2pslinger.peer.owner import Owner
-from p2pslinger.peer.volunteer import Terms, Volunteer
+from p2pslinger.peer.terms import Terms
+from p2pslinger.peer.volunteer import Volunteer
 from p2pslinger.sandbox.packed import PLAIN
 from p2pslinger.sandbox.slot import SlotSource
 from p2pslinger.testing.fixtures import VirtualTime

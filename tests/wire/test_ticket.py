@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pslinger.errors import UsageError
-from p2pslinger.wire.control import Ticket
+from p2pslinger.wire.owning import Ticket
 from p2pslinger.wire.ticket import looks_like_ticket, read_ticket, ticket_text
 
 TICKET = Ticket(bytes(range(20)), bytes(range(8)))
