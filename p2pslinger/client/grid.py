@@ -84,6 +84,8 @@ class Grid(Executor, Awaiting):
     ) -> Future[T]:
         """Call `fn(*args, **kwargs)` on the grid; return its future.
 
+        A NumPy array of some megabytes comes back read-only: it is not copied.
+
         Raises:
             PackingError: the function can't be sent; the text says why.
             ShutDownError: the grid has been shut down; a RuntimeError, too.

@@ -26,8 +26,17 @@ from p2pslinger.sandbox.memory import (
     take,
 )
 from p2pslinger.sandbox.passing import CLOEXEC, SPACE, Arrived
+from p2pslinger.sandbox.shared import unpack_value
 
-__all__ = ["AVAILABLE", "LEAST", "Beside", "MemoryFile", "has_room", "joined"]
+__all__ = [
+    "AVAILABLE",
+    "LEAST",
+    "Beside",
+    "MemoryFile",
+    "has_room",
+    "joined",
+    "unpack_value",
+]
 
 
 class Beside:

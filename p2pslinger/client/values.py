@@ -13,7 +13,8 @@ To unpickle is to run what the sender wrote, so `trust` decides how far it goes:
   does not need; such as one that asks for gigabytes of memory in six bytes.
 
 Scalars are decoded without any globals, whoever sent them. An item stays encoded until
-the program asks for it.
+the program asks for it. A NumPy array of some megabytes is a view on the memory that it
+came in: it can't be written to, and nobody else can change it either.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import Literal, NoReturn, overload
 
+from p2pslinger.client.memory import unpack_value
 from p2pslinger.errors import PeerError, RemoteError, UntrustedValueError
 from p2pslinger.wire.packed import unpack_items
 
@@ -86,7 +88,7 @@ class PackedValues(Sequence[object]):
 
     def __init__(self, items: Sequence[memoryview], trust: Trust) -> None:
         self._items = items
-        self._loads = _load_plain if trust == "safe" else pickle.loads
+        self._loads = _load_plain_item if trust == "safe" else _load_item
 
     def __len__(self) -> int:
         return len(self._items)
@@ -128,6 +130,16 @@ def unpack_values(
             f"sent a {type(values).__name__} where a list of values belongs"
         )
     return values
+
+
+def _load_item(item: memoryview) -> object:
+    """Load a value; its large arrays are views on what has come, which stays so long.
+
+    Raises:
+        Exception: what the value's own code raises.
+    """
+    first, *buffers = unpack_value(item)
+    return pickle.loads(first, buffers=buffers)
 
 
 def rebuild_error(
@@ -174,6 +186,14 @@ def _loads_without_names(data: bytes | memoryview) -> object:
         raise
     except Exception as error:  # a broken pickle can raise almost anything
         raise PeerError(f"sent values that can't be decoded: {error!r:.200}") from error
+
+
+def _load_plain_item(item: memoryview) -> object:
+    """Load what nobody vouches for; plain data has nothing outside of its pickle."""
+    try:
+        return _load_plain(unpack_value(item)[0])
+    except ValueError as error:
+        raise PeerError(f"sent a value that can't be decoded: {error}") from error
 
 
 def _load_plain(data: bytes | memoryview) -> object:

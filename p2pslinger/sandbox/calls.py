@@ -30,8 +30,10 @@ from p2pslinger.sandbox.packed import (
     STAR,
     VALUE_BYTES,
     items_head,
+    items_head_size,
 )
 from p2pslinger.sandbox.seeding import Seeder
+from p2pslinger.sandbox.shared import pack_value, padding
 from p2pslinger.sandbox.slot import Failure
 
 Function = Callable[..., object]
@@ -129,13 +131,16 @@ class Run:
         """Return the values of all tasks done, packed, in parts to be joined."""
         if self.form == SCALAR_VALUES:
             return [pickle.dumps(self._scalars, 5)]
-        parts: list[bytes | memoryview] = [items_head(self._items)]
+        parts: list[bytes | memoryview] = []
+        at = items_head_size(len(self._items))
         for item in self._items:
             if isinstance(item, Pieces):
+                item.lie_at(at)
                 parts += item.pieces
             else:
                 parts.append(item)
-        return parts
+            at += len(item)
+        return [items_head(self._items), *parts]
 
     def _call_for_scalars(
         self, call: Function, form: int, arguments: Sequence[object]
@@ -264,14 +269,37 @@ def described(form: int, argument: object) -> str:
 
 
 class Pieces:
-    """A pickle in pieces: what is large in it is not copied."""
+    """A value's item in pieces: what is large in it is not copied.
+
+    Its arrays are outside of the pickle, for its reader to look at where they lie.
+    """
 
     def __init__(self) -> None:
         self.pieces: list[bytes | memoryview] = []
-        self._size = 0
+        self._buffers: list[memoryview] = []
 
     def __len__(self) -> int:
-        return self._size
+        return sum(map(len, self.pieces))
+
+    def lie_at(self, offset: int) -> None:
+        """Hear where the item lies, and align what is outside of the pickle."""
+        if self._buffers:
+            self.pieces[0] = padding(offset)
+
+    def outside(self, buffer: pickle.PickleBuffer) -> bool:
+        """Take a buffer out of the pickle. Called by the pickler."""
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True  # not in one piece
+        if len(raw) >= LEAST:
+            self._buffers.append(raw)
+        return len(raw) < LEAST
+
+    def complete(self) -> None:
+        """Put together what is outside and what is not."""
+        if self._buffers:
+            self.pieces = pack_value(b"".join(self.pieces), self._buffers)
 
     def __contains__(self, mark: bytes) -> bool:
         """Tell whether it has a mark in it, large data excepted."""
@@ -281,7 +309,6 @@ class Pieces:
         """Add a piece. Called by the pickler."""
         piece = data.raw() if isinstance(data, pickle.PickleBuffer) else data
         self.pieces.append(piece)
-        self._size += len(piece)
 
 
 def encode(value: object) -> bytes | Pieces:
@@ -310,7 +337,8 @@ def encode(value: object) -> bytes | Pieces:
 
 def _in_pieces(value: object) -> bytes | Pieces:
     pieces = Pieces()
-    pickle.Pickler(pieces, 5).dump(value)
+    pickle.Pickler(pieces, 5, buffer_callback=pieces.outside).dump(value)
+    pieces.complete()
     return pieces if len(pieces) > RUN_BYTES else b"".join(pieces.pieces)
 
 

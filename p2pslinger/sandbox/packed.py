@@ -44,6 +44,11 @@ def items_head(items: Sequence[Sized]) -> bytes:
     return _COUNT.pack(len(items)) + lengths.tobytes()
 
 
+def items_head_size(count: int) -> int:
+    """Return the bytes that come before so many items."""
+    return _COUNT.size * (1 + count)
+
+
 def unpack_items(data: bytes | memoryview) -> list[memoryview]:
     """Return the items, without copying them.
 

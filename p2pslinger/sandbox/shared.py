@@ -182,6 +182,37 @@ def pack(data: bytes, buffers: Sequence[memoryview]) -> Iterator[bytes | memoryv
         at += gap + len(part)
 
 
+def pack_value(data: bytes, buffers: Sequence[memoryview]) -> list[bytes | memoryview]:
+    """Return a value's item, which keeps its buffers outside of its pickle.
+
+    A pickle never begins with its first byte. The first piece is to be replaced with
+    `padding` when it is known where the item lies.
+    """
+    return [padding(0), *pack(data, buffers)]
+
+
+def padding(at: int) -> bytes:
+    """Return the beginning of such an item, so that what follows is aligned.
+
+    Args:
+        at: Where the item begins.
+    """
+    gap = -(at + _NUMBER.size) % ALIGNED
+    return _NUMBER.pack(gap << 8) + bytes(gap)
+
+
+def unpack_value(item: memoryview) -> list[memoryview]:
+    """Return the pickle in an item, and its buffers if it keeps them outside.
+
+    Raises:
+        ValueError: it begins like one that does, and does not.
+    """
+    if len(item) < _NUMBER.size or item[0]:
+        return [item]
+    gap: int = _NUMBER.unpack_from(item)[0] >> 8
+    return _parts(item[_NUMBER.size + gap :])
+
+
 def unpack(form: int, data: bytes | memoryview) -> object:
     """Decode a value, whose arrays are views on `data`.
 

@@ -37,6 +37,9 @@ from p2pslinger.wire.records import Address
 
 E = TypeVar("E")
 
+#: Turns of the loop in which all tasks of a peer that is killed must have ended.
+TURNS = 10_000
+
 #: Bytes that a simulated slot may use. Nobody checks.
 MEMORY = 1 << 30
 
@@ -190,9 +193,13 @@ class SimulatedPeer:
             raise UsageError(f"{self.name} does not run: start it first")
         self.host.wake()  # or its tasks could not be ended
         self.disk.frozen = True
-        while not self._task.done():
+        for _ in range(TURNS):
+            if self._task.done():
+                break
             self._task.cancel()
             await asyncio.sleep(0)
+        else:
+            raise UsageError(f"{self.name} does not end, however often it is cancelled")
         await self._free()
         self.disk.frozen = False
 

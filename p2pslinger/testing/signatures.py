@@ -40,7 +40,7 @@ def checked_once() -> Iterator[None]:
                 Ed25519PublicKey.from_public_bytes(self._key).verify(signature, data)
                 right.add(what)
 
-    identity.Ed25519PublicKey = Key  # type: ignore[attr-defined]
+    identity.Ed25519PublicKey = Key  # type: ignore[assignment, attr-defined]
     try:
         yield
     finally:

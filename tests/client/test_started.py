@@ -74,7 +74,7 @@ def refuse(peer: ScriptedPeer) -> None:
 
 def test_start_returns_when_the_peer_holds_all_of_the_job() -> None:
     with scripted_grid() as (peer, grid), ThreadPoolExecutor(1) as thread:
-        starting = thread.submit(grid.start, len, [bytes(1 << 20)])
+        starting = thread.submit(grid.start, len, [bytes(1 << 19)])
         peer.open_job()
         number, _ = peer.expect(AppendBig)
         peer.make_room(number)

@@ -7,6 +7,7 @@ import pickle
 import pickletools
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from p2pslinger.client.values import (
     unpack_values,
 )
 from p2pslinger.errors import PeerError, RemoteError, UntrustedValueError
+from p2pslinger.sandbox.shared import pack_value
 from p2pslinger.wire.packed import pack_items
 
 EVERY_TRUST = pytest.mark.parametrize("trust", ["safe", "mine", "pickle"])
@@ -241,3 +243,27 @@ def test_a_strangers_error_is_rebuilt_from_a_list_and_never_unpickled() -> None:
 def test_a_remote_traceback_survives_pickling() -> None:
     cause = pickle.loads(pickle.dumps(RemoteTraceback("there")))
     assert cause.text == "there"
+
+
+def test_an_array_outside_of_its_pickle_is_a_view_for_who_trusts_it() -> None:
+    array = np.arange(100)
+    left: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(array, 5, buffer_callback=left.append)
+    item = b"".join(pack_value(data, [one.raw() for one in left]))
+    packed = pack_items([item, pickle.dumps([1], 5)])
+    first, second = unpack_values(Form.ITEMS, packed, "mine")
+    assert isinstance(first, np.ndarray)
+    assert (first == array).all()
+    assert not first.flags.writeable
+    assert second == [1]
+    values = unpack_values(Form.ITEMS, packed, "safe")
+    assert values[1] == [1]
+    with pytest.raises(UntrustedValueError, match="numpy"):
+        _ = values[0]
+
+
+@pytest.mark.parametrize("item", [bytes(8), bytes(100), b"\0\1" + bytes(20)])
+def test_what_only_begins_like_an_array_is_refused(item: bytes) -> None:
+    values = unpack_values(Form.ITEMS, pack_items([item]), "safe")
+    with pytest.raises(PeerError, match="can't be decoded"):
+        _ = values[0]

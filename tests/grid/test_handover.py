@@ -35,6 +35,11 @@ def doubled(array: np.ndarray, *, times: int = 2) -> np.ndarray:
     return array * times
 
 
+def transposed(size: int) -> np.ndarray:
+    """Return an array that does not lie in memory as it is read."""
+    return np.arange(size * size).reshape(size, size).T
+
+
 def made(size: int) -> bytes:
     """Return so many bytes."""
     return b"m" * size
@@ -66,6 +71,22 @@ def test_large_arguments_and_results_are_right_in_every_form(peer: Peer) -> None
             assert (two - one == 2).all()
         job = grid.start(backwards, [data], keepers=0)
         assert list(job.results()) == [data[::-1]]
+
+
+def test_large_arrays_come_back_as_views_that_nobody_can_change(peer: Peer) -> None:
+    with peer.connect() as grid:
+        for times in (2, 3, 4):
+            result = grid.submit(doubled, np.arange(LARGE // 8), times=times).result()
+            assert not result.flags.writeable
+            assert not result.flags.owndata
+            assert result.flags.aligned
+            assert (result == np.arange(LARGE // 8) * times).all()
+        sizes = [10, LARGE // 8, 20, LARGE // 8]
+        arrays = list(grid.map(doubled, [np.ones(size) for size in sizes]))
+        assert [one.flags.writeable for one in arrays] == [True, False, True, False]
+        assert all(one.flags.aligned and (one == 2).all() for one in arrays)
+        grown = [grid.submit(transposed, shape).result() for shape in (3, 1200)]
+        assert all((one == transposed(len(one))).all() for one in grown)
 
 
 def test_calls_of_all_sizes_come_in_any_order(peer: Peer) -> None:
