@@ -273,7 +273,7 @@ def test_functions_and_arguments_that_do_not_unpickle_fail_alone(grid: Grid) -> 
 
     with pytest.raises(ValueError, match="no number"):
         grid.submit(repr, Sly()).result(HANGING)
-    results = grid.start(str, [1, Sly(), 3]).results(errors="return")
+    results = grid.start(str, [1, Sly(), 3], keepers=1).results(errors="return")
     first, second, third = results
     assert (first, third) == ("1", "3")
     assert isinstance(second, ValueError)

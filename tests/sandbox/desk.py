@@ -45,7 +45,7 @@ def packaged(
     python: list[int] | None = None,
 ) -> bytes:
     """Package a function by value, with modules given as (name, source)."""
-    module = sys.modules["tests"] if "tests" in sys.modules else None
+    module = sys.modules.get("tests")
     by_value = module is not None and function.__module__.startswith("tests.")
     if by_value:
         cloudpickle.register_pickle_by_value(module)
