@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from p2pslinger.client.grid import Grid
     from p2pslinger.client.job import Job
     from p2pslinger.client.link import BrokenGridError
+    from p2pslinger.client.sharing import Shared
     from p2pslinger.errors import (
         PackingError,
         PeerError,
@@ -44,6 +45,7 @@ _HOMES = {
     "BrokenGridError": "p2pslinger.client.link",
     "Grid": "p2pslinger.client.grid",
     "Job": "p2pslinger.client.job",
+    "Shared": "p2pslinger.client.sharing",
     "JobFacts": "p2pslinger.wire.facts",
     "PeerFacts": "p2pslinger.wire.facts",
     "StatusFacts": "p2pslinger.wire.facts",
@@ -59,6 +61,7 @@ __all__ = [
     "PeerError",
     "PeerFacts",
     "RemoteError",
+    "Shared",
     "SlingerError",
     "StatusFacts",
     "TallyFacts",
