@@ -62,7 +62,7 @@ class Caretaking:
 
     def _write_again(self) -> None:
         """Write what the disk has refused: it takes something again."""
-        self._vault.tombstones.bury_again()
+        self._vault.tombstones.write_again()
         for held in self._vault.held.values():
             held.job.file.write_again()
 

@@ -44,11 +44,22 @@ class Tombstones(dict[JobId, tuple[float, Item | None]]):
         store = self._store
         self._journal.write(lambda: store.bury(job, until, proof), buried, urgent=True)
 
-    def bury_again(self) -> None:
-        """Bury what the disk has refused to: it takes something again."""
+    def drop(self, job: JobId, *, unless: Callable[[], bool]) -> None:
+        """Have the disk drop a job without a tombstone, unless it is kept anew by then."""
+
+        def dropped(error: DiskError | None) -> None:
+            if error is not None:
+                self._refused.append(lambda: self.drop(job, unless=unless))
+
+        store = self._store
+        if not unless():
+            self._journal.write(lambda: store.drop(job), dropped, urgent=True)
+
+    def write_again(self) -> None:
+        """Do what the disk has refused to: it takes something again."""
         refused, self._refused = self._refused, []
-        for bury in refused:
-            bury()
+        for again in refused:
+            again()
 
     def prune(self, wall: float) -> None:
         """Drop those that nobody needs any more at some wall time."""

@@ -95,7 +95,7 @@ class Vault:
                 self._means.events.emit(Noted(text))
 
     def _drop(self, job: JobId) -> None:
-        self._means.journal.write(lambda: self._means.store.drop(job))
+        self.tombstones.drop(job, unless=lambda: job in self.held)
 
     def create(self, signed: Signed, manifest: Manifest, key: Identity) -> Held:
         """Take up a job that is submitted here."""
