@@ -45,7 +45,7 @@ class Tombstones(dict[JobId, tuple[float, Item | None]]):
         self._journal.write(lambda: store.bury(job, until, proof), buried, urgent=True)
 
     def drop(self, job: JobId, *, unless: Callable[[], bool]) -> None:
-        """Have the disk drop a job without a tombstone, unless it is kept anew by then."""
+        """Have the disk drop a job for good, unless it is kept anew by then."""
 
         def dropped(error: DiskError | None) -> None:
             if error is not None:
