@@ -24,8 +24,8 @@ from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Handler, Handlers
 from p2pslinger.net.streams import TlsStreams
-from p2pslinger.peer.lending import Lending
-from p2pslinger.peer.library import Library
+from p2pslinger.peer.blobs.lending import Lending
+from p2pslinger.peer.blobs.library import Library
 from p2pslinger.peer.owner import Owner
 from p2pslinger.store.blobs import Blobs
 from p2pslinger.wire import authkey

@@ -11,7 +11,7 @@ from p2pslinger import limits
 from p2pslinger.errors import UsageError
 from p2pslinger.peer.events import Listening, Noted
 from p2pslinger.peer.port import control_socket, open_port
-from p2pslinger.peer.submitter import RENEW
+from p2pslinger.peer.programs.submitter import RENEW
 
 if TYPE_CHECKING:
     from p2pslinger.peer.peer import Peer

@@ -8,8 +8,8 @@ from p2pslinger.ids import PeerId, short
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.overlay import Overlay
 from p2pslinger.peer.addresses import Addresses
+from p2pslinger.peer.blobs.reaching import Reaching
 from p2pslinger.peer.links import Links
-from p2pslinger.peer.reaching import Reaching
 from p2pslinger.peer.upkeep import Upkeep
 from p2pslinger.rules.keeping import Applicant
 from p2pslinger.wire.identity import Signed

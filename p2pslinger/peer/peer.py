@@ -14,31 +14,31 @@ from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.gossip import Notices
 from p2pslinger.net.overlay import Overlay
 from p2pslinger.peer.addresses import Addresses
+from p2pslinger.peer.blobs.lending import Lending
+from p2pslinger.peer.blobs.library import Library
+from p2pslinger.peer.blobs.shared import SharedValues
+from p2pslinger.peer.computing.keepers import OwnKeeper, RemoteKeeper
+from p2pslinger.peer.computing.terms import Terms
+from p2pslinger.peer.computing.volunteer import Volunteer
+from p2pslinger.peer.computing.workplaces import Workplaces
 from p2pslinger.peer.config import Config
-from p2pslinger.peer.custody import Custody
-from p2pslinger.peer.durable import Means
+from p2pslinger.peer.durable.custody import Custody
+from p2pslinger.peer.durable.job import Means
 from p2pslinger.peer.events import Events, NoticeHeard
-from p2pslinger.peer.jobreports import JobReports
 from p2pslinger.peer.journal import Journal
 from p2pslinger.peer.keeper import Keeper
-from p2pslinger.peer.keepers import OwnKeeper, RemoteKeeper
-from p2pslinger.peer.lending import Lending
-from p2pslinger.peer.library import Library
 from p2pslinger.peer.life import Life
 from p2pslinger.peer.links import Link, Links
 from p2pslinger.peer.neighbourhood import Neighbourhood
 from p2pslinger.peer.owner import Owner
-from p2pslinger.peer.presence import Presence
-from p2pslinger.peer.programs import Programs
+from p2pslinger.peer.presence.presence import Presence
+from p2pslinger.peer.programs.jobreports import JobReports
+from p2pslinger.peer.programs.programs import Programs
+from p2pslinger.peer.programs.submitter import Submitter
 from p2pslinger.peer.remembering import Remembering
 from p2pslinger.peer.reports import Reports, Subjects
 from p2pslinger.peer.serve import Serving
-from p2pslinger.peer.shared import SharedValues
-from p2pslinger.peer.submitter import Submitter
-from p2pslinger.peer.terms import Terms
 from p2pslinger.peer.upkeep import Surroundings, Upkeep
-from p2pslinger.peer.volunteer import Volunteer
-from p2pslinger.peer.workplaces import Workplaces
 from p2pslinger.peer.world import World
 from p2pslinger.store.blobs import Blobs
 from p2pslinger.store.state import State

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from p2pslinger.ids import GridId, PeerId, to_text
 from p2pslinger.net.gossip import Notices
+from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.events import Event, Noted
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.links import Links
-from p2pslinger.peer.presence import Presence
-from p2pslinger.peer.submitter import Submitter
-from p2pslinger.peer.volunteer import Volunteer
+from p2pslinger.peer.presence.presence import Presence
+from p2pslinger.peer.programs.submitter import Submitter
 from p2pslinger.rules.reasons import PeerSituation, why_idle
 from p2pslinger.rules.schedule import fits
 from p2pslinger.store.state import State

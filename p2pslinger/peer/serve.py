@@ -17,13 +17,13 @@ from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handlers
 from p2pslinger.net.gossip import Notices
-from p2pslinger.peer.custody import Custody
+from p2pslinger.peer.blobs.lending import Lending
+from p2pslinger.peer.computing.volunteer import Volunteer
+from p2pslinger.peer.durable.custody import Custody
 from p2pslinger.peer.keeper import Keeper
-from p2pslinger.peer.lending import Lending
 from p2pslinger.peer.links import Links
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.seats import Seat
-from p2pslinger.peer.volunteer import Volunteer
 from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.identity import Purpose, Signed, verify
 from p2pslinger.wire.messages import (

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from p2pslinger.client.packing import pack_function
 from p2pslinger.errors import PeerError, SlingerError, UnavailableError
 from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.peer.computing.keepers import GotAdopted, GotDelivered, GotVoid, GotWork
+from p2pslinger.peer.computing.terms import Terms
+from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.events import Event, Events
-from p2pslinger.peer.keepers import GotAdopted, GotDelivered, GotVoid, GotWork
 from p2pslinger.peer.owner import Owner
-from p2pslinger.peer.terms import Terms
-from p2pslinger.peer.volunteer import Volunteer
 from p2pslinger.sandbox.packed import PLAIN
 from p2pslinger.sandbox.slot import SlotSource
 from p2pslinger.testing.fixtures import VirtualTime
@@ -141,7 +141,7 @@ class JobThere:
 
 @dataclass(eq=False)
 class ScriptedKeeper:
-    """Implements `p2pslinger.peer.keepers.KeeperLink`.
+    """Implements `p2pslinger.peer.computing.keepers.KeeperLink`.
 
     Attributes:
         wants: Open requests.
@@ -255,7 +255,7 @@ class ScriptedKeeper:
 
 
 class NoBlobs:
-    """Implements `p2pslinger.peer.jobshere.BlobsInUse` for who keeps none."""
+    """Implements `p2pslinger.peer.computing.jobshere.BlobsInUse` for who keeps none."""
 
     def release(self, job: JobId, digest: bytes) -> None:
         """Nothing was kept."""

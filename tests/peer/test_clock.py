@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2pslinger.ids import PeerId
-from p2pslinger.peer.clock import GridClock, agreed
+from p2pslinger.peer.presence.clock import GridClock, agreed
 
 ME, ANN, BOB, CAT = (PeerId(bytes([n]) * 20) for n in (5, 1, 7, 9))
 DAY = 86_400.0

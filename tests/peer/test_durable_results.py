@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from p2pslinger.errors import PeerError, UnavailableError
-from p2pslinger.peer import retained
+from p2pslinger.peer.computing import retained
+from p2pslinger.peer.computing.retained import AGAIN
 from p2pslinger.peer.events import Dropped
-from p2pslinger.peer.retained import AGAIN
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.wire.messages import Delivered, Revoke
 from p2pslinger.wire.records import ResultBatch, open_signed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from p2pslinger.errors import UnavailableError
-from p2pslinger.peer import orphans
+from p2pslinger.peer.computing import orphans
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.wire.messages import Revoke
 from tests.peer.keeping import (

@@ -9,7 +9,7 @@ import pytest
 from p2pslinger.errors import SlingerError, UnavailableError
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange
-from p2pslinger.peer.keepers import RemoteKeeper
+from p2pslinger.peer.computing.keepers import RemoteKeeper
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.keeping import Adopt, HeldGrant
 from p2pslinger.wire.messages import Deliver, Delivered, Renewed

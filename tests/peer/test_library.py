@@ -9,7 +9,7 @@ import pytest
 
 from p2pslinger.errors import DiskError, PeerError, UnavailableError
 from p2pslinger.net.body import Body
-from p2pslinger.peer.holders import PROMISED
+from p2pslinger.peer.blobs.holders import PROMISED
 from p2pslinger.wire.blobs import CHUNK, blob_digest, decode_set, encode_set
 from p2pslinger.wire.messages import Fetch
 from p2pslinger.wire.transfer import GetChunk, GetOffer, Offer

@@ -6,7 +6,7 @@ import pytest
 
 from p2pslinger import limits
 from p2pslinger.ids import GridId
-from p2pslinger.peer.outcomes import batches, finished
+from p2pslinger.peer.computing.outcomes import batches, finished
 from p2pslinger.sandbox.frames import FAILURES
 from p2pslinger.sandbox.slot import Failure, Outcome
 from p2pslinger.wire.identity import Identity

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from p2pslinger.ids import PeerId
-from p2pslinger.peer.picking import BACKLOG, SLOW, Giver, Picking, is_near
+from p2pslinger.peer.blobs.picking import BACKLOG, SLOW, Giver, Picking, is_near
 
 EVERY = (1 << 64) - 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from p2pslinger.ids import PeerId
-from p2pslinger.peer.reachability import Verdict, decide, is_outside
+from p2pslinger.peer.presence.reachability import Verdict, decide, is_outside
 
 ANN, BOB, CAT = (PeerId(bytes([n]) * 20) for n in (1, 2, 3))
 OWN = ["192.168.1.7", "2001:db8:1::7"]

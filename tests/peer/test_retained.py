@@ -10,11 +10,11 @@ import pytest
 
 from p2pslinger.errors import SlingerError, UnavailableError
 from p2pslinger.ids import PeerId
+from p2pslinger.peer.computing.jobshere import JobHere
+from p2pslinger.peer.computing.outcomes import finished
+from p2pslinger.peer.computing.retained import AGAIN, OFFERS, Retained
+from p2pslinger.peer.computing.roster import Roster
 from p2pslinger.peer.events import Events
-from p2pslinger.peer.jobshere import JobHere
-from p2pslinger.peer.outcomes import finished
-from p2pslinger.peer.retained import AGAIN, OFFERS, Retained
-from p2pslinger.peer.roster import Roster
 from p2pslinger.sandbox.slot import Outcome
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.virtual import current

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from p2pslinger.errors import UsageError
 from p2pslinger.peer.events import Event, Events, Noted
-from p2pslinger.peer.twins import Twins
+from p2pslinger.peer.presence.twins import Twins
 from p2pslinger.wire.records import Address, PeerCard
 
 #: Wall time of our start; and the age at which cards are looked at.

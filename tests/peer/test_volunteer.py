@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from p2pslinger.errors import PeerError
-from p2pslinger.peer.parking import PAUSE
+from p2pslinger.peer.computing.parking import PAUSE
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.wire.messages import Revoke, Work
 from tests.peer.keeping import (

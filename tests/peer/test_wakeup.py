@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from p2pslinger.peer.wakeup import LOOK, Wakeup
+from p2pslinger.peer.presence.wakeup import LOOK, Wakeup
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.virtual import current
 

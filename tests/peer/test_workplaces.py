@@ -7,7 +7,7 @@ import random
 
 from p2pslinger import limits
 from p2pslinger.net.gossip import Notices
-from p2pslinger.peer.workplaces import Workplaces
+from p2pslinger.peer.computing.workplaces import Workplaces
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.virtual import current
 from p2pslinger.wire.identity import Identity

@@ -7,8 +7,8 @@ import pickle
 from p2pslinger.client.arguments import shards_of
 from p2pslinger.client.packing import pack_function
 from p2pslinger.ids import JobId
-from p2pslinger.peer.deposit import Deposit
-from p2pslinger.peer.held import Held
+from p2pslinger.peer.durable.deposit import Deposit
+from p2pslinger.peer.durable.held import Held
 from p2pslinger.rules.grants import grant_mac
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 from p2pslinger.wire.blobs import blob_digest

@@ -6,7 +6,7 @@ import asyncio
 import math
 
 from p2pslinger.ids import to_text
-from p2pslinger.peer.held import Held
+from p2pslinger.peer.durable.held import Held
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 

@@ -1,0 +1,1 @@
+"""Big data: what is here of it, what is fetched, what others are given."""

@@ -1,0 +1,75 @@
+"""An assignment: what one slot was given at once, and what it lacks to begin."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from p2pslinger.peer.computing.jobshere import JobHere, Placed
+from p2pslinger.peer.computing.keepers import KeeperLink, OwnKeeper
+from p2pslinger.wire.messages import Grant
+
+
+@dataclass(eq=False)
+class Assignment:
+    """What one slot was given at once: grants of one job.
+
+    Attributes:
+        keeper: Who granted them.
+        job: Their job.
+        left: Grants without an outcome, in order.
+    """
+
+    keeper: KeeperLink
+    job: JobHere
+    left: deque[Grant] = field(default_factory=deque)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody but this machine's programs will see its results."""
+        lasting = self.job.manifest.policy.durable
+        return isinstance(self.keeper, OwnKeeper) and not lasting
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that it needs is here."""
+        shards = self.shards()
+        return (
+            self.job.code is not None
+            and shards is not None
+            and not self.job.missing(shards)
+            and next(self.job.missing_shared(shards), None) is None
+        )
+
+    def shards(self) -> list[Placed] | None:
+        """Return the shards that it needs, or None if one is unknown."""
+        found: dict[int, Placed] = {}
+        for grant in self.left:
+            placed = self.job.shards_of(grant.start, grant.stop)
+            if placed is None:
+                return None
+            found.update((one.number, one) for one in placed)
+        return list(found.values())
+
+    async def fetch_next(self) -> bool:
+        """Fetch one thing that is not here yet; return whether there was any.
+
+        Raises:
+            UnavailableError: its keeper is gone, or no longer has it.
+            PeerError: its keeper has sent something else.
+        """
+        job, keeper = self.job, self.keeper
+        if job.code is None:
+            function = job.manifest.function
+            job.put_code(await keeper.fetch(job.id, function.digest, function.size))
+            return True
+        for placed in job.missing(self.shards() or ()):
+            head = placed.head
+            data = await keeper.fetch(job.id, head.digest, head.size)
+            job.put(placed, data, checked=isinstance(keeper, OwnKeeper))
+            return True
+        for one in job.missing_shared(self.shards() or ()):
+            data = await keeper.fetch(job.id, one.digest, one.size)
+            job.put_shared(one.digest, data)
+            return True
+        return False

@@ -1,0 +1,1 @@
+"""Jobs that outlive their program and this peer: kept by several peers, on disk."""

@@ -1,0 +1,238 @@
+"""What a job's keepers tell each other of their grants, so that none is made twice.
+
+Changes go out within 200 ms, and a sign of life every second while there is work. A
+keeper that is not heard of for 5 s is *silent*: the others hand out its part, and after
+a while longer, in which its volunteers can turn to them, what it had granted as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from p2pslinger.errors import PeerError
+from p2pslinger.ids import PeerId
+from p2pslinger.peer.durable.fellows import Fellow, Fellows
+from p2pslinger.peer.durable.job import DurableJob
+from p2pslinger.rules.division import foreign
+from p2pslinger.rules.keeping import Places
+from p2pslinger.wire.keeping import SharedGrant, ShareGrants
+
+#: Seconds within which others hear of a grant.
+SHARE = 0.2
+
+#: Seconds between two signs of life.
+ALIVE = 1.0
+
+#: Seconds between two messages that tell of all live grants: what others believe beyond
+#: that is over.
+WHOLE = 30.0
+
+#: Seconds after which others hear that a grant is over. Its results travel by another
+#: way, over their disks: heard later, its tasks would look open, and be granted twice.
+LATER = 1.0
+
+#: Seconds without one after which a keeper's part is handed out by others.
+SILENT = 5.0
+
+#: Seconds without one after which what it has granted is granted again.
+GONE = 10.0
+
+#: Seconds that a keeper has had nothing left of its own part before it helps others:
+#: longer than news of their grants take.
+HELP_AFTER = 1.0
+
+#: The same where few tasks are left: their keeper grants them in a moment, or can't.
+HELP_LATE, FEW = 4.0, 16
+
+#: Grants in one message, and those that a keeper may have of one job: each is a slot.
+AT_ONCE, MOST = 4096, 65_536
+
+
+class Sharing:
+    """One job's grants, between its keepers.
+
+    Args:
+        job: The job here.
+        me: This peer.
+        fellows: The others.
+        places: Gives who hold the job's places.
+    """
+
+    def __init__(
+        self,
+        job: DurableJob,
+        me: PeerId,
+        fellows: Fellows,
+        places: Callable[[], Places],
+    ) -> None:
+        self._job = job
+        self._me = me
+        self._fellows = fellows
+        self._places = places
+        self._loop = asyncio.get_running_loop()
+        self._shared: set[int] = set()  # numbers that others know of
+        self._ended: dict[int, float] = {}  # those that are over, since when
+        self._heard: dict[PeerId, float] = {}
+        self._silent: frozenset[PeerId] = frozenset()
+        self._dropped: set[PeerId] = set()
+        self._told = 0.0
+        self._whole = 0.0
+        self._began = 0.0
+        self._idle_since: float | None = None
+        self._between: tuple[object, ...] = ()  # whom the tasks are divided between
+        self._divided = 0  # shards of which they are
+        self._timer: asyncio.TimerHandle | None = None
+        self._looking = False
+
+    # --- what others say ----------------------------------------------------------
+
+    def heard(self, peer: PeerId, message: ShareGrants) -> None:
+        """Take in another keeper's grants."""
+        self._alive(peer)
+        if peer in self._silent:
+            self._judge(self._loop.time())
+        board = self._job.kept.board
+        if message.whole:
+            board.shared(peer, (), board.shared_by(peer))
+        if len(board.shared_by(peer)) > MOST:
+            raise PeerError(f"shares more than {MOST} grants of one job")
+        made = ((one.number, (one.start, one.stop)) for one in message.made)
+        board.shared(peer, made, message.ended)
+        self._job.means.keeper.settle(self._job.kept)
+
+    def came(self, fellow: Fellow) -> None:
+        """A connection to another keeper has opened: tell it everything."""
+        self._alive(fellow.peer)
+        live = self._live()
+        self._shared.update(live)
+        self._push([fellow], whole=True, made=live.values(), ended=())
+        self.go_on()
+
+    def _alive(self, peer: PeerId) -> None:
+        self._heard[peer] = self._loop.time()
+        self._dropped.discard(peer)
+
+    # --- what we say --------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """Look at the board soon, and from now on for as long as there is work."""
+        if self._job.end or len(self._places().keepers) < 2:
+            return
+        if self._looking:
+            return  # it looks again anyway
+        if self._timer is None:
+            self._began = self._loop.time()
+        elif self._timer.when() <= self._loop.time() + SHARE:
+            return
+        else:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(SHARE, self._look)
+
+    def close(self) -> None:
+        """Stop looking."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def divide(self) -> None:
+        """Say anew which tasks are ours to hand out."""
+        keepers, board = self._places().keepers, self._job.kept.board
+        shards = self._job.shards
+        between = (keepers, self._silent)
+        if between != self._between:
+            board.divide(foreign(shards, keepers, self._me, self._silent))
+        elif len(shards) > self._divided:
+            new = shards[self._divided :]
+            board.divide(foreign(new, keepers, self._me, self._silent), more=True)
+        else:
+            return
+        self._between, self._divided = between, len(shards)
+        self._job.means.keeper.settle(self._job.kept)
+        self.go_on()
+
+    def _look(self) -> None:
+        self._timer = None
+        self._looking = True
+        try:
+            self._look_once()
+        finally:
+            self._looking = False
+        board = self._job.kept.board
+        going_on = not self._job.end and board.done.count < board.total
+        if going_on and self._timer is None:  # else what we did here has asked for it
+            self._timer = self._loop.call_later(ALIVE, self._look)
+
+    def _look_once(self) -> None:
+        now = self._loop.time()
+        live = self._live()
+        made = [one for number, one in live.items() if number not in self._shared]
+        for number in self._shared:
+            if number not in live:
+                self._ended.setdefault(number, now)
+        ended = [number for number, when in self._ended.items() if now - when >= LATER]
+        if now - self._whole >= WHOLE:
+            self._whole = now
+            self._push(self._fellows.there(), whole=True, made=live.values(), ended=())
+        elif made or ended or (now - self._told >= ALIVE):
+            self._push(self._fellows.there(), whole=False, made=made, ended=ended)
+            self._shared.update(live)
+            self._shared.difference_update(ended)
+            for number in ended:
+                del self._ended[number]
+        self._judge(now)
+        self._offer_help(now)
+
+    def _judge(self, now: float) -> None:
+        """Find out who is silent."""
+        others = [one for one in self._places().keepers if one != self._me]
+        for peer in others:
+            self._heard.setdefault(peer, now)
+        # While nobody had anything to say, silence meant nothing.
+        since = {peer: now - max(self._heard[peer], self._began) for peer in others}
+        silent = frozenset(peer for peer in others if since[peer] > SILENT)
+        for peer in others:
+            if since[peer] > GONE and peer not in self._dropped:
+                self._dropped.add(peer)
+                board = self._job.kept.board
+                board.shared(peer, (), board.shared_by(peer))
+        if silent != self._silent:
+            self._silent = silent
+            self.divide()
+
+    def _offer_help(self, now: float) -> None:
+        board = self._job.kept.board
+        board.spare = False
+        if board.open or not board.left_to_others:
+            self._idle_since = None
+            return
+        if self._idle_since is None:
+            self._idle_since = now
+        few = board.left_to_others <= FEW
+        if now - self._idle_since >= (HELP_LATE if few else HELP_AFTER):
+            board.spare = True
+            self._job.means.keeper.settle(self._job.kept)
+
+    def _live(self) -> dict[int, SharedGrant]:
+        return {
+            held.number: SharedGrant(held.number, held.volunteer, held.start, held.stop)
+            for held in self._job.kept.board.live()
+        }
+
+    def _push(
+        self,
+        fellows: Iterable[Fellow],
+        *,
+        whole: bool,
+        made: Iterable[SharedGrant],
+        ended: Iterable[int],
+    ) -> None:
+        self._told = self._loop.time()
+        made, ended = tuple(made), tuple(ended)
+        for i in range(0, max(len(made), len(ended), 1), AT_ONCE):
+            part = slice(i, i + AT_ONCE)
+            job = self._job.id
+            message = ShareGrants(job, whole and i == 0, made[part], ended[part])
+            for fellow in fellows:
+                if fellow.connection is not None:
+                    fellow.connection.push(message)

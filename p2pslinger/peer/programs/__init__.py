@@ -1,0 +1,1 @@
+"""Programs of this machine, and the throw-away jobs that they submit."""
