@@ -35,16 +35,19 @@ elif [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo test chaos check bench format python clean
+.PHONY: help install demo test chaos check bench format python clean
 
 help:
 	@echo "make demo    render a fractal on three local peers, into fractal.png"
+	@echo "make install make the virtual environment, as the others do first"
 	@echo "make test    run the test suite"
 	@echo "make chaos   1,000 simulated grids under faults that chance has chosen"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   run every benchmark and print its figures"
 	@echo "make format  format the code"
 	@echo "make clean   remove what the others made"
+
+install: $(STAMP)
 
 demo: $(STAMP)
 	$(BIN)/slinger demo
