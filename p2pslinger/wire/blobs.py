@@ -28,9 +28,6 @@ CHUNK = limits.MIB
 #: Bytes of a digest.
 DIGEST = 32
 
-#: Chunks of the largest blob.
-MOST_CHUNKS = limits.BLOB // CHUNK
-
 _CONTEXT = "p2pslinger 2026-11 blob of several chunks"
 
 Bytes = bytes | bytearray | memoryview

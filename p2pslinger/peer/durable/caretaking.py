@@ -89,9 +89,7 @@ class Caretaking:
             keepers = [one.connection for one in held.fellows.there() if one.connection]
             library = self._means.library
             try:
-                data = await library.get(held.job.id, digest, size, *keepers)
-                if not library.has(held.job.id, digest):
-                    await library.put(held.job.id, data, durable=True)
+                await library.obtain(held.job.id, digest, size, *keepers)
             except SlingerError as error:
                 held.missing[digest] = size
                 self._means.events.emit(Noted(f"a lost blob is still missing: {error}"))

@@ -78,10 +78,8 @@ async def _contents_of(
     library = job.means.library
     for digest, size, blob in _named(item.kind, item.signed):
         if blob:
-            if not library.keep(job.id, digest):
-                data = await library.get(job.id, digest, size, source)
-                if job.is_keeper and not library.has(job.id, digest):
-                    await library.put(job.id, data, durable=True)
+            if job.is_keeper:
+                await library.obtain(job.id, digest, size, source)
         elif digest in given:
             found[digest] = given[digest]
         elif job.file.content(digest) is None:

@@ -119,12 +119,8 @@ class KeepServing:
         function = job.kept.manifest.function
         library = job.means.library
         try:
-            if not function.code and not library.keep(job.id, function.digest):
-                data = await library.get(
-                    job.id, function.digest, function.size, connection
-                )
-                if not library.has(job.id, function.digest):
-                    await library.put(job.id, data, durable=True)
+            if not function.code:
+                await library.obtain(job.id, function.digest, function.size, connection)
         except SlingerError as error:
             exchange.fail(error)
             return
