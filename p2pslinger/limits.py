@@ -133,6 +133,14 @@ TRACEBACK_TEXT = 20000
 
 # --- gossip -----------------------------------------------------------------------
 
+#: Seconds that a job is kept after it was submitted, unless it says otherwise: 7 days.
+KEEP = 7 * 86_400.0
+
+#: Seconds that a notice of an open job lives in gossip: the jobs of a peer that has
+#: vanished are forgotten. It is renewed in time, so that a lost message costs nothing.
+NOTICE_LIFE = 600.0
+NOTICE_EVERY = 200.0
+
 #: Seconds between two exchanges of digests of open notices with a neighbour.
 DIGEST_EVERY = 30.0
 

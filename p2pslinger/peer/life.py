@@ -11,7 +11,6 @@ from p2pslinger import limits
 from p2pslinger.errors import UsageError
 from p2pslinger.peer.events import Listening, Noted
 from p2pslinger.peer.port import control_socket, open_port
-from p2pslinger.peer.programs.submitter import RENEW
 
 if TYPE_CHECKING:
     from p2pslinger.peer.peer import Peer
@@ -110,7 +109,9 @@ class Life:
 
     async def _keep_renewing(self) -> None:
         while True:
-            await asyncio.sleep(RENEW * self._peer.world.rng.uniform(0.9, 1.0))
+            await asyncio.sleep(
+                limits.NOTICE_EVERY * self._peer.world.rng.uniform(0.9, 1.0)
+            )
             self._peer.submitter.renew()
 
     # --- ending -----------------------------------------------------------------------

@@ -6,17 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from p2pslinger import limits
 from p2pslinger.errors import SlingerError
 from p2pslinger.ids import JobId
 from p2pslinger.peer.durable.job import DurableJob, Means
 from p2pslinger.peer.owner import Owner
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.records import Notice, seal
-
-#: Seconds that a notice lives in gossip: jobs of a peer that has vanished are
-#: forgotten. It is renewed in time, so that a lost message costs nothing.
-NOTICE = 600.0
-RENEW = 200.0
 
 #: Seconds that a notice lives in the directory, and after which it is renewed there.
 LISTED = 7200.0
@@ -58,7 +54,9 @@ class Announcing:
         said = self._said.get(job.id)
         if (said is None and is_open) or (
             said is not None
-            and (said[0] != is_open or (is_open and now - said[1] >= RENEW))
+            and (
+                said[0] != is_open or (is_open and now - said[1] >= limits.NOTICE_EVERY)
+            )
         ):
             self._say(job, is_open=is_open)
         if now - self._listed.get(job.id, -RELIST) >= RELIST:
@@ -80,11 +78,11 @@ class Announcing:
         self._listed.pop(job.id, None)
         said = self._said.pop(job.id, None)
         if said is not None and said[0]:
-            self._announce(self._notice(job, is_open=False, life=NOTICE))
+            self._announce(self._notice(job, is_open=False, life=limits.NOTICE_LIFE))
 
     def _say(self, job: DurableJob, *, is_open: bool) -> None:
         self._said[job.id] = (is_open, self._means.loop.time())
-        self._announce(self._notice(job, is_open=is_open, life=NOTICE))
+        self._announce(self._notice(job, is_open=is_open, life=limits.NOTICE_LIFE))
 
     def _is_open(self, job: DurableJob) -> bool:
         return not job.end and not job.kept.board.paused

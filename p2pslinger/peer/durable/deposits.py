@@ -24,9 +24,6 @@ from p2pslinger.wire.manifest import Manifest, seal_manifest
 from p2pslinger.wire.owning import KeptBy
 from p2pslinger.wire.records import Control
 
-#: Seconds that a durable job is kept unless it says otherwise: 7 days (design.md).
-KEEP = 7 * 86_400.0
-
 #: Seconds between two looks for news at the keepers, while somebody follows a job that
 #: is not kept here.
 READ = 1.0
@@ -95,7 +92,7 @@ class Deposits:
             )
         now = self.means.wall()
         key = Identity(self._randbytes(32))
-        keep = KEEP if ask.keep_for is None else ask.keep_for
+        keep = limits.KEEP if ask.keep_for is None else ask.keep_for
         manifest = Manifest(
             self._randbytes(16),
             ask.name,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from p2pslinger import limits
 from p2pslinger.errors import UnavailableError, UsageError
 from p2pslinger.ids import GridId, JobId, PeerId, starting_with
 from p2pslinger.peer.durable.settled import Follower
@@ -35,14 +36,6 @@ from p2pslinger.wire.records import (
     Receipt,
     seal,
 )
-
-#: Seconds that a job is kept after it was submitted, unless it says otherwise.
-KEEP = 7 * 24 * 3600.0
-
-#: Seconds that a notice lives: others forget the jobs of a peer that has vanished. The
-#: submitter renews it in time, so that a lost message costs nothing.
-NOTICE = 600.0
-RENEW = 200.0
 
 
 class Submitter:
@@ -103,7 +96,7 @@ class Submitter:
             function,
             ask.policy,
             now,
-            now + KEEP,
+            now + limits.KEEP,
         )
         signed = seal_manifest(manifest, self._identity, self._grid)
         job = job_id(signed)
@@ -192,7 +185,7 @@ class Submitter:
         return None if found is None else self.jobs[found]
 
     def renew(self) -> None:
-        """Say again which jobs are open. To be called every `RENEW` seconds."""
+        """Say again which jobs are open, every `limits.NOTICE_EVERY` seconds."""
         for job in self.jobs.values():
             if not job.end:
                 self._notify(job, is_open=True)
@@ -234,7 +227,7 @@ class Submitter:
             manifest.function.python,
             is_open,
             job.notice,
-            self._wall() + NOTICE,
+            self._wall() + limits.NOTICE_LIFE,
         )
         self._announce(seal(notice, self._identity, self._grid))
 
