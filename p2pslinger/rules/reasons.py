@@ -25,6 +25,13 @@ class Reason(StrEnum):
     NOT_TRUSTING = "not-trusting"
     OTHER_PYTHON = "other-python"
     KEEPER_AWAY = "keeper-away"
+    # why it does not compute for others: its owner's preferences
+    DISABLED = "disabled"
+    PAUSED = "paused"
+    OUT_OF_HOURS = "out-of-hours"
+    ON_BATTERY = "on-battery"
+    IN_USE = "in-use"
+    FOREIGN_LOAD = "foreign-load"
     # why a job does not run
     NO_ARGUMENTS = "no-arguments"
     NO_VOLUNTEER = "no-volunteer"
@@ -47,6 +54,20 @@ _ADVICE = {
     ),
     Reason.OTHER_PYTHON: "run the peer with the Python version that the jobs need",
     Reason.KEEPER_AWAY: "wait until the submitter's machine can be reached",
+    Reason.DISABLED: "`slinger prefs enabled true` lets it compute for others",
+    Reason.PAUSED: "`slinger prefs resume` ends the pause",
+    Reason.OUT_OF_HOURS: "nothing to do; `slinger prefs hours always` lifts the hours",
+    Reason.ON_BATTERY: (
+        "connect it to power, or allow that with `slinger prefs on_battery true`"
+    ),
+    Reason.IN_USE: (
+        "nothing to do: it goes on when the machine is idle; `slinger prefs when_idle "
+        "false` lets it compute meanwhile"
+    ),
+    Reason.FOREIGN_LOAD: (
+        "nothing to do: it goes on when they have been quiet for a minute; `slinger "
+        "prefs foreign_load` says what counts as quiet"
+    ),
     Reason.NO_ARGUMENTS: "nothing to do here: its program may append more arguments",
     Reason.NO_VOLUNTEER: (
         "start a peer with slots: `slinger up --slots N`, here or on another machine "
@@ -64,6 +85,16 @@ def _reason(reason: Reason, text: str) -> ReasonFacts:
     return ReasonFacts(reason.value, text, _ADVICE[reason])
 
 
+def reason_for(reason: Reason, text: str) -> ReasonFacts:
+    """Return why a peer does not compute for others, with the advice that goes with it.
+
+    Args:
+        reason: Why.
+        text: The end of the sentence "this peer does not compute for others: ...".
+    """
+    return _reason(reason, f"this peer does not compute for others: {text}")
+
+
 @dataclass(frozen=True, slots=True)
 class PeerSituation:
     """What there is to know about a peer that does not compute.
@@ -79,6 +110,7 @@ class PeerSituation:
         trusting: It computes for others.
         misfits: Open jobs, of those that it would compute, that need another Python.
         unreachable: Open jobs, of those, none of whose keepers can be reached.
+        withheld: Why its owner's preferences keep it from others' work, or None.
     """
 
     wanted: int
@@ -91,6 +123,7 @@ class PeerSituation:
     trusting: bool
     misfits: int
     unreachable: int
+    withheld: ReasonFacts | None = None
 
 
 def why_idle(now: PeerSituation) -> ReasonFacts | None:
@@ -117,6 +150,8 @@ def _why_no_work(now: PeerSituation) -> ReasonFacts:
             Reason.NOT_TRUSTING,
             f"{_others(now.others)}, and this peer computes for its own machine only",
         )
+    if now.own == 0 and now.withheld is not None:
+        return now.withheld
     if now.misfits >= now.own + (now.others if now.trusting else 0):
         return _reason(
             Reason.OTHER_PYTHON, f"{_open_jobs(now.misfits)} another Python version"

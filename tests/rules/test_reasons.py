@@ -11,6 +11,7 @@ from p2pslinger.rules.reasons import (
     JobSituation,
     PeerSituation,
     Reason,
+    reason_for,
     why_idle,
     why_waiting,
 )
@@ -87,6 +88,21 @@ PEER_CASES: list[tuple[dict[str, Any], Reason, str]] = [
         "the keepers of 2 open jobs can't be reached",
     ),
     ({}, Reason.NO_WORK, "all tasks of the open jobs are taken"),
+]
+
+#: What its owner's preferences say (see `test_permits`): a peer with others' work only.
+PREFERENCES = (
+    Reason.DISABLED,
+    Reason.PAUSED,
+    Reason.OUT_OF_HOURS,
+    Reason.ON_BATTERY,
+    Reason.IN_USE,
+    Reason.FOREIGN_LOAD,
+)
+FOR_OTHERS = "this peer does not compute for others: "
+PEER_CASES += [
+    ({"own": 0, "withheld": reason_for(one, "why")}, one, FOR_OTHERS + "why")
+    for one in PREFERENCES
 ]
 
 JOB_CASES: list[tuple[dict[str, Any], Reason, str]] = [
