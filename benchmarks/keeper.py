@@ -188,7 +188,7 @@ class Bench:
         for one in self.pretenders:
             for _ in range(one.slots - len(one.seat.parked)):
                 self.wants += 1
-                payload = PEER_CODEC.encode(Want(self.wants, ("3.11",), False))
+                payload = PEER_CODEC.encode(Want(self.wants, False))
                 with self.timer:
                     want = PEER_CODEC.decode(payload)
                     assert isinstance(want, Want)

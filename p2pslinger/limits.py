@@ -124,6 +124,17 @@ PLACES = 2
 #: Keepers at which a volunteer parks requests at once.
 PARKED_AT = 8
 
+#: Packages that a job may require, and characters of one requirement: its notice, which
+#: is a record, holds all of them.
+REQUIRED = 12
+REQUIREMENT = 50
+
+#: Requirements of open jobs that a volunteer answers, for each of its interpreters.
+OFFERED = 64
+
+#: Interpreters that a peer's slots can be of: one of each minor version in use.
+PYTHONS = 8
+
 #: Bytes of captured output kept of one range: its end.
 OUTPUT = 64 * KIB
 

@@ -23,7 +23,7 @@ from p2pslinger.peer.shelf import Shard
 from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.grants import Held
 from p2pslinger.rules.reasons import JobSituation, why_waiting
-from p2pslinger.rules.schedule import Candidate, fits, in_turn
+from p2pslinger.rules.schedule import Candidate, in_turn
 from p2pslinger.wire.facts import ReasonFacts
 from p2pslinger.wire.messages import (
     Delivered,
@@ -34,6 +34,7 @@ from p2pslinger.wire.messages import (
     Want,
     Work,
 )
+from p2pslinger.wire.needs import Offer
 from p2pslinger.wire.records import RangeResult
 
 #: Jobs that one request is weighed against: a program that submits ten thousand
@@ -146,10 +147,14 @@ class Keeper:
     def want(self, seat: Seat, want: Want, answer: Callable[[Work], None]) -> None:
         """Park a request; `answer` is called when there is work for it."""
         parked = Parked(seat, want, answer)
-        seat.pythons = want.pythons
         seat.heard = self._loop.time()
         seat.parked[want.number] = parked
         (self._behind if want.queued else self._empty).append(parked)
+        self.wake()
+
+    def offered(self, seat: Seat, offer: Offer) -> None:
+        """Hear what a volunteer's slots can be."""
+        seat.offer = offer
         self.wake()
 
     def unwant(self, seat: Seat, number: int) -> None:
@@ -245,7 +250,7 @@ class Keeper:
                 parked.answer(work)
 
     def _work_for(self, parked: Parked) -> Work | None:
-        for candidate in in_turn(self._candidates(parked.want)):
+        for candidate in in_turn(self._candidates(parked)):
             job = self.jobs[candidate.job]
             helds = self._grant(job, parked.seat)
             if helds:
@@ -255,15 +260,14 @@ class Keeper:
                 return parcel(job, parked.seat, helds)
         return None
 
-    def _candidates(self, want: Want) -> list[Candidate]:
+    def _candidates(self, parked: Parked) -> list[Candidate]:
         """Return jobs with something for this request, the first ones if many."""
+        offer, queued = parked.seat.offer, parked.want.queued
         found: list[Candidate] = []
         for job in list(self._stocked.values()):
             if not job.board.open:
                 del self._stocked[job.id]
-            elif fits(job.python, want.pythons) and (
-                not want.queued or job.board.pace.may_queue
-            ):
+            elif job.fits(offer) and (not queued or job.board.pace.may_queue):
                 found.append(_candidate(job))
                 if len(found) == CONSIDERED:
                     break
@@ -298,15 +302,13 @@ class Keeper:
         return {
             seat.peer
             for seat in self.seats.values()
-            if seat.heard >= since and fits(job.python, seat.pythons)
+            if seat.heard >= since and job.fits(seat.offer)
         }
 
     def _places(self, job: KeptJob) -> int:
         """Count the places for ranges that may want a part of this job."""
         parked = sum(
-            len(seat.parked)
-            for seat in self.seats.values()
-            if fits(job.python, seat.pythons)
+            len(seat.parked) for seat in self.seats.values() if job.fits(seat.offer)
         )
         return parked + job.board.grants
 
@@ -357,8 +359,8 @@ class Keeper:
 
     def why_waiting(self, job: KeptJob) -> ReasonFacts | None:
         """Return why nothing of a job is running, or None."""
-        seats = [seat for seat in self.seats.values() if seat.pythons]
-        fitting = [seat for seat in seats if fits(job.python, seat.pythons)]
+        seats = [seat for seat in self.seats.values() if seat.offer.slots]
+        fitting = [seat for seat in seats if job.fits(seat.offer)]
         return why_waiting(
             JobSituation(
                 open=job.board.open,
@@ -379,7 +381,6 @@ def _candidate(job: KeptJob) -> Candidate:
         job.board.grants,
         job.board.priority,
         job.since,
-        job.python,
     )
 
 

@@ -93,6 +93,7 @@ class Life:
         peer.presence.start(peer.upkeep, peer.submitter.renew)
         peer.owner.spawn(peer.workplaces.keep_looking())
         peer.owner.spawn(self._keep_renewing())
+        peer.owner.spawn(peer.offering.find())
         if ready is not None:
             addresses = card.make().addresses
             ready(f"{addresses[0].host if addresses else ''}:{peer.port}")

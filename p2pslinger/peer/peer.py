@@ -6,7 +6,7 @@ Every part is made here and given what it needs; nothing else builds anything.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from p2pslinger.errors import PeerError
@@ -18,6 +18,7 @@ from p2pslinger.peer.blobs.lending import Lending
 from p2pslinger.peer.blobs.library import Library
 from p2pslinger.peer.blobs.shared import SharedValues
 from p2pslinger.peer.computing.keepers import OwnKeeper, RemoteKeeper
+from p2pslinger.peer.computing.offering import Offering
 from p2pslinger.peer.computing.terms import Terms
 from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.computing.workplaces import Workplaces
@@ -44,6 +45,7 @@ from p2pslinger.store.blobs import Blobs
 from p2pslinger.store.state import State
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.needs import Needs
 from p2pslinger.wire.records import Notice
 
 
@@ -97,6 +99,12 @@ class Peer:
 
     def _compose(self, memory: int) -> None:
         world, grid, me = self.world, self._authkey.grid, self._identity
+        self.offering = Offering(
+            world.interpreters,
+            self.owner,
+            wanted=self._needs,
+            changed=self._offer_changed,
+        )
         self.presence = Presence(
             config=self.config,
             identity=me,
@@ -104,6 +112,7 @@ class Peer:
             world=world,
             owner=self.owner,
             events=self.events,
+            pythons=lambda: self.offering.pythons,
             end=self.life.end,
         )
         now = self.presence.clock.now
@@ -151,7 +160,7 @@ class Peer:
             terms=Terms(
                 grid,
                 self.config.name,
-                world.pythons,
+                self.offering.offer,
                 self.config.slot_count(),
                 memory,
             ),
@@ -175,7 +184,7 @@ class Peer:
             volunteer=self.volunteer,
             notices=self.notices,
             trusting=self.config.trust_members,
-            pythons=world.pythons,
+            fits=lambda notice: self.offering.fits(notice.python, notice.needs),
             rng=world.rng,
         )
         serving = Serving(
@@ -241,7 +250,7 @@ class Peer:
                 self.notices,
                 self.state,
                 self.config.trust_members,
-                world.pythons,
+                self.offering,
                 self.presence.notes,
                 lambda: (
                     self.overlay.dropped,
@@ -358,7 +367,19 @@ class Peer:
         self.custody.left(link.peer)
         self.upkeep.left(link)
 
+    def _needs(self) -> Iterator[Needs]:
+        """Yield what open jobs need, ours first."""
+        yield from (job.needs for job in self.keeper.jobs.values())
+        yield from (notice.needs for notice in self.notices.open_notices())
+
+    def _offer_changed(self) -> None:
+        self.volunteer.offer(self.offering.offer)
+        self.workplaces.look_soon()
+        if self.presence.card.told != self.offering.pythons:
+            self.presence.listing.announce()
+
     def _heard(self, notice: Notice) -> None:
+        self.offering.heard(notice.needs)
         if notice.keeper == self.id:
             self._loop.call_soon(self._heard_of_ourselves, notice)
             return

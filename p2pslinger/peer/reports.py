@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from p2pslinger.ids import GridId, PeerId, to_text
 from p2pslinger.net.gossip import Notices
+from p2pslinger.peer.computing.offering import Offering
 from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.events import Event, Noted
 from p2pslinger.peer.keeper import Keeper
@@ -20,7 +21,6 @@ from p2pslinger.peer.links import Links
 from p2pslinger.peer.presence.presence import Presence
 from p2pslinger.peer.programs.submitter import Submitter
 from p2pslinger.rules.reasons import PeerSituation, why_idle
-from p2pslinger.rules.schedule import fits
 from p2pslinger.store.state import State
 from p2pslinger.version import __version__
 from p2pslinger.wire.facts import (
@@ -52,7 +52,7 @@ class Subjects:
     notices: Notices
     state: State
     trusting: bool
-    pythons: tuple[str, ...]
+    offering: Offering
     notes: Callable[[], list[str]]
     dropped: Callable[[], Iterable[Mapping[str, int]]]
     presence: Presence
@@ -113,7 +113,8 @@ class Reports:
         about = self._about
         own = list(about.keeper.jobs.values())
         heard = self._heard()
-        needs = [job.python for job in own] + [notice.python for notice in heard]
+        needs = [(one.python, one.needs) for one in own]
+        needs += [(one.python, one.needs) for one in heard]
         linked = about.links.open
         return why_idle(
             PeerSituation(
@@ -125,7 +126,7 @@ class Reports:
                 own=len(own),
                 others=len(heard),
                 trusting=about.trusting,
-                misfits=sum(1 for need in needs if not fits(need, about.pythons)),
+                misfits=sum(1 for need in needs if not about.offering.fits(*need)),
                 unreachable=sum(
                     1 for notice in heard if PeerId(notice.keeper) not in linked
                 ),
@@ -199,7 +200,7 @@ class Reports:
                 "slots",
                 True,
                 f"{volunteer.ready} of {len(volunteer.stations)} ready, "
-                f"Python {', '.join(about.pythons)}",
+                f"Python {', '.join(about.offering.pythons)}",
                 "",
             )
             if volunteer.ready == len(volunteer.stations)

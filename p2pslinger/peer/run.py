@@ -14,7 +14,6 @@ import random
 import shutil
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,6 +29,7 @@ from p2pslinger.peer.config import Config
 from p2pslinger.peer.disk import ThreadDisk
 from p2pslinger.peer.peer import Peer
 from p2pslinger.peer.world import World
+from p2pslinger.sandbox.interpreters import Interpreters
 from p2pslinger.sandbox.launcher import Launcher
 from p2pslinger.store.blobs import Blobs
 from p2pslinger.store.folder import DataFolder
@@ -105,7 +105,7 @@ async def _run(
         discovery=LanDiscovery(config.host) if config.mdns and not alone else None,
         resolve=_resolve,
         addresses=lambda: _addresses(config.host),
-        pythons=("{}.{}".format(*sys.version_info),),
+        interpreters=Interpreters(),
     )
     control = paths.control_path(folder.path)
     peer = Peer(

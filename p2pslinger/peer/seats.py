@@ -9,14 +9,19 @@ from typing import Protocol
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.shelf import Shelf
 from p2pslinger.rules.board import Board
+from p2pslinger.rules.fitting import fits
 from p2pslinger.rules.spans import Span
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.manifest import Manifest
 from p2pslinger.wire.messages import Revoke, Want, Work
+from p2pslinger.wire.needs import Needs, Offer
 from p2pslinger.wire.records import RangeResult
 
 #: Shards per job and volunteer that are remembered as sent before the list is pruned.
 REMEMBERED = 4096
+
+#: What a volunteer has to offer before it has said so.
+UNKNOWN = Offer()
 
 
 class Sink(Protocol):
@@ -55,6 +60,15 @@ class KeptJob:
         """The minor version that its function needs, or None for any."""
         return self.manifest.function.python
 
+    @property
+    def needs(self) -> Needs:
+        """What it needs besides."""
+        return self.manifest.needs
+
+    def fits(self, offer: Offer) -> bool:
+        """Tell whether a volunteer with that to offer can compute it."""
+        return fits(self.manifest.function.python, self.manifest.needs, offer)
+
 
 @dataclass(eq=False)
 class Seat:
@@ -65,7 +79,7 @@ class Seat:
         mine: It is this machine's own, or trusted like it.
         own: It is this machine's own.
         revoke: Tells it to stop.
-        pythons: What its slots offer, as far as it has said.
+        offer: What its slots can be, as far as it has said.
         parked: Its open requests, by its own numbers.
         heard: When it last asked for work, on the loop's clock.
         sent: What its connection has carried of each job.
@@ -75,7 +89,7 @@ class Seat:
     mine: bool
     own: bool
     revoke: Callable[[Revoke], None]
-    pythons: tuple[str, ...] = ()
+    offer: Offer = UNKNOWN
     heard: float = float("-inf")
     parked: dict[int, Parked] = field(default_factory=dict)
     sent: dict[JobId, Sent] = field(default_factory=dict)

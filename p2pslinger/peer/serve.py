@@ -40,6 +40,7 @@ from p2pslinger.wire.messages import (
     Unwant,
     Want,
 )
+from p2pslinger.wire.needs import Offer
 from p2pslinger.wire.records import (
     RangeResult,
     Receipt,
@@ -100,6 +101,7 @@ class Serving:
         table = Handlers()
         table.on(Want, self._want)
         table.on(Unwant, self._unwant)
+        table.on(Offer, self._offered)
         table.on(Deliver, self._deliver)
         table.on(Renew, self._renew)
         table.on(GiveBack, self._give_back)
@@ -122,6 +124,9 @@ class Serving:
             raise PeerError(f"asked for work twice under number {want.number}")
         self._keeper.want(seat, want, exchange.reply)
         exchange.on_cancel = lambda: self._keeper.unwant(seat, want.number)
+
+    def _offered(self, connection: Connection, offer: Offer, _: Exchange) -> None:
+        self._keeper.offered(self._keeper.seat(connection.peer), offer)
 
     def _unwant(self, connection: Connection, what: Unwant, _: Exchange) -> None:
         self._keeper.unwant(self._keeper.seat(connection.peer), what.number)

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from p2pslinger.ids import PeerId
 from p2pslinger.net.streams import Streams
+from p2pslinger.peer.computing.offering import Interpreters
 from p2pslinger.sandbox.slot import SlotSource
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class World:
         discovery: Finds peers on the LAN, or None.
         resolve: Turns a host name into addresses; empty if there are none.
         addresses: Gives this machine's own addresses, best first.
-        pythons: Minor versions that the slots are.
+        interpreters: What slots can be of.
     """
 
     streams: Streams
@@ -64,4 +65,4 @@ class World:
     discovery: Discovery | None
     resolve: Callable[[str], Awaitable[list[str]]]
     addresses: Callable[[], list[str]]
-    pythons: tuple[str, ...]
+    interpreters: Interpreters

@@ -22,7 +22,6 @@ class Candidate:
         running: Its grants that are live now.
         priority: Higher first, among one submitter's jobs.
         since: When it was opened; earlier first.
-        python: The minor version that it needs, or None for any.
     """
 
     job: JobId
@@ -30,7 +29,6 @@ class Candidate:
     running: int
     priority: int
     since: float
-    python: str | None
 
 
 def in_turn(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -54,8 +52,3 @@ def in_turn(candidates: Iterable[Candidate]) -> list[Candidate]:
             one.job,
         ),
     )
-
-
-def fits(python: str | None, offered: tuple[str, ...]) -> bool:
-    """Tell whether slots of the `offered` minor versions can run a function."""
-    return python is None or python in offered

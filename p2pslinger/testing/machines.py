@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import ipaddress
 import random
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +26,7 @@ from p2pslinger.testing.clocks import on_machine
 from p2pslinger.testing.disks import Disk
 from p2pslinger.testing.hosts import Host
 from p2pslinger.testing.hoststreams import HostStreams
+from p2pslinger.testing.interpreters import Interpreters
 from p2pslinger.testing.loop import VirtualLoop
 from p2pslinger.testing.programjobs import ProgramJob
 from p2pslinger.testing.programs import Program
@@ -56,6 +56,7 @@ class SimulatedPeer:
 
     Attributes:
         identity: Who it is, whatever happens to it.
+        interpreters: What its slots can be of.
         slots: Its slots, which a test may make slow, deadly or dishonest.
         skew: Seconds that its clock on the wall is ahead.
         disk: What it remembers; it may be full.
@@ -93,6 +94,7 @@ class SimulatedPeer:
         self._task: asyncio.Task[None] | None = None
         self._control = 0
         self.slots = InlineSlots(self._loop)
+        self.interpreters = Interpreters()
         self.config = Config(
             data=Path(name),
             port_fixed=True,
@@ -229,7 +231,7 @@ class SimulatedPeer:
             discovery=None,
             resolve=_resolve,
             addresses=lambda: [self.host.ip],
-            pythons=("{}.{}".format(*sys.version_info),),
+            interpreters=self.interpreters,
         )
 
     # --- what tests ask -----------------------------------------------------------

@@ -22,6 +22,7 @@ from p2pslinger.wire.facts import (
 )
 from p2pslinger.wire.manifest import Function, Policy
 from p2pslinger.wire.messages import Codec
+from p2pslinger.wire.needs import NOTHING, Needs
 from p2pslinger.wire.owning import Handle, IdText, OwningMessage
 from p2pslinger.wire.records import (
     Count,
@@ -50,6 +51,7 @@ class OpenJob(msgspec.Struct, frozen=True, array_like=True, tag=1):
         keepers: Of a durable job: keepers wanted besides this peer.
         keep_for: Of a durable job: seconds that it is kept, or None for the default.
         priority: Higher first among this machine's jobs.
+        needs: What it needs besides the function's Python.
     """
 
     handle: Handle
@@ -59,6 +61,7 @@ class OpenJob(msgspec.Struct, frozen=True, array_like=True, tag=1):
     keepers: Annotated[int, Meta(ge=0, le=limits.KEEPERS - 1)] = 2
     keep_for: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    needs: Needs = NOTHING
 
 
 class Opened(msgspec.Struct, frozen=True, array_like=True, tag=2):

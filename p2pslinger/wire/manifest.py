@@ -18,6 +18,7 @@ from p2pslinger.errors import PeerError
 from p2pslinger.ids import ID_BYTES, GridId, JobId
 from p2pslinger.wire.decoding import decode
 from p2pslinger.wire.identity import Identity, Purpose, Signed, verify
+from p2pslinger.wire.needs import NOTHING, Needs
 from p2pslinger.wire.records import Digest, Key, Name, Nonce, Wall
 
 
@@ -67,6 +68,7 @@ class Manifest(msgspec.Struct, frozen=True, array_like=True):
         policy: How.
         created: Wall time.
         keep_until: Wall time after which everyone may forget it.
+        needs: What it needs besides the function's Python.
     """
 
     nonce: Nonce
@@ -77,6 +79,7 @@ class Manifest(msgspec.Struct, frozen=True, array_like=True):
     policy: Policy
     created: Wall
     keep_until: Wall
+    needs: Needs = NOTHING
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -16,6 +16,7 @@ from p2pslinger import limits
 from p2pslinger.wire.decoding import decode
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.keeping import KeepingMessage
+from p2pslinger.wire.needs import Offer
 from p2pslinger.wire.records import (
     Count,
     Digest,
@@ -57,16 +58,15 @@ class Want(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """A volunteer has room for one assignment. Answered by `Work`, when there is some.
 
     Every want is answered once: taken back by `Unwant`, it is answered without grants.
-    So work that crosses the taking back is not lost, but given back.
+    So work that crosses the taking back is not lost, but given back. What the slot can
+    be was said before, by `Offer`.
 
     Attributes:
         number: The volunteer's own number for it.
-        pythons: Minor versions that the slot can be.
         queued: The room is behind a running range: serve empty slots first.
     """
 
     number: Count
-    pythons: Annotated[tuple[Text40, ...], Meta(max_length=8)]
     queued: bool
 
 
@@ -328,6 +328,7 @@ PeerMessage = (
     | NewCard
     | Receipts
     | Unwant
+    | Offer
     | KeepingMessage
     | TransferMessage
 )

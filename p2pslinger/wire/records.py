@@ -16,6 +16,7 @@ from p2pslinger import limits
 from p2pslinger.ids import GridId
 from p2pslinger.wire.decoding import decode
 from p2pslinger.wire.identity import Identity, Purpose, Signed, verify
+from p2pslinger.wire.needs import NOTHING, Needs
 
 Id = Annotated[bytes, Meta(min_length=20, max_length=20)]
 Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -84,6 +85,7 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
         open: False once nothing is left to compute; it may still keep the results.
         sequence: The highest wins.
         expires: Wall time after which everyone forgets it.
+        needs: What the job needs besides that Python.
     """
 
     job: Id
@@ -92,6 +94,7 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
     open: bool
     sequence: Sequence
     expires: Wall
+    needs: Needs = NOTHING
 
 
 class SharedBlob(msgspec.Struct, frozen=True, array_like=True):

@@ -44,6 +44,7 @@ from p2pslinger.wire.messages import (
     Want,
     Work,
 )
+from p2pslinger.wire.needs import Offer, Offered
 from p2pslinger.wire.records import RangeResult, ShardBatch, ShardHead, seal
 
 GRID = GridId(bytes(8))
@@ -52,6 +53,9 @@ ANN, BOB = Identity(bytes([1] * 32)), Identity(bytes([2] * 32))
 
 #: The volunteer.
 ME = Identity(bytes([9] * 32))
+
+#: What its slots can be.
+OFFER = Offer("linux-x86_64", (Offered("3.11"),))
 
 #: Seconds of virtual time in which everything that is under way has happened.
 SOON = 0.5
@@ -157,6 +161,7 @@ class ScriptedKeeper:
         adopted: What it was asked to adopt.
         void: Grants that it says are void; an error says that it adopts nothing.
         held: What the last heartbeat held.
+        told: What it was told of the volunteer's slots.
     """
 
     identity: Identity
@@ -173,10 +178,14 @@ class ScriptedKeeper:
     adopted: list[Adopt] = field(default_factory=list)
     void: tuple[int, ...] | SlingerError | None = ()
     held: list[int] = field(default_factory=list)
+    told: list[Offer] = field(default_factory=list)
 
     @property
     def peer(self) -> PeerId:
         return self.identity.id
+
+    def tell(self, offer: Offer) -> None:
+        self.told.append(offer)
 
     def want(self, want: Want, done: GotWork) -> None:
         self.asked += 1
@@ -292,7 +301,7 @@ async def volunteering(
             loop=loop,
             owner=owner,
             source=source or inline,
-            terms=Terms(GRID, "here", ("3.11",), slots, 1 << 30),
+            terms=Terms(GRID, "here", OFFER, slots, 1 << 30),
             blobs=NoBlobs(),
             identity=ME,
             wall=loop.time,

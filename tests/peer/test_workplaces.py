@@ -34,7 +34,7 @@ class Street:
             volunteer=floor.volunteer,
             notices=self.notices,
             trusting=trusting,
-            pythons=("3.11",),
+            fits=lambda _: True,
             rng=random.Random(1),
         )
         self.keepers: dict[Identity, ScriptedKeeper] = {}

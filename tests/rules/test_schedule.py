@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from itertools import permutations
 
-import pytest
-
 from p2pslinger.ids import JobId, PeerId
-from p2pslinger.rules.schedule import Candidate, fits, in_turn
+from p2pslinger.rules.schedule import Candidate, in_turn
 
 ANN, BOB = PeerId(b"a" * 20), PeerId(b"b" * 20)
 
@@ -19,7 +17,7 @@ def job(
     priority: int = 0,
     since: float = 0.0,
 ) -> Candidate:
-    return Candidate(JobId(name.encode()), submitter, running, priority, since, None)
+    return Candidate(JobId(name.encode()), submitter, running, priority, since)
 
 
 def turn(*jobs: Candidate) -> str:
@@ -71,19 +69,3 @@ def test_a_priority_takes_nothing_from_other_submitters() -> None:
 def test_submitters_are_as_old_as_their_oldest_job() -> None:
     old, new = job("old", ANN, since=1.0), job("new", ANN, priority=5, since=3.0)
     assert turn(old, new, job("middle", BOB, since=2.0)) == "new old middle"
-
-
-@pytest.mark.parametrize(
-    ("python", "offered", "fit"),
-    [
-        (None, (), True),
-        (None, ("3.12",), True),
-        ("3.12", ("3.11", "3.12"), True),
-        ("3.12", ("3.11",), False),
-        ("3.1", ("3.12",), False),
-    ],
-)
-def test_a_function_runs_on_the_version_that_it_needs(
-    python: str | None, offered: tuple[str, ...], fit: bool
-) -> None:
-    assert fits(python, offered) is fit

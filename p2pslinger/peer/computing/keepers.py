@@ -31,6 +31,7 @@ from p2pslinger.wire.messages import (
     Want,
     Work,
 )
+from p2pslinger.wire.needs import Offer
 from p2pslinger.wire.records import RangeResult, ResultBatch, seal
 
 #: Called with the answer to a parked request; None says that it was not served.
@@ -49,6 +50,9 @@ class KeeperLink(Protocol):
     @property
     def peer(self) -> PeerId:
         """Whose keeper it is."""
+
+    def tell(self, offer: Offer) -> None:
+        """Say what our slots can be."""
 
     def want(self, want: Want, done: GotWork) -> None:
         """Park a request; `done` is called once."""
@@ -116,6 +120,10 @@ class RemoteKeeper:
     def peer(self) -> PeerId:
         """Whose keeper it is."""
         return self._peer
+
+    def tell(self, offer: Offer) -> None:
+        """Say what our slots can be."""
+        self._connection.push(offer)
 
     def want(self, want: Want, done: GotWork) -> None:
         """Park a request."""
@@ -248,6 +256,10 @@ class OwnKeeper:
     def peer(self) -> PeerId:
         """Whose keeper it is: ours."""
         return self._seat.peer
+
+    def tell(self, offer: Offer) -> None:
+        """Say what our slots can be."""
+        self._keeper.offered(self._seat, offer)
 
     def want(self, want: Want, done: GotWork) -> None:
         """Park a request."""

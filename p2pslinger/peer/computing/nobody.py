@@ -10,6 +10,7 @@ from p2pslinger.peer.computing.keepers import GotAdopted, GotDelivered, GotVoid,
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.keeping import Adopt
 from p2pslinger.wire.messages import GiveBack, Holding, Want
+from p2pslinger.wire.needs import Offer
 from p2pslinger.wire.records import RangeResult
 
 _GONE = "its keeper is gone, and no other one of the job is connected"
@@ -19,6 +20,9 @@ class Nobody:
     """A `p2pslinger.peer.computing.keepers.KeeperLink` that leads nowhere."""
 
     peer = PeerId(bytes(20))
+
+    def tell(self, offer: Offer) -> None:
+        """Hear nothing."""
 
     def want(self, want: Want, done: GotWork) -> None:
         """Have no work."""

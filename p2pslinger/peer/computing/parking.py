@@ -22,6 +22,7 @@ from p2pslinger.peer.computing.keepers import KeeperLink
 from p2pslinger.peer.computing.roster import Roster
 from p2pslinger.peer.computing.station import Station
 from p2pslinger.wire.messages import Grant, Want, Work
+from p2pslinger.wire.needs import Offer
 
 #: Seconds before a keeper is asked again that could not answer, or that did not have
 #: what its work needs: the same question at once would have the same answer.
@@ -37,7 +38,7 @@ class Parking:
 
     Args:
         loop: Gives the time.
-        pythons: Minor versions that the slots are.
+        offer: What the slots can be, to begin with.
         stations: Whose requests they are.
         roster: Knows who keeps jobs of whom.
         took: Called with the work that a station is given.
@@ -47,7 +48,7 @@ class Parking:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        pythons: tuple[str, ...],
+        offer: Offer,
         stations: Sequence[Station],
         roster: Roster,
         *,
@@ -55,7 +56,8 @@ class Parking:
         refuse: Callable[[KeeperLink, Iterable[Grant]], None],
     ) -> None:
         self._loop = loop
-        self._pythons = pythons
+        self._offer = offer
+        self._told: dict[KeeperLink, Offer] = {}  # what each keeper was told last
         self._stations = stations
         self._roster = roster
         self._took = took
@@ -72,8 +74,15 @@ class Parking:
         self._keepers = list(keepers)[: limits.PARKED_AT]
         self._fill_all()
 
+    def offer(self, offer: Offer) -> None:
+        """Say what the slots can be from now on."""
+        self._offer = offer
+        for keeper in self._told:
+            self._tell(keeper)
+
     def lose(self, keeper: KeeperLink) -> None:
         """Forget a keeper that is gone; it answers nothing any more."""
+        self._told.pop(keeper, None)
         self._keepers = [one for one in self._keepers if one is not keeper]
         self._end_pause(keeper)
         for station in self._stations:
@@ -175,7 +184,13 @@ class Parking:
                 self._took(station, keeper, work)
 
         station.wants[number] = (keeper, queued)
-        keeper.want(Want(number, self._pythons, queued), answered)
+        if keeper not in self._told:
+            self._tell(keeper)
+        keeper.want(Want(number, queued), answered)
+
+    def _tell(self, keeper: KeeperLink) -> None:
+        self._told[keeper] = self._offer
+        keeper.tell(self._offer)
 
     def _resume(self, keeper: KeeperLink) -> None:
         self._end_pause(keeper)

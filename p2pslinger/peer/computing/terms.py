@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2pslinger.ids import GridId
+from p2pslinger.wire.needs import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +15,13 @@ class Terms:
     Attributes:
         grid: Which grid.
         host: This machine's name, for failures.
-        pythons: Minor versions that its slots are.
+        offer: What its slots can be, to begin with.
         slots: How many.
         memory: Bytes each may use.
     """
 
     grid: GridId
     host: str
-    pythons: tuple[str, ...]
+    offer: Offer
     slots: int
     memory: int

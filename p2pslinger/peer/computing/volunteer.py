@@ -99,7 +99,7 @@ class Volunteer:
         )
         self._parking = Parking(
             loop,
-            terms.pythons,
+            terms.offer,
             self.stations,
             self._roster,
             took=self._take,
@@ -114,6 +114,8 @@ class Volunteer:
             exited=self._exited,
             ready=self._parking.fill,
         )
+        #: Says what the slots can be from now on.
+        self.offer = self._parking.offer
         self._heartbeat = Heartbeat(loop, self.stations, self.revoke)
         self._timeouts = Timeouts(loop, self.stations)
         #: Tasks computed since the peer started.

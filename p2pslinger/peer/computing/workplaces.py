@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, zip_longest
 
 from p2pslinger import limits
@@ -17,7 +17,7 @@ from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.gossip import Notices
 from p2pslinger.peer.computing.keepers import KeeperLink
 from p2pslinger.peer.computing.volunteer import Volunteer
-from p2pslinger.rules.schedule import fits
+from p2pslinger.wire.records import Notice
 
 #: Seconds after which other keepers are asked, where there are very many.
 TURN = 5.0
@@ -31,7 +31,7 @@ class Workplaces:
         volunteer: Asks them.
         notices: Tells whose jobs are open.
         trusting: We compute for others.
-        pythons: Minor versions that our slots are.
+        fits: Tells whether our slots could compute a job.
         rng: Decides whose turn it is.
     """
 
@@ -42,14 +42,14 @@ class Workplaces:
         volunteer: Volunteer,
         notices: Notices,
         trusting: bool,
-        pythons: tuple[str, ...],
+        fits: Callable[[Notice], bool],
         rng: random.Random,
     ) -> None:
         self._own = own
         self._volunteer = volunteer
         self._notices = notices
         self._trusting = trusting
-        self._pythons = pythons
+        self._fits = fits
         self._rng = rng
         self._keepers: dict[PeerId, KeeperLink] = {own.peer: own}
         self._looking = False
@@ -103,7 +103,7 @@ class Workplaces:
         kept: dict[JobId, list[PeerId]] = {}
         if self._trusting and self._volunteer.stations:
             for notice in self._notices.open_notices():
-                if fits(notice.python, self._pythons):
+                if self._fits(notice):
                     kept.setdefault(JobId(notice.job), []).append(PeerId(notice.keeper))
         return kept
 

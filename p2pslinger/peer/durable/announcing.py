@@ -105,5 +105,6 @@ class Announcing:
             is_open,
             self._sequence,
             wall + life,
+            job.kept.needs,
         )
         return seal(notice, self._means.me, self._means.grid)

@@ -102,6 +102,7 @@ class Deposits:
             ask.policy,
             now,
             now + keep,
+            ask.needs,
         )
         signed = seal_manifest(manifest, self.means.me, self.means.grid)
         held = self._vault.create(signed, manifest, key)

@@ -19,7 +19,7 @@ class OwnCard:
         config: How the peer runs.
         identity: Who signs.
         grid: For which grid.
-        pythons: Minor versions that the slots are.
+        pythons: Gives the minor versions that slots can be of.
         now: Gives the grid's time.
         started: When the process has started, by its own clock, in microseconds.
         hosts: Gives where we can be dialled, best first.
@@ -32,7 +32,7 @@ class OwnCard:
         config: Config,
         identity: Identity,
         grid: GridId,
-        pythons: tuple[str, ...],
+        pythons: Callable[[], tuple[str, ...]],
         now: Callable[[], float],
         started: int,
         hosts: Callable[[], list[str]],
@@ -48,16 +48,19 @@ class OwnCard:
         self._sandbox = sandbox
         #: TCP and UDP; 0 before we listen.
         self.port = 0
+        #: The versions on the last card.
+        self.told = pythons()
 
     def make(self) -> PeerCard:
         """Return the card as it is now."""
         now = self._now()
         hosts = self._hosts() if self.port else []
+        self.told = self._pythons()
         return PeerCard(
             self._config.name,
             tuple(Address(host, self.port) for host in hosts[: limits.ADDRESSES]),
             __version__,
-            self._pythons,
+            self.told[: limits.PYTHONS],
             self._config.slot_count(),
             self._sandbox,
             int(now * 1000),

@@ -52,6 +52,7 @@ class Presence:
         world: Everything outside.
         owner: Owns the tasks.
         events: Where to report.
+        pythons: Gives the minor versions that slots can be of.
         end: Called if this process must stop, with the reason.
     """
 
@@ -64,6 +65,7 @@ class Presence:
         world: World,
         owner: Owner,
         events: Events,
+        pythons: Callable[[], tuple[str, ...]],
         end: Callable[[UsageError], None],
     ) -> None:
         self._identity = identity
@@ -79,7 +81,7 @@ class Presence:
             config=config,
             identity=identity,
             grid=authkey.grid,
-            pythons=world.pythons,
+            pythons=pythons,
             now=self.clock.now,
             started=started,
             hosts=self._hosts,

@@ -97,6 +97,7 @@ class Submitter:
             ask.policy,
             now,
             now + limits.KEEP,
+            ask.needs,
         )
         signed = seal_manifest(manifest, self._identity, self._grid)
         job = job_id(signed)
@@ -228,6 +229,7 @@ class Submitter:
             is_open,
             job.notice,
             self._wall() + limits.NOTICE_LIFE,
+            manifest.needs,
         )
         self._announce(seal(notice, self._identity, self._grid))
 

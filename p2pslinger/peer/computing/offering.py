@@ -1,0 +1,135 @@
+"""What this peer's slots can be, as it tells the keepers that it asks for work.
+
+A keeper grants nothing that does not fit what it was told. So for each requirement of
+an open job the interpreters' packages are looked up, once, before anybody is asked for
+that job; and now and then again, since packages come and go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from p2pslinger import limits
+from p2pslinger.errors import UnavailableError
+from p2pslinger.peer.owner import Owner
+from p2pslinger.rules.fitting import fits, platform_name
+from p2pslinger.sandbox.interpreter import Interpreter
+from p2pslinger.wire.needs import Needs, Offer, Offered
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which it is looked whether packages have come or gone, while open jobs
+#: require some: somebody who installs what is missing should not have to wait long.
+LOOK = 10.0
+
+
+class Interpreters(Protocol):
+    """This machine's interpreters; see `p2pslinger.sandbox.interpreters`."""
+
+    own: Interpreter
+    system: str
+    machine: str
+
+    async def find(self) -> tuple[Interpreter, ...]:
+        """Return those that slots can be of, the preferred one first."""
+
+    async def versions(self, interpreter: Interpreter) -> Mapping[str, str]:
+        """Return the versions of an interpreter's packages, by name.
+
+        Raises:
+            UnavailableError: it does not say.
+        """
+
+
+class Offering:
+    """Knows what this peer's slots can be.
+
+    Args:
+        interpreters: Those of this machine.
+        owner: Owns the tasks that look.
+        wanted: Gives what the open jobs need.
+        changed: Called when there is something else to offer.
+
+    Attributes:
+        offer: What there is to offer now.
+    """
+
+    def __init__(
+        self,
+        interpreters: Interpreters,
+        owner: Owner,
+        *,
+        wanted: Callable[[], Iterable[Needs]],
+        changed: Callable[[], None],
+    ) -> None:
+        self._interpreters = interpreters
+        self._owner = owner
+        self._wanted = wanted
+        self._changed = changed
+        self._found: tuple[Interpreter, ...] = (interpreters.own,)
+        self._platform = platform_name(interpreters.system, interpreters.machine)
+        self._asked: set[str] = set()
+        self._watching = False
+        self._looking = asyncio.Lock()
+        self.offer = self._make({})
+
+    @property
+    def pythons(self) -> tuple[str, ...]:
+        """The minor versions that slots can be of."""
+        return tuple(dict.fromkeys(one.python for one in self.offer.slots))
+
+    def fits(self, python: str | None, needs: Needs) -> bool:
+        """Tell whether our slots can run a job."""
+        return fits(python, needs, self.offer)
+
+    def heard(self, needs: Needs) -> None:
+        """Look up what a new job requires, unless that is known."""
+        if not self._asked.issuperset(needs.packages):
+            self._asked.update(needs.packages)
+            self._owner.spawn(self._look_on() if not self._watching else self._look())
+            self._watching = True
+
+    async def find(self) -> None:
+        """Find the other interpreters."""
+        found = (await self._interpreters.find())[: limits.PYTHONS]
+        if found != self._found:
+            self._found = found
+            await self._look()
+
+    async def _look_on(self) -> None:
+        """Look, and look again, for as long as open jobs require packages."""
+        await self._look()
+        while self._asked:
+            await asyncio.sleep(LOOK)
+            await self._look()
+        self._watching = False
+
+    async def _look(self) -> None:
+        """See which interpreter meets which requirement of an open job."""
+        async with self._looking:
+            required = {p for needs in self._wanted() for p in needs.packages}
+            self._asked = set(sorted(required)[: limits.OFFERED])
+            has: dict[str, tuple[str, ...]] = {}
+            for one in self._found if self._asked else ():
+                has[one.path] = await self._met(one)
+            offer = self._make(has)
+        if offer != self.offer:
+            self.offer = offer
+            self._changed()
+
+    async def _met(self, one: Interpreter) -> tuple[str, ...]:
+        from p2pslinger.rules.requirements import met
+
+        try:
+            installed = await self._interpreters.versions(one)
+        except UnavailableError as error:
+            log.warning("what is installed is not known: %s", error)
+            return ()
+        return met(sorted(self._asked), installed)
+
+    def _make(self, has: Mapping[str, tuple[str, ...]]) -> Offer:
+        slots = [Offered(one.python, has.get(one.path, ())) for one in self._found]
+        return Offer(self._platform, tuple(slots))
