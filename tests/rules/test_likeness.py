@@ -1,0 +1,201 @@
+"""Values are compared as they are encoded, and nothing in them is run."""
+
+from __future__ import annotations
+
+import collections
+import fractions
+import math
+import os
+import pickle
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2pslinger.errors import PeerError
+from p2pslinger.rules.likeness import Likeness, Tolerance, alike
+from p2pslinger.rules.picture import INSTRUCTIONS, picture
+from p2pslinger.sandbox.shared import pack_value
+
+NEAR = Tolerance(1e-6, 0.0)
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.binary(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=4)
+        | st.frozensets(st.integers(), max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def compared(one: object, other: object, tolerance: Tolerance = NEAR) -> Likeness:
+    return alike(pickle.dumps(one, 5), pickle.dumps(other, 5), tolerance)
+
+
+@dataclass
+class Point:
+    x: float
+    name: str
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("/this/must/never/be/made",)
+
+
+@given(PLAIN)
+def test_a_value_is_like_itself_however_it_is_pickled(value: object) -> None:
+    again = pickle.loads(pickle.dumps(value, 5))  # shares nothing, or other things
+    assert compared(value, again) is Likeness.ALIKE
+    assert alike(pickle.dumps(value, 4), pickle.dumps(value, 5)) is Likeness.ALIKE
+
+
+@given(PLAIN, PLAIN)
+def test_alike_without_tolerance_means_the_same(one: object, other: object) -> None:
+    if compared(one, other, Tolerance()) is Likeness.ALIKE:
+        assert repr(one) == repr(other) or one == other
+
+
+@given(PLAIN, PLAIN)
+def test_it_does_not_matter_which_comes_first(one: object, other: object) -> None:
+    assert compared(one, other) is compared(other, one)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_do_more_than_be_refused(data: bytes) -> None:
+    try:
+        picture(data)
+    except PeerError:
+        pass
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.floats(-9e-7, 9e-7))
+def test_floats_may_be_apart_as_far_as_the_tolerance_says(x: float, by: float) -> None:
+    other = x * (1 + by)
+    expected = math.isclose(x, other, rel_tol=1e-6)
+    assert (compared([x], [other]) is Likeness.ALIKE) is expected
+
+
+def test_nan_is_like_nan_and_like_nothing_else() -> None:
+    assert compared(math.nan, -math.nan) is Likeness.ALIKE
+    assert compared(math.nan, 1.0) is Likeness.DIFFERENT
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(1, 1.0), (1, True), ("1", b"1"), ([1], (1,)), (0, None), ({1}, frozenset({1}))],
+)
+def test_another_type_is_another_value(one: object, other: object) -> None:
+    assert compared(one, other) is Likeness.DIFFERENT
+
+
+def test_integers_and_texts_have_no_tolerance() -> None:
+    assert compared(10**9, 10**9 + 1) is Likeness.DIFFERENT
+    assert compared("1.0", "1.0000000001") is Likeness.DIFFERENT
+
+
+def test_sharing_inside_a_value_does_not_matter() -> None:
+    text = "".join(["a", "b", "c"])
+    assert compared([text, text], ["abc", "".join(["a", "bc"])]) is Likeness.ALIKE
+
+
+def test_the_order_of_sets_and_dictionaries_does_not_matter() -> None:
+    assert compared({"a": 1.0, "b": 2.0}, {"b": 2.0, "a": 1.0}) is Likeness.ALIKE
+    assert compared({"a": 1.0, "b": 2.0}, {"b": 1.0, "a": 2.0}) is Likeness.DIFFERENT
+    grown = set(range(5000)) - set(range(50, 5000))  # a larger table inside
+    assert compared(set(range(50)), grown) is Likeness.ALIKE
+
+
+def test_objects_are_compared_by_what_they_are_made_of() -> None:
+    assert compared(Point(1.0, "a"), Point(1.0 + 1e-9, "a")) is Likeness.ALIKE
+    assert compared(Point(1.0, "a"), Point(1.0, "b")) is Likeness.DIFFERENT
+    assert compared(Point(1.0, "a"), Point(1.1, "a")) is Likeness.DIFFERENT
+    counts = collections.Counter("abca")
+    assert compared(counts, collections.Counter("aabc")) is Likeness.ALIKE
+    assert compared(fractions.Fraction(1, 3), fractions.Fraction(1, 3)) is (
+        Likeness.ALIKE
+    )
+
+
+def test_nothing_is_run_to_compare() -> None:
+    assert compared(Evil(), Evil()) is Likeness.ALIKE
+    assert compared(Evil(), 1) is Likeness.DIFFERENT
+
+
+def test_what_is_no_value_is_unlike_every_value() -> None:
+    assert alike(b"rubbish", pickle.dumps(1)) is Likeness.DIFFERENT
+    assert alike(b"rubbish", b"garbage") is Likeness.UNCLEAR
+
+
+def test_values_of_too_many_parts_are_unclear() -> None:
+    one = list(range(INSTRUCTIONS + 1))
+    assert compared(one, one) is Likeness.ALIKE
+    assert compared(one, one[::-1]) is Likeness.UNCLEAR
+    assert compared(one, 1) is Likeness.DIFFERENT
+
+
+def test_nesting_and_sharing_without_end_are_compared_in_time() -> None:
+    deep: list[object] = []
+    doubling: list[object] = [1.0]
+    other: list[object] = [1.0 + 1e-9]
+    for _ in range(5000):
+        deep = [deep]
+    for _ in range(200):
+        doubling, other = [doubling, doubling], [other, other]
+    head = b"\x80\x05" + b"]" * 5001 + b"a" * 5000
+    assert alike(head + b".", head + b".") is Likeness.ALIKE
+    assert alike(head + b".", head[:-1] + b"0.") is Likeness.DIFFERENT
+    assert compared(doubling, other) is Likeness.ALIKE
+    endless: list[object] = [2.0]
+    endless.append(endless)
+    again: list[object] = [2.0 + 1e-9]
+    again.append(again)
+    assert compared(endless, again) is Likeness.ALIKE
+
+
+# --- NumPy ----------------------------------------------------------------------------
+
+
+def test_arrays_are_compared_number_by_number() -> None:
+    np = pytest.importorskip("numpy")
+    rows = np.linspace(0.0, 1.0, 12).reshape(3, 4)
+    for kind in ("f2", "f4", "f8", ">f8", "c8", "c16"):
+        one = rows.astype(kind)
+        # Steps that are far below the tolerance, where the type has such.
+        near = (one * (1 + 1e-9)).astype(kind)
+        assert compared(one, near) is Likeness.ALIKE
+        assert compared(one, one + 1) is Likeness.DIFFERENT
+        assert compared(one, one.T) is Likeness.DIFFERENT
+        assert compared(one.T, near.T) is Likeness.ALIKE
+        assert compared(one[::2, ::2], near[::2, ::2]) is Likeness.ALIKE
+        assert compared(one[1, 1], near[1, 1]) is Likeness.ALIKE
+    gaps = np.array([math.nan, 1.0])
+    assert compared(gaps, np.array([-math.nan, 1.0 + 1e-9])) is Likeness.ALIKE
+    whole = np.arange(5)
+    assert compared(whole, whole + 1) is Likeness.DIFFERENT
+    assert compared({"a": [rows]}, {"a": [rows * (1 + 1e-9)]}) is Likeness.ALIKE
+
+
+def test_arrays_beside_their_pickle_are_compared_wherever_they_lie() -> None:
+    np = pytest.importorskip("numpy")
+    rows = np.linspace(0.0, 1.0, 1000)
+
+    def item(array: object, gap: int) -> bytes:
+        beside: list[pickle.PickleBuffer] = []
+        first = pickle.dumps(array, 5, buffer_callback=beside.append)
+        pieces = pack_value(first, [one.raw() for one in beside])
+        pieces[0] = (gap << 8).to_bytes(8, "little") + bytes(gap)
+        return b"".join(pieces)
+
+    assert alike(item(rows, 0), item(rows, 24)) is Likeness.ALIKE
+    assert alike(item(rows, 0), item(rows + 1e-9, 8), NEAR) is Likeness.DIFFERENT
+    assert alike(item(rows, 0), item(rows * (1 + 1e-9), 8), NEAR) is Likeness.ALIKE
