@@ -7,6 +7,9 @@ EXTRAS := dev
 CHAOS := --seeds 1000
 #: Narrows `make test`: TESTS=tests/rules, or TESTS="-k board".
 TESTS :=
+#: How many files `make test` runs at a time. More than four would have tests with real
+#: processes wait for each other on most machines.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(EXTRAS)
@@ -54,7 +57,7 @@ demo: $(STAMP)
 
 # The hash seed: a simulation that failed here fails again, in the same way.
 test: $(STAMP)
-	PYTHONHASHSEED=0 $(BIN)/python -m pytest $(TESTS)
+	PYTHONHASHSEED=0 $(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS)
 
 chaos: $(STAMP)
 	PYTHONHASHSEED=0 $(BIN)/python -m p2pslinger.testing.chaos $(CHAOS)
