@@ -85,7 +85,7 @@ def outcomes(
     """
     settled = Spans()
     found: list[Outcome] = []
-    for what in sorted(accepted, key=lambda one: (one.batch, one.start)):
+    for what in sorted(accepted, key=lambda one: (one.batch, one.start, one.stop)):
         for low, high in settled.add(what.start, what.stop):
             found += _within(batches.get(what.batch, ()), low, high)
     for batch in sorted(batches):

@@ -156,3 +156,12 @@ def test_a_value_comes_before_the_tries_that_were_lost() -> None:
     tries = {bytes([i]): [lost(bytes([i]), 0)] for i in range(1, ATTEMPTS + 1)}
     tries[b"\xff"] = [one(b"\xff", 0, 1)]
     assert table(outcomes(tries, ())) == {0: (b"\xff", False)}
+
+
+def test_one_batch_accepted_twice_in_different_lengths_shows_the_same_in_any_order() -> (
+    None
+):
+    batches = {b"1": [one(b"1", 0, 2)]}
+    accepted = [Accepted(0, 2, b"1"), Accepted(0, 1, b"1")]
+
+    assert outcomes(batches, accepted) == outcomes(batches, accepted[::-1])
