@@ -158,9 +158,7 @@ def test_a_value_comes_before_the_tries_that_were_lost() -> None:
     assert table(outcomes(tries, ())) == {0: (b"\xff", False)}
 
 
-def test_one_batch_accepted_twice_in_different_lengths_shows_the_same_in_any_order() -> (
-    None
-):
+def test_one_batch_accepted_in_two_lengths_shows_the_same_in_any_order() -> None:
     batches = {b"1": [one(b"1", 0, 2)]}
     accepted = [Accepted(0, 2, b"1"), Accepted(0, 1, b"1")]
 
