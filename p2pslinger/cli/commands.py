@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jobs": ("jobs", "List the jobs of this machine's peer, newest first."),
     "job": ("jobs", "Show one job: how far it is, why it waits, who computed it."),
     "results": ("results", "Print a job's results, one JSON value a line."),
+    "replay": ("replay", "Compute one task of a job once more, on this machine."),
     "cancel": ("jobs", "Cancel a job."),
     "pause": ("change", "Have nobody begin tasks of a job."),
     "resume": ("change", "Let a paused job go on."),
@@ -77,8 +78,10 @@ class Command(click.Command):
     """A command whose epilog is its example: lines to type, shown as they are."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the command's parameters, and --debug."""
-        return [*super().get_params(ctx), _DEBUG_LATER]
+        """Return the command's parameters, and --debug if it has none of its own."""
+        own = super().get_params(ctx)
+        has = any("--debug" in one.opts for one in own)
+        return own if has else [*own, _DEBUG_LATER]
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example."""

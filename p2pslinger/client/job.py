@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, cast
 
 from p2pslinger.client.keeping import check_priority, seconds_of
 from p2pslinger.client.link import Link
@@ -19,10 +19,13 @@ from p2pslinger.client.rows import Rows
 from p2pslinger.client.stream import Stream
 from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import to_text
-from p2pslinger.wire.control import GetJobs, Jobs
+from p2pslinger.wire.control import GetJobs, GetStatus, Jobs, Status
 from p2pslinger.wire.facts import JobFacts, TallyFacts
 from p2pslinger.wire.owning import ChangeJob, GetTicket, KeptBy, Ticket
 from p2pslinger.wire.ticket import ticket_text
+
+if TYPE_CHECKING:
+    from p2pslinger.client.replay import Replay
 
 T = TypeVar("T")
 
@@ -127,6 +130,12 @@ class Job(Generic[T]):
             raise UnavailableError(f"the peer has forgotten job {self.id}")
         return answer.facts[0]
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it was submitted on this machine."""
+        me = cast(Status, self._link.request(GetStatus())).facts.peer
+        return self.facts().submitter == me
+
     def tally(self) -> tuple[TallyFacts, ...]:
         """Return who has computed how much of it."""
         return self.facts().volunteers
@@ -169,6 +178,36 @@ class Job(Generic[T]):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every task has an outcome; return whether that is so."""
         return self._rows.wait(timeout)
+
+    def replay(
+        self, index: int, *, at_home: bool = False, debug: bool = False
+    ) -> Replay:
+        """Compute one task once more on this machine, and compare what comes of it.
+
+        It has the same code, arguments, hash seed, random numbers and Python as on the
+        peer that has computed it, and is confined as well as this machine can.
+
+        Args:
+            index: The task's number.
+            at_home: Let it use this machine's files and network, as a machine's own
+                tasks may, instead of confining it.
+            debug: Run it under pdb in this terminal, not confined at all.
+
+        Raises:
+            UsageError: there is no such task, or it needs another Python.
+            UnavailableError: something that it needs can't be had.
+        """
+        from p2pslinger.client.replay import replay_task
+
+        return replay_task(
+            self._link,
+            self.id,
+            index,
+            trust=self._stream.trust,
+            ours=self.is_ours,
+            at_home=at_home,
+            debug=debug,
+        )
 
     # --- decisions ----------------------------------------------------------------
 

@@ -76,7 +76,7 @@ class Stream:
         self._link = link
         self._fetches = fetches
         self.handle = handle
-        self._trust: Trust = trust
+        self.trust: Trust = trust
         self._left = left
         self._lock = threading.RLock()
         self._idle = threading.Condition(self._lock)
@@ -290,7 +290,7 @@ class Stream:
 
     def _give(self, out: RangeOut, data: bytes | SlingerError) -> None:
         """Hand a range's values to whoever wants them; the first result counts."""
-        trust: Trust = "mine" if out.mine else self._trust
+        trust: Trust = "mine" if out.mine else self.trust
         values, errors = outcomes_of(out, data, trust)
         with self._lock:
             parts = self._tasks.finish(*(out.only or (out.start, out.stop)))

@@ -175,6 +175,10 @@ class Replica:
         wanted = set(buckets)
         return [id for id in self._ids if id[0] % BUCKETS in wanted]
 
+    def of_kind(self, kind: Kind) -> list[bytes]:
+        """Return the ids of all items of a kind."""
+        return [id for id, one in self._ids.items() if one is kind]
+
     @property
     def sums(self) -> tuple[bytes, ...]:
         """Return for every bucket the exclusive or of its items' ids."""

@@ -33,6 +33,7 @@ from p2pslinger.wire.records import (
     SharedBlobs,
     Text,
 )
+from p2pslinger.wire.replay import ReplayMessage
 
 #: Names memory that is handed over on this machine: an inode number.
 MemoryName = Annotated[int, Meta(ge=0)]
@@ -349,6 +350,7 @@ ControlMessage = (
     | Tally
     | CancelJob
     | OwningMessage
+    | ReplayMessage
     | Stop
     | GetChecks
     | Checks

@@ -12,7 +12,17 @@ from p2pslinger.cli.commands import COMMANDS
 from p2pslinger.cli.main import slinger
 
 #: Commands that print facts.
-FACTS = {"status", "peers", "submit", "jobs", "job", "results", "tally", "doctor"}
+FACTS = {
+    "status",
+    "peers",
+    "submit",
+    "jobs",
+    "job",
+    "results",
+    "tally",
+    "doctor",
+    "replay",
+}
 
 
 def text_of(*words: str) -> str:

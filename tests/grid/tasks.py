@@ -119,3 +119,21 @@ def runs(folder: str, gate: str) -> str:
     """Leave a note of the process that computes this; return once `gate` exists."""
     (Path(folder) / str(os.getpid())).touch()
     return waits_for(gate)
+
+
+def differs(kind: str) -> object:
+    """Do what `kind` says; print it."""
+    print("now", kind)
+    if kind == "chance":
+        return random.random(), {"some", "words", "in", "a", "set"}
+    if kind == "array":
+        import numpy as np  # the others are for a Python without it, too
+
+        return np.arange(100_000) * random.random()
+    if kind == "fails":
+        raise ValueError("no luck")
+    if kind == "dies":
+        os._exit(3)
+    if kind == "pid":
+        return os.getpid()
+    return len(Path("/etc/passwd").read_text())

@@ -84,6 +84,16 @@ class Outcomes:
         for follower in list(self._places):
             self._send(follower)
 
+    def of(self, index: int) -> tuple[PeerId, RangeResult] | None:
+        """Return the range that has a task's outcome, and who computed it.
+
+        None if there is no outcome, or it is damaged here.
+        """
+        for one in self._log:
+            if one.start <= index < one.stop:
+                return self._read(one.batch, one.place)
+        return None
+
     def rewrite(self, outcomes: list[Settled]) -> None:
         """Let this be what everyone is sent who follows from now on.
 

@@ -25,6 +25,7 @@ from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.programs.handover import ProgramConnection, given, taken
 from p2pslinger.peer.programs.jobreports import JobReports
 from p2pslinger.peer.programs.listener import Listener
+from p2pslinger.peer.programs.replays import Replays
 from p2pslinger.peer.programs.submissions import Submission, ThrowAway
 from p2pslinger.peer.programs.submitter import Submitter
 from p2pslinger.peer.reports import Reports
@@ -179,6 +180,7 @@ class Programs:
         table.on(Append, self._append)
         table.on(AppendBig, self._append_big)
         self._shared.add_to(table)
+        Replays(self._owner, self._submitter, self._deposits).add_to(table)
         table.on(Seal, self._seal)
         table.on(Withdraw, self._withdraw)
         table.on(CloseJob, self._close_job)
