@@ -99,6 +99,10 @@ ATTEMPTS = 3
 #: or laboratory takes with it is covered by three; eight are beyond any need.
 KEEPERS = 8
 
+#: Seconds that one task of another member's may take, whatever its job says: a task
+#: that never ends must not hold a slot for ever.
+TASK_SECONDS = 86_400.0
+
 #: Seconds that a job is looked for in the grid by its id, at most.
 FIND_JOB = 15.0
 

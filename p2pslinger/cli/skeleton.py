@@ -21,8 +21,13 @@ SKELETON = """\
 # How much of the machine's memory all of them together may use.
 # memory_share = 0.5
 
-# Compute for every member of the grid. There is no full sandbox yet: a task can do
-# whatever you can. So say yes only where you would let each of them log in.
+# How well this machine must be able to confine other members' tasks to compute them:
+# strong, good or weak. `slinger doctor` says how well it can.
+# require = "good"
+
+# Treat every member of the grid as you. Their tasks run without a sandbox and can do
+# whatever you can, and their results are believed like your own machine's. So say yes
+# only where you would let each of them log in.
 # trust_members = true
 
 # Keep other members' jobs on this machine's disk, within a quota, while their own

@@ -36,6 +36,7 @@ def show_status(facts: StatusFacts, *, whole: bool = False) -> None:
             ("running", f"for {duration(facts.uptime)}, slinger {facts.software}"),
             ("neighbours", f"{facts.neighbours:,}"),
             ("slots", f"{facts.slots:,}, {facts.busy:,} of them busy"),
+            ("sandbox", printable(facts.sandbox.text) if facts.sandbox else "unknown"),
             ("computed", counted(facts.computed, "task")),
             ("jobs", f"{facts.jobs:,} open here, {facts.heard:,} of others heard of"),
             ("dropped", dropped(facts)),

@@ -63,7 +63,7 @@ def read_addresses(
 @click.option(
     "--trust-members",
     is_flag=True,
-    help="Compute for every member of the grid. Tasks can do whatever you can.",
+    help="Treat every member as you: no sandbox. Tasks can do whatever you can.",
 )
 @click.option("--name", help="What to call this machine; its host name if not given.")
 @click.option("--no-mdns", is_flag=True, help="Do not use discovery on the LAN.")

@@ -23,6 +23,7 @@ from pathlib import Path
 from p2pslinger import limits, paths
 from p2pslinger.errors import AuthkeyError, UsageError
 from p2pslinger.peer.settings import CALLERS_ONLY, SETTINGS
+from p2pslinger.sandbox.level import Level
 from p2pslinger.store.keyfile import load_authkey
 from p2pslinger.wire import authkey as authkeys
 from p2pslinger.wire.authkey import Authkey
@@ -41,7 +42,8 @@ class Config:
         bootstrap: Where to join.
         slots: How many worker processes; None for as many as fit (`slot_count`).
         memory_share: Part of the machine's memory that all slots may use, 0 to 1.
-        trust_members: Compute for every member of the grid, without a full sandbox.
+        trust_members: Treat every member of the grid like the owner: no sandbox.
+        require: The weakest sandbox in which other members' work is computed.
         keep: Keep durable jobs of other members, within a quota of the disk.
         mdns: Look for peers on the local network, and be found there.
         name: What people call this machine.
@@ -59,6 +61,7 @@ class Config:
     slots: int | None = None
     memory_share: float = 0.5
     trust_members: bool = False
+    require: Level = Level.GOOD
     keep: bool = True
     mdns: bool = True
     name: str = "unnamed"

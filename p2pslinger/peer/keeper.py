@@ -116,9 +116,10 @@ class Keeper:
         mine: bool,
         revoke: Callable[[Revoke], None],
         own: bool = False,
+        takes: Callable[[PeerId], bool] = lambda _: True,
     ) -> Seat:
         """Let a volunteer ask for work."""
-        seat = self.seats[peer] = Seat(peer, mine, own, revoke)
+        seat = self.seats[peer] = Seat(peer, mine, own, revoke, takes)
         return seat
 
     def seat(self, peer: PeerId | None) -> Seat:
@@ -262,12 +263,12 @@ class Keeper:
 
     def _candidates(self, parked: Parked) -> list[Candidate]:
         """Return jobs with something for this request, the first ones if many."""
-        offer, queued = parked.seat.offer, parked.want.queued
+        seat, queued = parked.seat, parked.want.queued
         found: list[Candidate] = []
         for job in list(self._stocked.values()):
             if not job.board.open:
                 del self._stocked[job.id]
-            elif job.fits(offer) and (not queued or job.board.pace.may_queue):
+            elif seat.fits(job) and (not queued or job.board.pace.may_queue):
                 found.append(_candidate(job))
                 if len(found) == CONSIDERED:
                     break
@@ -302,14 +303,12 @@ class Keeper:
         return {
             seat.peer
             for seat in self.seats.values()
-            if seat.heard >= since and job.fits(seat.offer)
+            if seat.heard >= since and seat.fits(job)
         }
 
     def _places(self, job: KeptJob) -> int:
         """Count the places for ranges that may want a part of this job."""
-        parked = sum(
-            len(seat.parked) for seat in self.seats.values() if job.fits(seat.offer)
-        )
+        parked = sum(len(seat.parked) for seat in self.seats.values() if seat.fits(job))
         return parked + job.board.grants
 
     # --- leases -------------------------------------------------------------------
@@ -360,7 +359,7 @@ class Keeper:
     def why_waiting(self, job: KeptJob) -> ReasonFacts | None:
         """Return why nothing of a job is running, or None."""
         seats = [seat for seat in self.seats.values() if seat.offer.slots]
-        fitting = [seat for seat in seats if job.fits(seat.offer)]
+        fitting = [seat for seat in seats if seat.fits(job)]
         return why_waiting(
             JobSituation(
                 open=job.board.open,

@@ -94,6 +94,8 @@ class Life:
         peer.owner.spawn(peer.workplaces.keep_looking())
         peer.owner.spawn(self._keep_renewing())
         peer.owner.spawn(peer.offering.find())
+        if not peer.config.program_bound:
+            peer.probing.begin()
         if ready is not None:
             addresses = card.make().addresses
             ready(f"{addresses[0].host if addresses else ''}:{peer.port}")
@@ -140,6 +142,7 @@ class Life:
         peer.custody.close()
         leaving = [*peer.programs.connections(), *peer.links.connections()]
         peer.programs.close()
+        peer.probing.close()
         peer.volunteer.close()
         if peer.world.discovery is not None:
             await peer.world.discovery.close()

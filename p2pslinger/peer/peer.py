@@ -10,32 +10,35 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from p2pslinger.errors import PeerError
-from p2pslinger.ids import JobId, PeerId
+from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.net.gossip import Notices
 from p2pslinger.net.overlay import Overlay
 from p2pslinger.peer.addresses import Addresses
 from p2pslinger.peer.blobs.lending import Lending
 from p2pslinger.peer.blobs.library import Library
 from p2pslinger.peer.blobs.shared import SharedValues
-from p2pslinger.peer.computing.keepers import OwnKeeper, RemoteKeeper
+from p2pslinger.peer.computing.confining import Confining
+from p2pslinger.peer.computing.keepers import OwnKeeper
 from p2pslinger.peer.computing.offering import Offering
+from p2pslinger.peer.computing.probing import Probing
 from p2pslinger.peer.computing.terms import Terms
 from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.computing.workplaces import Workplaces
 from p2pslinger.peer.config import Config
 from p2pslinger.peer.durable.custody import Custody
 from p2pslinger.peer.durable.job import Means
-from p2pslinger.peer.events import Events, NoticeHeard
+from p2pslinger.peer.events import Events
 from p2pslinger.peer.journal import Journal
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.life import Life
-from p2pslinger.peer.links import Link, Links
+from p2pslinger.peer.links import Links
 from p2pslinger.peer.neighbourhood import Neighbourhood
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.presence.presence import Presence
 from p2pslinger.peer.programs.jobreports import JobReports
 from p2pslinger.peer.programs.programs import Programs
 from p2pslinger.peer.programs.submitter import Submitter
+from p2pslinger.peer.reactions import Reactions
 from p2pslinger.peer.remembering import Remembering
 from p2pslinger.peer.reports import Reports, Subjects
 from p2pslinger.peer.serve import Serving
@@ -46,7 +49,6 @@ from p2pslinger.store.state import State
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.needs import Needs
-from p2pslinger.wire.records import Notice
 
 
 class Peer:
@@ -75,20 +77,26 @@ class Peer:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.config = config
-        self._identity = identity
+        self.identity = identity
         self._authkey = authkey
         self.state = state
         self._blobs = blobs
         self.world = world
         self.owner = Owner()
         self.life = Life(self)
+        self.reactions = Reactions(self)
         self.events = Events()
         self._compose(memory)
 
     @property
     def id(self) -> PeerId:
         """Its id."""
-        return self._identity.id
+        return self.identity.id
+
+    @property
+    def grid(self) -> GridId:
+        """Id of its grid."""
+        return self._authkey.grid
 
     @property
     def port(self) -> int:
@@ -98,12 +106,12 @@ class Peer:
     # --- composition --------------------------------------------------------------
 
     def _compose(self, memory: int) -> None:
-        world, grid, me = self.world, self._authkey.grid, self._identity
+        world, grid, me = self.world, self._authkey.grid, self.identity
         self.offering = Offering(
             world.interpreters,
             self.owner,
             wanted=self._needs,
-            changed=self._offer_changed,
+            changed=self.reactions.offer_changed,
         )
         self.presence = Presence(
             config=self.config,
@@ -125,7 +133,7 @@ class Peer:
             wall=now,
             rng=world.rng,
             neighbours=self.around.connections,
-            heard=self._heard,
+            heard=self.reactions.heard,
         )
         self.journal = Journal(self.state, world.disk, self.owner, self._loop)
         self.remembering = Remembering(
@@ -153,6 +161,19 @@ class Peer:
             reach=self.around.reaching,
             blame=self._refuse,
         )
+        self.confining = Confining(
+            me.id,
+            require=self.config.require,
+            trusts_all=self.config.trust_members,
+        )
+        self.probing = Probing(
+            self._loop,
+            self.owner,
+            world.probe,
+            self.confining,
+            needed=self.config.slot_count() > 0,
+            changed=self.reactions.confined,
+        )
         self.volunteer = Volunteer(
             loop=self._loop,
             owner=self.owner,
@@ -164,6 +185,8 @@ class Peer:
                 self.config.slot_count(),
                 memory,
             ),
+            confining=self.confining,
+            doubt=self.probing.doubt,
             blobs=self.library,
             identity=me,
             wall=now,
@@ -176,6 +199,7 @@ class Peer:
             mine=True,
             own=True,
             revoke=lambda revoke: self.volunteer.revoke(me.id, revoke),
+            takes=lambda submitter: self.confining.of(submitter) is not None,
         )
         self.workplaces = Workplaces(
             own=OwnKeeper(
@@ -183,7 +207,7 @@ class Peer:
             ),
             volunteer=self.volunteer,
             notices=self.notices,
-            trusting=self.config.trust_members,
+            open_to_members=lambda: self.confining.for_members,
             fits=lambda notice: self.offering.fits(notice.python, notice.needs),
             rng=world.rng,
         )
@@ -207,8 +231,8 @@ class Peer:
             wall=world.wall,
             card=self.presence.card.sign,
             handlers=(handlers := serving.handlers()),
-            joined=self._joined,
-            left=self._left,
+            joined=self.reactions.joined,
+            left=self.reactions.left,
             met_self=self.presence.twins.met,
             events=self.events,
         )
@@ -249,7 +273,7 @@ class Peer:
                 self.volunteer,
                 self.notices,
                 self.state,
-                self.config.trust_members,
+                self.confining,
                 self.offering,
                 self.presence.notes,
                 lambda: (
@@ -287,7 +311,7 @@ class Peer:
             self._loop,
             self.presence.clock.now,
             self._authkey.grid,
-            self._identity,
+            self.identity,
             self.journal,
             self.state.jobs,
             self.library,
@@ -330,61 +354,16 @@ class Peer:
         """Shut down, politely."""
         self.life.stop()
 
-    # --- neighbours, and their work -------------------------------------------------
+    # --- what its parts ask of each other -------------------------------------------
 
     def _refuse(self, peer: PeerId, error: PeerError) -> None:
         self.links.refuse(peer, error)
-
-    def _joined(self, link: Link) -> None:
-        self.presence.joined(link)
-        self.keeper.sit(
-            link.peer, mine=self.config.trust_members, revoke=link.connection.push
-        )
-        self.workplaces.add(
-            RemoteKeeper(
-                link.connection, self._identity, self._authkey.grid, self.library
-            )
-        )
-        for address in link.card.addresses[:1]:
-            self.remembering.neighbour(link.peer, address)
-        self.custody.joined(link.connection)
-        self.upkeep.joined(link)
 
     def _blob(self, job: JobId, digest: bytes) -> bytes:
         data = self.custody.blob(job, digest)
         return data if data is not None else self.submitter.blob(job, digest)
 
-    def _heard_of_ourselves(self, notice: Notice) -> None:
-        if not self.custody.heard(notice):
-            self.submitter.disown(notice)
-
-    def _left(self, link: Link, why: str) -> None:
-        self.presence.left(link)
-        seat = self.keeper.seats.get(link.peer)
-        if seat is not None:
-            self.keeper.leave(seat, why)
-        self.workplaces.remove(link.peer)
-        self.custody.left(link.peer)
-        self.upkeep.left(link)
-
     def _needs(self) -> Iterator[Needs]:
         """Yield what open jobs need, ours first."""
         yield from (job.needs for job in self.keeper.jobs.values())
         yield from (notice.needs for notice in self.notices.open_notices())
-
-    def _offer_changed(self) -> None:
-        self.volunteer.offer(self.offering.offer)
-        self.workplaces.look_soon()
-        if self.presence.card.told != self.offering.pythons:
-            self.presence.listing.announce()
-
-    def _heard(self, notice: Notice) -> None:
-        self.offering.heard(notice.needs)
-        if notice.keeper == self.id:
-            self._loop.call_soon(self._heard_of_ourselves, notice)
-            return
-        self.events.emit(
-            NoticeHeard(JobId(notice.job), PeerId(notice.keeper), notice.open)
-        )
-        self.workplaces.look_soon()
-        self.upkeep.look()

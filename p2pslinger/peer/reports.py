@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from p2pslinger.ids import GridId, PeerId, to_text
 from p2pslinger.net.gossip import Notices
+from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.peer.computing.offering import Offering
 from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.events import Event, Noted
@@ -20,6 +21,7 @@ from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.links import Links
 from p2pslinger.peer.presence.presence import Presence
 from p2pslinger.peer.programs.submitter import Submitter
+from p2pslinger.peer.sandboxreport import sandbox_checks, sandbox_facts
 from p2pslinger.rules.reasons import PeerSituation, why_idle
 from p2pslinger.store.state import State
 from p2pslinger.version import __version__
@@ -51,7 +53,7 @@ class Subjects:
     volunteer: Volunteer
     notices: Notices
     state: State
-    trusting: bool
+    confining: Confining
     offering: Offering
     notes: Callable[[], list[str]]
     dropped: Callable[[], Iterable[Mapping[str, int]]]
@@ -106,6 +108,7 @@ class Reports:
             tuple(notes),
             about.presence.reach.facts(),
             about.presence.clock.off,
+            sandbox_facts(about.confining),
         )
 
     def why_idle(self) -> ReasonFacts | None:
@@ -125,7 +128,7 @@ class Reports:
                 neighbours=len(linked),
                 own=len(own),
                 others=len(heard),
-                trusting=about.trusting,
+                unconfined=about.confining.why_not,
                 misfits=sum(1 for need in needs if not about.offering.fits(*need)),
                 unreachable=sum(
                     1 for notice in heard if PeerId(notice.keeper) not in linked
@@ -212,6 +215,7 @@ class Reports:
                 "wait a moment, then look at the peer's log",
             )
         )
+        checks += sandbox_checks(about.confining, len(volunteer.stations))
         return tuple(checks)
 
 

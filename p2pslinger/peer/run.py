@@ -17,6 +17,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -31,6 +32,7 @@ from p2pslinger.peer.peer import Peer
 from p2pslinger.peer.world import World
 from p2pslinger.sandbox.interpreters import Interpreters
 from p2pslinger.sandbox.launcher import Launcher
+from p2pslinger.sandbox.level import Finding
 from p2pslinger.store.blobs import Blobs
 from p2pslinger.store.folder import DataFolder
 from p2pslinger.store.keyfile import load_or_create_identity
@@ -99,6 +101,7 @@ async def _run(
     world = World(
         streams=TlsStreams(identity, key),
         slots=Launcher(scratch),
+        probe=partial(_probe, scratch),
         disk=disk,
         wall=time.time,
         rng=chance,
@@ -126,6 +129,13 @@ async def _run(
     finally:
         disk.close()
         control.unlink(missing_ok=True)
+
+
+async def _probe(scratch: Path) -> Finding:
+    """Find how well slots can be confined; what is needed for it is loaded then."""
+    from p2pslinger.sandbox.probe import probe
+
+    return await probe(scratch / "probe")  # its slots have numbers of their own
 
 
 async def _resolve(host: str) -> list[str]:

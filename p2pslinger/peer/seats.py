@@ -79,6 +79,7 @@ class Seat:
         mine: It is this machine's own, or trusted like it.
         own: It is this machine's own.
         revoke: Tells it to stop.
+        takes: Tells whose jobs it computes, as far as is known here.
         offer: What its slots can be, as far as it has said.
         parked: Its open requests, by its own numbers.
         heard: When it last asked for work, on the loop's clock.
@@ -89,10 +90,15 @@ class Seat:
     mine: bool
     own: bool
     revoke: Callable[[Revoke], None]
+    takes: Callable[[PeerId], bool] = lambda _: True
     offer: Offer = UNKNOWN
     heard: float = float("-inf")
     parked: dict[int, Parked] = field(default_factory=dict)
     sent: dict[JobId, Sent] = field(default_factory=dict)
+
+    def fits(self, job: KeptJob) -> bool:
+        """Tell whether it has slots for a job, busy or not."""
+        return job.fits(self.offer) and self.takes(job.submitter)
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from p2pslinger import limits
+from p2pslinger.sandbox.level import Level
 from p2pslinger.wire.records import Address
 
 #: Most slots of one peer: more than the largest machine has cores.
@@ -126,6 +127,13 @@ def _level(value: object) -> str:
     return level
 
 
+def _sandbox(value: object) -> Level:
+    level = Level(_text(value).lower())
+    if level is Level.NONE:
+        raise ValueError(value)
+    return level
+
+
 #: Every setting, by the name of its field in `Config`.
 SETTINGS: dict[str, Setting] = {
     "data": Setting(_path, "the path of a folder"),
@@ -138,6 +146,7 @@ SETTINGS: dict[str, Setting] = {
     "slots": Setting(_whole(0, SLOTS), f"a whole number from 0 to {SLOTS}"),
     "memory_share": Setting(_share, "a part such as 0.5 or 50%"),
     "trust_members": Setting(_flag, "true or false"),
+    "require": Setting(_sandbox, "one of strong, good, weak"),
     "keep": Setting(_flag, "true or false"),
     "mdns": Setting(_flag, "true or false"),
     "name": Setting(_name, f"a name of 1 to {limits.NAME} characters on one line"),

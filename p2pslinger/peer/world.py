@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from p2pslinger.ids import PeerId
 from p2pslinger.net.streams import Streams
 from p2pslinger.peer.computing.offering import Interpreters
+from p2pslinger.sandbox.level import Finding
 from p2pslinger.sandbox.slot import SlotSource
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class World:
     Attributes:
         streams: Dials and listens, and proves who is at the other end.
         slots: Makes slots.
+        probe: Finds how well slots can be confined here.
         disk: Runs what writes.
         wall: Gives the wall time, seconds since the epoch.
         rng: The source of all chance; `random.SystemRandom` outside of simulations.
@@ -59,6 +61,7 @@ class World:
 
     streams: Streams
     slots: SlotSource
+    probe: Callable[[], Awaitable[Finding]]
     disk: Disk
     wall: Callable[[], float]
     rng: random.Random

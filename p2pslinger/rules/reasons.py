@@ -22,7 +22,7 @@ class Reason(StrEnum):
     SLOTS_BROKEN = "slots-broken"
     ALONE = "alone"
     NO_WORK = "no-work"
-    NOT_TRUSTING = "not-trusting"
+    SANDBOX_TOO_WEAK = "sandbox-too-weak"
     OTHER_PYTHON = "other-python"
     KEEPER_AWAY = "keeper-away"
     # why it does not compute for others: its owner's preferences
@@ -48,9 +48,10 @@ _ADVICE = {
         "name one with `slinger up --bootstrap HOST`"
     ),
     Reason.NO_WORK: "submit a job, from any machine of the grid",
-    Reason.NOT_TRUSTING: (
-        "the sandbox for others' work is not built yet: if you trust every member of "
-        "this grid with this machine, start the peer with `--trust-members`"
+    Reason.SANDBOX_TOO_WEAK: (
+        "run `slinger doctor`: it says what the sandbox lacks here; or, if you trust "
+        "every member of this grid with this machine, start the peer with "
+        "`--trust-members`"
     ),
     Reason.OTHER_PYTHON: "run the peer with the Python version that the jobs need",
     Reason.KEEPER_AWAY: "wait until the submitter's machine can be reached",
@@ -71,7 +72,7 @@ _ADVICE = {
     Reason.NO_ARGUMENTS: "nothing to do here: its program may append more arguments",
     Reason.NO_VOLUNTEER: (
         "start a peer with slots: `slinger up --slots N`, here or on another machine "
-        "of the grid (there with `--trust-members`)"
+        "of the grid (`slinger status` there says whether it computes for others)"
     ),
     Reason.NO_PYTHON: (
         "run a peer with that Python version, or submit the function as source "
@@ -107,7 +108,7 @@ class PeerSituation:
         neighbours: Open connections to peers.
         own: Open jobs of its own machine.
         others: Open jobs of others that it has heard of.
-        trusting: It computes for others.
+        unconfined: Why it does not compute for others, or "" if it does.
         misfits: Open jobs, of those that it would compute, that need another Python.
         unreachable: Open jobs, of those, none of whose keepers can be reached.
         withheld: Why its owner's preferences keep it from others' work, or None.
@@ -120,7 +121,7 @@ class PeerSituation:
     neighbours: int
     own: int
     others: int
-    trusting: bool
+    unconfined: str
     misfits: int
     unreachable: int
     withheld: ReasonFacts | None = None
@@ -145,14 +146,13 @@ def _why_no_work(now: PeerSituation) -> ReasonFacts:
         if now.neighbours == 0:
             return _reason(Reason.ALONE, "no job is open, and no other peer is known")
         return _reason(Reason.NO_WORK, "no job is open in the grid")
-    if now.own == 0 and not now.trusting:
+    if now.own == 0 and now.unconfined:
         return _reason(
-            Reason.NOT_TRUSTING,
-            f"{_others(now.others)}, and this peer computes for its own machine only",
+            Reason.SANDBOX_TOO_WEAK, f"{_others(now.others)}, and {now.unconfined}"
         )
     if now.own == 0 and now.withheld is not None:
         return now.withheld
-    if now.misfits >= now.own + (now.others if now.trusting else 0):
+    if now.misfits >= now.own + (0 if now.unconfined else now.others):
         return _reason(
             Reason.OTHER_PYTHON, f"{_open_jobs(now.misfits)} another Python version"
         )

@@ -13,14 +13,13 @@ import math
 import os
 import pickle
 import struct
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from p2pslinger.errors import UnavailableError
 from p2pslinger.sandbox import attempts
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.launcher import Launcher
+from p2pslinger.sandbox.level import Finding, Level
 from p2pslinger.sandbox.packed import STAR
 from p2pslinger.sandbox.slot import Exit, Order, Outcome, Piece
 
@@ -29,41 +28,6 @@ PATIENCE = 10.0
 
 #: Bytes of memory for the slot.
 MEMORY = 1 << 28
-
-#: What has never been run, wherever it may be.
-UNTESTED = (
-    "the seccomp filter on aarch64",
-    "macOS and Windows",
-    "kernels with Landlock older than version 7",
-    "bubblewrap other than 0.8",
-    "control groups of version 2",
-)
-
-
-class Level(StrEnum):
-    """How well a machine confines slots, as peers tell each other."""
-
-    NONE = "none"
-    WEAK = "weak"
-    GOOD = "good"
-    STRONG = "strong"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What the probe has found.
-
-    Attributes:
-        level: The level.
-        confinement: How to confine slots for others, or None if there can't be any.
-        missing: For each stronger level, what it lacks here.
-        possible: At level weak, what a task can do all the same.
-    """
-
-    level: Level
-    confinement: Confinement | None
-    missing: tuple[str, ...]
-    possible: tuple[str, ...] = ()
 
 
 async def probe(scratch: Path) -> Finding:

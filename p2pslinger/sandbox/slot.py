@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from p2pslinger.sandbox.confine.confinement import Confinement
+
 
 class Piece(NamedTuple):
     """Tasks of one shard: positions `low` to `high`, the last not included."""
@@ -161,11 +163,12 @@ class SlotSource(Protocol):
         on_done: Callable[[Outcome], None],
         on_exit: Callable[[Exit], None],
         memory: int,
+        confinement: Confinement = Confinement.OWN,
     ) -> Slot:
         """Make a slot that may use `memory` bytes.
 
         Raises:
-            UnavailableError: This machine can't make one, or not now.
+            UnavailableError: This machine can't make one like this, or not now.
         """
 
     async def close(self) -> None:

@@ -225,6 +225,7 @@ class SimulatedPeer:
         return World(
             streams=HostStreams(self.host, self.identity, self._authkey),
             slots=self.slots,
+            probe=self.slots.probe,
             disk=self.disk,
             wall=lambda: self._loop.wall() + self.skew,
             rng=random.Random(f"{self._seed} {self.name} {self._starts}"),

@@ -16,9 +16,12 @@ from dataclasses import dataclass, field
 from pickle import loads
 from typing import cast
 
+from p2pslinger.errors import UnavailableError
 from p2pslinger.sandbox.calls import Run
+from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.failures import failure_of
 from p2pslinger.sandbox.frames import CELLS_BYTES, unpack_failures
+from p2pslinger.sandbox.level import Finding, Level
 from p2pslinger.sandbox.packages import unpack
 from p2pslinger.sandbox.packed import PLAIN, STAR, unpack_items
 from p2pslinger.sandbox.seeding import Seeder
@@ -48,6 +51,8 @@ class InlineSlots:
         lie: Turns a task's index and value into the value that is reported.
         computed: How often a task of each index was computed here.
         live: The slots that there are.
+        finding: What a probe finds.
+        unconfinable: Why no slot for others can be made, or "".
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -58,7 +63,14 @@ class InlineSlots:
         self.lie: Callable[[int, object], object] | None = None
         self.computed: Counter[int] = Counter()
         self.live: list[InlineSlot] = []
+        self.finding = Finding(Level.STRONG, Confinement.STRONG, ())
+        self.unconfinable = ""
         self._made = 0
+
+    async def probe(self) -> Finding:
+        """Return how well this machine confines slots."""
+        await asyncio.sleep(START)
+        return self.finding
 
     async def start(self) -> None:
         """Do nothing: there is nothing to get ready."""
@@ -68,11 +80,18 @@ class InlineSlots:
         on_done: Callable[[Outcome], None],
         on_exit: Callable[[Exit], None],
         memory: int,
+        confinement: Confinement = Confinement.OWN,
     ) -> Slot:
-        """Make a slot. Its memory is not limited."""
+        """Make a slot. Its memory is not limited, and it is confined by name only.
+
+        Raises:
+            UnavailableError: this kind of slot is not to be had here.
+        """
         await asyncio.sleep(START)
+        if confinement is not Confinement.OWN and self.unconfinable:
+            raise UnavailableError(f"no slot: {self.unconfinable}")
         self._made += 1
-        slot = InlineSlot(self, self._made, on_done, on_exit)
+        slot = InlineSlot(self, self._made, on_done, on_exit, confinement)
         self.live.append(slot)
         return slot
 
@@ -115,8 +134,10 @@ class InlineSlot:
         number: int,
         on_done: Callable[[Outcome], None],
         on_exit: Callable[[Exit], None],
+        confinement: Confinement = Confinement.OWN,
     ) -> None:
         self.pid = number
+        self.confinement = confinement
         self.on_done = on_done
         self.on_exit = on_exit
         self._source = source

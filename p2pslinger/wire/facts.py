@@ -154,6 +154,28 @@ class ReachFacts(msgspec.Struct, frozen=True):
     advice: str
 
 
+class SandboxFacts(msgspec.Struct, frozen=True):
+    """How well a peer can confine tasks.
+
+    Attributes:
+        level: "strong", "good", "weak" or "none"; what was found by trying.
+        for_members: It computes for any member of its grid.
+        trusting: It does so without a sandbox, because its owner trusts them all.
+        text: A sentence.
+        missing: What the stronger levels lack.
+        possible: What a task can do all the same, at level weak.
+        advice: What the owner could do, or "".
+    """
+
+    level: str
+    for_members: bool
+    trusting: bool
+    text: str
+    missing: tuple[str, ...]
+    possible: tuple[str, ...]
+    advice: str
+
+
 class StatusFacts(msgspec.Struct, frozen=True):
     """This peer.
 
@@ -176,6 +198,7 @@ class StatusFacts(msgspec.Struct, frozen=True):
         reach: Whether others can dial it; None from a peer that does not say.
         clock_off: Seconds that the neighbours' clocks are ahead: their median; None
             without neighbours.
+        sandbox: How well it can confine tasks; None from a peer that does not say.
     """
 
     peer: str
@@ -195,6 +218,7 @@ class StatusFacts(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     reach: ReachFacts | None = None
     clock_off: float | None = None
+    sandbox: SandboxFacts | None = None
 
 
 class CheckFacts(msgspec.Struct, frozen=True):

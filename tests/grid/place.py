@@ -151,11 +151,15 @@ class Place:
         address = said.removeprefix("listening on ")
         return Peer(process, self.folder / name, address)
 
-    def volunteer(self, name: str, friend: Peer, *, trusting: bool = True) -> Peer:
+    def volunteer(
+        self, name: str, friend: Peer, *, trusting: bool = True, **more: str
+    ) -> Peer:
         """Start a peer with a slot, and return when it has joined through `friend`."""
         trust = ("--trust-members",) if trusting else ()
         options = ("--slots", "1", "--bootstrap", friend.address, *trust)
-        peer = self.peer(name, *options, SLINGER_AUTHKEY=self.key)
+        peer = self.peer(
+            name, *options, any_port=True, SLINGER_AUTHKEY=self.key, **more
+        )
         with friend.connect() as grid:
             until(lambda: name in [one.name for one in grid.peers()])
         return peer

@@ -113,7 +113,8 @@ def test_a_job_without_a_free_slot_says_why_and_runs_when_one_comes(
         assert idle is not None
         assert idle.code == "no-slots"
 
-        place.volunteer("unwilling", first, trusting=False)
+        strict = {"SLINGER_REQUIRE": "strong", "PATH": "/nowhere"}  # no bubblewrap
+        place.volunteer("unwilling", first, trusting=False, **strict)
         assert waiting(grid).code == "no-volunteer"
         assert not future.done()
         place.volunteer("willing", first)

@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from p2pslinger.client.packing import pack_function
 from p2pslinger.errors import PeerError, SlingerError, UnavailableError
 from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.peer.computing.keepers import GotAdopted, GotDelivered, GotVoid, GotWork
 from p2pslinger.peer.computing.terms import Terms
 from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.events import Event, Events
 from p2pslinger.peer.owner import Owner
+from p2pslinger.sandbox.level import Level
 from p2pslinger.sandbox.packed import PLAIN
 from p2pslinger.sandbox.slot import SlotSource
 from p2pslinger.testing.fixtures import VirtualTime
@@ -56,6 +58,9 @@ ME = Identity(bytes([9] * 32))
 
 #: What its slots can be.
 OFFER = Offer("linux-x86_64", (Offered("3.11"),))
+
+#: Whoever's work it is, its slots are the owner's.
+TRUSTING = Confining(ME.id, require=Level.GOOD, trusts_all=True)
 
 #: Seconds of virtual time in which everything that is under way has happened.
 SOON = 0.5
@@ -281,16 +286,21 @@ class Floor:
     slots: InlineSlots
     events: list[Event]
     faults: list[tuple[PeerId, SlingerError]]
+    doubts: list[str]
 
 
 @asynccontextmanager
 async def volunteering(
-    slots: int = 1, *, source: SlotSource | None = None
+    slots: int = 1,
+    *,
+    source: SlotSource | None = None,
+    confining: Confining = TRUSTING,
 ) -> AsyncIterator[Floor]:
     """Run a volunteer, with simulated slots unless there are others."""
     loop, events, seen = current(), Events(), list[Event]()
     events.subscribe(seen.append)
     faults: list[tuple[PeerId, SlingerError]] = []
+    doubts: list[str] = []
 
     def at_fault(peer: PeerId, error: PeerError) -> None:
         faults.append((peer, error))
@@ -302,6 +312,8 @@ async def volunteering(
             owner=owner,
             source=source or inline,
             terms=Terms(GRID, "here", OFFER, slots, 1 << 30),
+            confining=confining,
+            doubt=doubts.append,
             blobs=NoBlobs(),
             identity=ME,
             wall=loop.time,
@@ -310,7 +322,7 @@ async def volunteering(
         )
         await volunteer.start()
         await asyncio.sleep(SOON)
-        yield Floor(volunteer, inline, seen, faults)
+        yield Floor(volunteer, inline, seen, faults, doubts)
         volunteer.close()
 
 
@@ -319,11 +331,17 @@ Story = Callable[
 ]
 
 
-def with_ann_and_bob(virtual: VirtualTime, story: Story, *, slots: int = 1) -> None:
+def with_ann_and_bob(
+    virtual: VirtualTime,
+    story: Story,
+    *,
+    slots: int = 1,
+    confining: Confining = TRUSTING,
+) -> None:
     """Play a story of a volunteer and two submitters."""
 
     async def main() -> None:
-        async with volunteering(slots) as floor:
+        async with volunteering(slots, confining=confining) as floor:
             ann, bob = ScriptedKeeper(ANN), ScriptedKeeper(BOB)
             floor.volunteer.serve([ann, bob])
             await story(floor, ann, bob)

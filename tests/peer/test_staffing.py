@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.slot import Exit, Outcome, Slot
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.slots import InlineSlots
@@ -38,8 +39,9 @@ class Frail(InlineSlots):
         on_done: Callable[[Outcome], None],
         on_exit: Callable[[Exit], None],
         memory: int,
+        confinement: Confinement = Confinement.OWN,
     ) -> Slot:
-        await super().slot(on_done, on_exit, memory)
+        await super().slot(on_done, on_exit, memory, confinement)
         slot = self.live[-1]
         self.made += 1
         if self.unborn:

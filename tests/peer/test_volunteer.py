@@ -48,16 +48,14 @@ def test_a_slot_that_has_worked_for_another_is_changed_once(
     async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
         ann.hand(JobThere.make(ANN).work((0, 1)))
         await asyncio.sleep(1)
-        job, asked = JobThere.make(BOB), bob.asked
+        job = JobThere.make(BOB)
+        slot = floor.slots.live[0]
         bob.hand(job.work((0, 1)))
-        assert bob.given_back == [1]
-        assert bob.asked == asked, "there is no slot for it yet"
-
-        await asyncio.sleep(1)
-        assert bob.asked == asked + 2
-        bob.hand(job.work((0, 1)))
+        assert bob.places == [], "there is no slot yet"
         await asyncio.sleep(1)
         assert bob.computed == [(0, 1)]
+        assert bob.given_back == []
+        assert slot not in floor.slots.live
 
     with_ann_and_bob(virtual, story)
 

@@ -33,7 +33,7 @@ class Street:
             own=self.own,
             volunteer=floor.volunteer,
             notices=self.notices,
-            trusting=trusting,
+            open_to_members=lambda: trusting,
             fits=lambda _: True,
             rng=random.Random(1),
         )

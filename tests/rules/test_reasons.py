@@ -26,7 +26,7 @@ IDLE = PeerSituation(
     neighbours=1,
     own=1,
     others=1,
-    trusting=True,
+    unconfined="",
     misfits=0,
     unreachable=0,
 )
@@ -51,16 +51,14 @@ PEER_CASES: list[tuple[dict[str, Any], Reason, str]] = [
     ),
     ({"own": 0, "others": 0}, Reason.NO_WORK, "no job is open in the grid"),
     (
-        {"own": 0, "trusting": False},
-        Reason.NOT_TRUSTING,
-        "the 1 open job is another member's, and this peer computes for its own "
-        "machine only",
+        {"own": 0, "unconfined": "its sandbox is weak"},
+        Reason.SANDBOX_TOO_WEAK,
+        "the 1 open job is another member's, and its sandbox is weak",
     ),
     (
-        {"own": 0, "others": 3, "trusting": False},
-        Reason.NOT_TRUSTING,
-        "the 3 open jobs are other members', and this peer computes for its own "
-        "machine only",
+        {"own": 0, "others": 3, "unconfined": "its sandbox is weak"},
+        Reason.SANDBOX_TOO_WEAK,
+        "the 3 open jobs are other members', and its sandbox is weak",
     ),
     (
         {"others": 0, "misfits": 1},
@@ -73,7 +71,7 @@ PEER_CASES: list[tuple[dict[str, Any], Reason, str]] = [
         "all 2 open jobs need another Python version",
     ),
     (
-        {"others": 7, "trusting": False, "misfits": 1},
+        {"others": 7, "unconfined": "its sandbox is weak", "misfits": 1},
         Reason.OTHER_PYTHON,
         "the 1 open job needs another Python version",
     ),

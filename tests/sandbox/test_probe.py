@@ -10,7 +10,8 @@ import pytest
 from p2pslinger.sandbox import attempts
 from p2pslinger.sandbox.confine import bubblewrap, landlock
 from p2pslinger.sandbox.confine.confinement import Confinement
-from p2pslinger.sandbox.probe import Finding, Level, _possible, probe
+from p2pslinger.sandbox.level import Finding, Level
+from p2pslinger.sandbox.probe import _possible, probe
 from tests.sandbox.desk import Desk, at_a_desk
 
 needs_landlock = pytest.mark.skipif(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from p2pslinger import limits
 from p2pslinger.peer.computing.jobshere import JobHere, Placed
 from p2pslinger.peer.computing.keepers import KeeperLink, OwnKeeper
+from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.wire.messages import Grant
 
 
@@ -17,11 +19,13 @@ class Assignment:
     Attributes:
         keeper: Who granted them.
         job: Their job.
+        confinement: How the slot for it has to be confined.
         left: Grants without an outcome, in order.
     """
 
     keeper: KeeperLink
     job: JobHere
+    confinement: Confinement = Confinement.OWN
     left: deque[Grant] = field(default_factory=deque)
 
     @property
@@ -29,6 +33,14 @@ class Assignment:
         """Whether nobody but this machine's programs will see its results."""
         lasting = self.job.manifest.policy.durable
         return isinstance(self.keeper, OwnKeeper) and not lasting
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that a task of it may take; None for as long as it likes."""
+        wish = self.job.manifest.policy.timeout
+        if self.confinement is Confinement.OWN:
+            return wish
+        return min(wish or limits.TASK_SECONDS, limits.TASK_SECONDS)
 
     @property
     def is_complete(self) -> bool:

@@ -10,7 +10,6 @@ from typing import Protocol
 import msgspec
 
 from p2pslinger import limits
-from p2pslinger.peer.computing.jobshere import JobHere
 from p2pslinger.sandbox.slot import Exit, Outcome
 from p2pslinger.sandbox.slot import Failure as SlotFailure
 from p2pslinger.wire.blobs import blob_digest
@@ -103,14 +102,16 @@ def batches(results: Sequence[Finished]) -> Iterator[list[Finished]]:
         yield part
 
 
-def died(grant: Grant, exit: Exit, killed: str, place: Place, job: JobHere) -> Finished:
+def died(
+    grant: Grant, exit: Exit, killed: str, place: Place, timeout: float | None
+) -> Finished:
     """Return the result for the one task under which a slot has died."""
     index = grant.start
     if exit.index is not None and grant.start <= exit.index < grant.stop:
         index = exit.index
     if killed == "timeout":
         kind, type_ = "timeout", "TaskTimeoutError"
-        how = f"it ran longer than its time-out of {job.manifest.policy.timeout} s"
+        how = f"it ran longer than its time-out of {timeout} s"
     else:
         kind, type_, how = "killed", "TaskKilledError", _how(exit, place.memory)
     tail = exit.output[-2000:].decode("utf-8", "replace").strip()

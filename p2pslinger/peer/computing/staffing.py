@@ -4,6 +4,8 @@ A slot that can't be made is tried again after a pause, and so is one that ends 
 it has done anything: a machine without memory must not fork for ever. A task that kills
 its process is no fault of the slot, so the next one is made at once; only if nothing
 but such tasks comes, there is a breath in between.
+
+Where a confined slot can't be made, the station gets one for the owner's own work.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from p2pslinger.errors import UnavailableError
 from p2pslinger.peer.computing.station import Station
 from p2pslinger.peer.owner import Owner
+from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.slot import Exit, Outcome, SlotSource
 
 #: Seconds before a slot that could not be made is tried again: 1, 2, 4, ... at most 60.
@@ -38,6 +41,7 @@ class Staffing:
         done: Called with a station's outcomes.
         exited: Called when a station's slot has ended; it may ask for another.
         ready: Called when a station has got a slot.
+        failed: Called when one that is confined can't be made, with the reason.
 
     Attributes:
         broken: Why the last slot could not be made, or "".
@@ -53,6 +57,7 @@ class Staffing:
         done: Callable[[Station, Outcome], None],
         exited: Callable[[Station, Exit], None],
         ready: Callable[[Station], None],
+        failed: Callable[[Station, str], None],
     ) -> None:
         self._loop = loop
         self._owner = owner
@@ -61,6 +66,7 @@ class Staffing:
         self._done = done
         self._exited = exited
         self._ready = ready
+        self._failed = failed
         self.broken = ""
 
     def staff(self, station: Station, *, after: float = 0.0) -> None:
@@ -84,6 +90,10 @@ class Staffing:
         if after:
             await asyncio.sleep(after)
         while why := await self._adopt(station):
+            if station.confinement is not Confinement.OWN:
+                station.confinement = Confinement.OWN  # this may be possible still
+                self._failed(station, why)
+                continue
             self.broken = why
             await asyncio.sleep(wait)
             wait = min(LAST_RETRY, wait * 2)
@@ -101,7 +111,10 @@ class Staffing:
 
         try:
             slot = await self._source.slot(
-                lambda outcome: self._done(station, outcome), exited, self._memory
+                lambda outcome: self._done(station, outcome),
+                exited,
+                self._memory,
+                station.confinement,
             )
         except UnavailableError as error:
             return str(error)

@@ -7,6 +7,7 @@ line with it: the task it was at is charged, the rest is given back.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,11 +17,19 @@ from p2pslinger.ids import PeerId
 from p2pslinger.peer.computing.assignments import Assignment
 from p2pslinger.peer.computing.jobshere import JobHere, Placed
 from p2pslinger.peer.computing.keepers import KeeperLink
+from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.slot import Slot
 from p2pslinger.wire.messages import Grant
 
 #: Shards that a slot keeps unpacked. The running range and the next one need a few.
 SLOT_SHARDS = 16
+
+#: Seconds that a slot has to skip an order that was taken back before it began. If it
+#: has begun it after all, the slot is ended.
+SKIP = 0.05
+
+#: Why a process is ended whose place another one takes.
+CHANGED = "another slot is needed"
 
 
 @dataclass(eq=False)
@@ -29,6 +38,7 @@ class Station:
 
     Attributes:
         slot: Its process, or None while there is none.
+        confinement: How the slot is confined, or the next one will be.
         assignments: What it has taken on, at most `limits.PLACES`.
         line: The orders that the slot has, oldest first.
         loaded: Jobs that the slot knows, by number.
@@ -47,6 +57,7 @@ class Station:
     """
 
     slot: Slot | None = None
+    confinement: Confinement = Confinement.OWN
     assignments: list[Assignment] = field(default_factory=list)
     line: deque[tuple[Assignment, Grant]] = field(default_factory=deque)
     loaded: set[int] = field(default_factory=set)
@@ -76,15 +87,23 @@ class Station:
             if assignment.job is job:
                 yield from assignment.shards() or ()
 
-    def is_for_another(self, assignment: Assignment) -> bool:
-        """Tell whether the process has seen another submitter's tasks."""
-        return self.submitter not in (None, assignment.job.submitter)
+    def suits(self, assignment: Assignment) -> bool:
+        """Tell whether the process is confined as it must be, and nobody else's."""
+        return (
+            self.submitter in {None, assignment.job.submitter}
+            and self.confinement is assignment.confinement
+        )
+
+    def change(self, confinement: Confinement) -> None:
+        """Have another slot, and keep what is assigned for it."""
+        self.kill(CHANGED)
+        self.confinement = confinement
 
     def begin(self, assignment: Assignment) -> bool:
         """Give an assignment to the slot; return False if that can't be."""
         slot, job = self.slot, assignment.job
         shards = assignment.shards()
-        if slot is None or self.killed or self.is_for_another(assignment):
+        if slot is None or self.killed or not self.suits(assignment):
             return False
         if shards is None or job.code is None or not assignment.is_complete:
             return False
@@ -130,6 +149,18 @@ class Station:
             self.withdrawn = self.line[-1][1]
             self.slot.withdraw()
 
+    def pass_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See that the slot does not compute the order in front, which was dropped."""
+        grant = self.line[0][1]
+        if grant is self.withdrawn:
+            loop.call_later(SKIP, self._end_if_at, grant)
+        else:
+            self.kill("no longer wanted")
+
+    def _end_if_at(self, grant: Grant) -> None:
+        if self.line and self.line[0][1] is grant:
+            self.kill("no longer wanted")
+
     def kill(self, why: str) -> None:
         """End the process; it can be given nothing more."""
         if self.slot is not None and not self.killed:
@@ -168,10 +199,11 @@ class Station:
                 del self.shared[digest]
 
     def emptied(self) -> list[Assignment]:
-        """Return what it held, and hold nothing: its process is gone."""
-        held = self.assignments
+        """Return what it loses with its process, which is gone."""
+        changed = self.killed == CHANGED
+        held = [] if changed else self.assignments
         self.slot = None
-        self.assignments = []
+        self.assignments = self.assignments if changed else []
         self.line.clear()
         self.loaded.clear()
         self.shards.clear()

@@ -119,13 +119,13 @@ class Timeouts:
             if station.slot is not None:
                 self._look_at(station, station.slot)
                 for assignment, _ in station.line:  # those that wait come to run
-                    self.watch(assignment.job.manifest.policy.timeout)
+                    self.watch(assignment.timeout)
 
     def _look_at(self, station: Station, slot: Slot) -> None:
         if not station.line:
             return
         assignment, grant = station.line[0]
-        timeout, index = assignment.job.manifest.policy.timeout, slot.index
+        timeout, index = assignment.timeout, slot.index
         at = None if index is None else (grant, index)
         if at is None or at != station.at:
             station.at, station.at_since = at, self._loop.time()

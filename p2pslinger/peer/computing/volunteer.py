@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from p2pslinger.errors import PeerError, SlingerError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.computing.assignments import Assignment
+from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.peer.computing.jobshere import BlobsInUse, JobHere, JobsHere
 from p2pslinger.peer.computing.keepers import KeeperLink
 from p2pslinger.peer.computing.nobody import NOBODY
@@ -39,10 +40,6 @@ from p2pslinger.wire.manifest import Manifest
 from p2pslinger.wire.messages import GiveBack, Grant, Revoke, Work
 from p2pslinger.wire.records import seal
 
-#: Seconds that a slot has to skip an order that was taken back before it began. If it
-#: has begun it after all, the slot is ended.
-SKIP = 0.05
-
 
 class Volunteer:
     """This peer's slots at work.
@@ -52,6 +49,8 @@ class Volunteer:
         owner: Owns the tasks that start slots and fetch blobs.
         source: Makes slots.
         terms: How many, and for what.
+        confining: Says how slots are confined, and for whom there are any.
+        doubt: Called when a slot can't be made as `confining` says.
         blobs: Has the bytes of what is big, as long as it is computed with.
         identity: Signs results of durable jobs.
         wall: Gives the wall time, seconds.
@@ -66,6 +65,8 @@ class Volunteer:
         owner: Owner,
         source: SlotSource,
         terms: Terms,
+        confining: Confining,
+        doubt: Callable[[str], None],
         blobs: BlobsInUse,
         identity: Identity,
         wall: Callable[[], float],
@@ -75,6 +76,8 @@ class Volunteer:
         self._loop = loop
         self._owner = owner
         self._terms = terms
+        self._confining = confining
+        self._doubt = doubt
         self._events = events
         self._at_fault = at_fault
         self._closing = False
@@ -112,7 +115,8 @@ class Volunteer:
             terms.memory,
             done=self._done,
             exited=self._exited,
-            ready=self._parking.fill,
+            ready=self._staffed,
+            failed=self._unstaffed,
         )
         #: Says what the slots can be from now on.
         self.offer = self._parking.offer
@@ -223,8 +227,11 @@ class Volunteer:
             self._roster.gave(job, keeper)
         if job is None or not station.free:
             self._refuse(keeper, work.grants, forgot=job is None)
+        elif (confinement := self._confining.of(job.submitter)) is None:
+            self._parking.pause(keeper)  # it has something for us later, perhaps
+            self._refuse(keeper, work.grants)
         else:
-            assignment = Assignment(keeper, job)
+            assignment = Assignment(keeper, job, confinement)
             assignment.left.extend(work.grants)
             if assignment.shards() is None:
                 self._refuse(keeper, work.grants, forgot=True)
@@ -236,7 +243,7 @@ class Volunteer:
 
     def _prepare(self, station: Station, assignment: Assignment) -> None:
         """Begin an assignment, now or when all that it needs is here."""
-        if station.is_for_another(assignment):
+        if not station.suits(assignment):
             self._change_slot(station, assignment)
         elif not assignment.is_complete:
             self._owner.spawn(self._get_ready(station, assignment))
@@ -244,14 +251,25 @@ class Volunteer:
             self._begin(station, assignment)
 
     def _change_slot(self, station: Station, assignment: Assignment) -> None:
-        """Give another submitter's work back, and have a fresh slot if this one idles.
-
-        The work is asked for again when the new slot is there.
-        """
+        """Have a fresh slot for another submitter's work, or give the work back."""
         if station.assignments == [assignment] and not station.line:
-            station.kill("it has worked for another submitter")
-        station.strangers.add(assignment.keeper)
-        self._abandon(station, [assignment])
+            station.change(assignment.confinement)
+        else:
+            station.strangers.add(assignment.keeper)
+            self._abandon(station, [assignment])
+
+    def _staffed(self, station: Station) -> None:
+        """Begin what has waited for a slot."""
+        for assignment in list(station.assignments):
+            self._prepare(station, assignment)
+        self._parking.fill(station)
+
+    def _unstaffed(self, station: Station, why: str) -> None:
+        """Give back what no slot can be made for."""
+        for assignment in station.assignments:
+            self._parking.pause(assignment.keeper)
+        self._abandon(station, list(station.assignments))
+        self._doubt(why)
 
     async def _get_ready(self, station: Station, assignment: Assignment) -> None:
         """Fetch what is too big for a message, then begin."""
@@ -271,7 +289,7 @@ class Volunteer:
 
     def _begin(self, station: Station, assignment: Assignment) -> None:
         if station.begin(assignment):
-            self._timeouts.watch(assignment.job.manifest.policy.timeout)
+            self._timeouts.watch(assignment.timeout)
         else:
             self._abandon(station, [assignment])
 
@@ -289,7 +307,7 @@ class Volunteer:
         if assignment in station.assignments:  # else it has been given back
             self._report(station, assignment, grant, outcome)
         if station.is_dropped(0):
-            self._pass_over(station)
+            station.pass_over(self._loop)
 
     def _report(
         self, station: Station, assignment: Assignment, grant: Grant, outcome: Outcome
@@ -316,18 +334,6 @@ class Volunteer:
             station.shed()
             self._parking.fill(station)
 
-    def _pass_over(self, station: Station) -> None:
-        """See that the slot does not compute the order in front, which was dropped."""
-        grant = station.line[0][1]
-        if grant is station.withdrawn:
-            self._loop.call_later(SKIP, self._end_if_at, station, grant)
-        else:
-            station.kill("no longer wanted")
-
-    def _end_if_at(self, station: Station, grant: Grant) -> None:
-        if station.line and station.line[0][1] is grant:
-            station.kill("no longer wanted")
-
     def _refuse(
         self, keeper: KeeperLink, grants: Iterable[Grant], *, forgot: bool = False
     ) -> None:
@@ -347,7 +353,7 @@ class Volunteer:
         if line and line[0][0] in held:
             assignment, grant = line[0]
             if not killed or (killed == "timeout" and at == (grant, exit.index)):
-                lost = died(grant, exit, killed, self._terms, assignment.job)
+                lost = died(grant, exit, killed, self._terms, assignment.timeout)
                 assignment.left.popleft()
                 place = (assignment.job.id, lost.result.start)
                 self._events.emit(SlotDied(*place, lost.how))

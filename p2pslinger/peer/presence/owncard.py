@@ -23,7 +23,6 @@ class OwnCard:
         now: Gives the grid's time.
         started: When the process has started, by its own clock, in microseconds.
         hosts: Gives where we can be dialled, best first.
-        sandbox: The level that was found.
     """
 
     def __init__(
@@ -36,7 +35,6 @@ class OwnCard:
         now: Callable[[], float],
         started: int,
         hosts: Callable[[], list[str]],
-        sandbox: str = "none",
     ) -> None:
         self._config = config
         self._identity = identity
@@ -45,7 +43,8 @@ class OwnCard:
         self._now = now
         self._started = started
         self._hosts = hosts
-        self._sandbox = sandbox
+        #: The level that was found.
+        self.sandbox = "none"
         #: TCP and UDP; 0 before we listen.
         self.port = 0
         #: The versions on the last card.
@@ -62,7 +61,7 @@ class OwnCard:
             __version__,
             self.told[: limits.PYTHONS],
             self._config.slot_count(),
-            self._sandbox,
+            self.sandbox,
             int(now * 1000),
             now + limits.CARD_LIFE,
             self._started,

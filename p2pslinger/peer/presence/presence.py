@@ -201,6 +201,12 @@ class Presence:
         self._overlay.serve(self.reach.standing.serves)
         self.listing.announce()
 
+    def level_found(self, level: str) -> None:
+        """Say on our card how well we can confine others' work."""
+        if self.card.sandbox != level:
+            self.card.sandbox = level
+            self.listing.announce()
+
     def _clock_changed(self) -> None:
         self._events.emit(ClockOff(self.clock.correction))
         self._overlay.renew()

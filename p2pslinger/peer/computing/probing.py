@@ -1,0 +1,109 @@
+"""When this peer tries how well it can confine slots.
+
+A probe makes processes, and nobody needs it who is alone: it waits for the first
+neighbour, or for a quiet moment after the start, whichever comes first. So it delays
+neither the owner's first result nor joining. If a slot can't be made any more as it
+could when that was tried, it is tried again: until then others' work stays away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from p2pslinger.peer.computing.confining import Confining
+from p2pslinger.peer.owner import Owner
+from p2pslinger.sandbox.level import Finding, Level
+
+log = logging.getLogger(__name__)
+
+#: Seconds after the start when there is a moment for it, neighbours or not.
+QUIET = 2.0
+
+#: Seconds before it is tried again after a slot could not be made.
+AGAIN = 30.0
+
+
+class Probing:
+    """Finds the level, when it is time for that.
+
+    Args:
+        loop: Gives the time.
+        owner: Owns the task that probes.
+        probe: Finds it.
+        confining: Is told.
+        needed: There are slots.
+        changed: Called when there is a new finding, or none any more.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        owner: Owner,
+        probe: Callable[[], Awaitable[Finding]],
+        confining: Confining,
+        *,
+        needed: bool,
+        changed: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._owner = owner
+        self._probe = probe
+        self._confining = confining
+        self._changed = changed
+        self._timer: asyncio.TimerHandle | None = None
+        self._running = False
+        self._closed = not needed
+
+    def begin(self) -> None:
+        """Probe when there is a quiet moment."""
+        if self._timer is None:
+            self._wait(QUIET)
+
+    def joined(self) -> None:
+        """There is a neighbour: probe now, if it matters to others."""
+        if not (self._confining.for_members or self._confining.doubt):
+            self._begin()
+
+    def doubt(self, why: str) -> None:
+        """A slot could not be made as it was found to be possible: look again."""
+        log.warning("a slot for others can't be made any more: %s", why)
+        self._confining.finding = None
+        self._confining.doubt = why
+        self._wait(AGAIN)
+        self._changed()
+
+    def close(self) -> None:
+        """Probe no more."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # --- inside -------------------------------------------------------------------
+
+    def _wait(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._begin)
+
+    def _begin(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._confining.finding is None and not (self._running or self._closed):
+            self._running = True
+            self._owner.spawn(self._find())
+
+    async def _find(self) -> None:
+        try:
+            finding = await self._probe()
+        except OSError as error:  # no room for its bait, or no descriptors
+            finding = Finding(Level.NONE, None, (f"all: {error}",))
+        finally:
+            self._running = False
+        for text in finding.missing:
+            log.info("the sandbox lacks something for level %s", text)
+        self._confining.finding = finding
+        self._confining.doubt = ""
+        self._changed()
