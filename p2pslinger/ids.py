@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
-from typing import NewType
+from typing import NewType, TypeVar
 
 from p2pslinger.errors import UsageError
 
@@ -25,6 +25,8 @@ JobId = NewType("JobId", bytes)
 
 #: Names a blob by its content, 32 bytes: see `p2pslinger.wire.blobs`.
 BlobId = NewType("BlobId", bytes)
+
+T = TypeVar("T", bound=bytes)
 
 #: Bytes of a peer or job id: the size of a Kademlia key.
 ID_BYTES = 20
@@ -79,8 +81,13 @@ def from_text(text: str, size: int = ID_BYTES) -> bytes:
     return raw
 
 
-def starting_with(text: str, ids: Iterable[JobId]) -> JobId | None:
+def starting_with(text: str, ids: Iterable[T], what: str = "jobs") -> T | None:
     """Return the id that `text` is, or is the start of; None if there is none.
+
+    Args:
+        text: What somebody has typed.
+        ids: Those that there are.
+        what: They are.
 
     Raises:
         UsageError: several start with it, or it is as long as an id and mistyped.
@@ -92,7 +99,7 @@ def starting_with(text: str, ids: Iterable[JobId]) -> JobId | None:
             from_text(text)  # says what is wrong with it, if something is
         return None
     if len(found) > 1:
-        raise UsageError(f"{len(found)} jobs start with {text!r}: give more of it")
+        raise UsageError(f"{len(found)} {what} start with {text!r}: give more of it")
     return found[0]
 
 

@@ -51,6 +51,10 @@ EXCEPTIONS: dict[str, tuple[set[str], str]] = {
     "cli/detach.py": ({"peer", "store"}, "starts that process, if none runs"),
     "cli/down.py": ({"store"}, "waits until the data folder is free"),
     "cli/doctor.py": ({"peer"}, "reads the settings when no peer may be running"),
+    "cli/acquaintance.py": (
+        {"store"},
+        "writes what is said when no peer may be running",
+    ),
     "cli/checks.py": ({"peer", "store"}, "looks at a peer's files without the peer"),
 }
 

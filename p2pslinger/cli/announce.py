@@ -13,6 +13,7 @@ import click
 
 from p2pslinger import paths
 from p2pslinger.cli.ask import PATIENCE, put
+from p2pslinger.cli.naming import of_name
 from p2pslinger.cli.words import counted, of_id, printable
 from p2pslinger.client.link import Link
 from p2pslinger.errors import PeerError, UnavailableError
@@ -84,7 +85,10 @@ def company(link: Link, facts: StatusFacts) -> str:
         why = "; ".join(facts.notes) or "no other peer of the grid has answered yet"
         return printable(f"alone: {why}; it goes on looking")
     others = [peer for peer in put(link, GetPeers(), Peers).facts if not peer.this]
-    named = [f"{of_id(peer.peer)} ({peer.name})" for peer in others[:NAMED]]
+    named = [
+        f"{of_id(peer.peer)} ({of_name(peer.name, peer.petname)})"
+        for peer in others[:NAMED]
+    ]
     if len(others) > NAMED:
         named.append(f"{len(others) - NAMED} more")
     found = counted(facts.neighbours, "neighbour")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from p2pslinger.cli.naming import of_name
 from p2pslinger.cli.render import Column, show_table
 from p2pslinger.cli.words import counted, duration, of_id
 from p2pslinger.wire.facts import JobFacts, KeeperFacts
@@ -26,7 +27,7 @@ def row(one: KeeperFacts, *, whole: bool) -> tuple[str, ...]:
     """Return a keeper's line of the table."""
     return (
         of_id(one.peer, whole=whole),
-        one.name,
+        of_name(one.name, one.petname),
         one.state,
         duration(one.since),
         "all of it" if one.holds else "not all yet",

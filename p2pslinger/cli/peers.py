@@ -6,6 +6,7 @@ import click
 
 from p2pslinger.cli.ask import ask
 from p2pslinger.cli.commands import Command
+from p2pslinger.cli.naming import of_name
 from p2pslinger.cli.options import as_json, whole_ids
 from p2pslinger.cli.render import Column, show_json, show_table
 from p2pslinger.cli.words import duration, of_id
@@ -48,7 +49,7 @@ def row(peer: PeerFacts, *, whole: bool) -> tuple[str, ...]:
     """Return a peer's line of the table."""
     return (
         of_id(peer.peer, whole=whole),
-        peer.name,
+        of_name(peer.name, peer.petname),
         f"{peer.slots:,}",
         peer.sandbox,
         ", ".join(peer.pythons),

@@ -8,6 +8,7 @@ import click
 
 from p2pslinger.cli.ask import ask
 from p2pslinger.cli.commands import Command
+from p2pslinger.cli.naming import of_name
 from p2pslinger.cli.options import as_json, read_id, whole_ids
 from p2pslinger.cli.render import Column, show_json, show_table
 from p2pslinger.cli.words import of_id, percent
@@ -52,7 +53,7 @@ def row(one: TallyFacts, *, whole: bool) -> tuple[str, ...]:
     """Return a contributor's line of the table."""
     return (
         of_id(one.peer, whole=whole),
-        one.name,
+        of_name(one.name, one.petname),
         f"{one.tasks:,}",
         f"{one.failures:,}",
         f"{one.cpu:,.2f}",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -139,10 +140,14 @@ class RecordStore:
 
     Args:
         grid: The grid that every record must have been signed for.
+        refuses: Tells of whom nothing is stored.
     """
 
-    def __init__(self, grid: GridId) -> None:
+    def __init__(
+        self, grid: GridId, refuses: Callable[[PeerId], bool] = lambda _: False
+    ) -> None:
         self._grid = grid
+        self._refuses = refuses
         self._shelves: dict[bytes, dict[tuple[PeerId, str], tuple[Entry, str]]] = {}
         self._by_signer: Counter[PeerId] = Counter()
         self._by_source: Counter[str] = Counter()
@@ -165,6 +170,8 @@ class RecordStore:
             PeerError: the record is not what an honest peer stores.
             UnavailableError: there is no room for it here.
         """
+        if self._refuses(signed.signer):
+            raise UnavailableError("stores nothing of that peer")
         entry = check(signed, self._grid, now)
         if key is not None and key != entry.key:
             raise PeerError(f"sent a {entry.kind} under a key that is not its own")
@@ -209,10 +216,10 @@ class RecordStore:
         return list(self._shelves)
 
     def sweep(self, now: float) -> None:
-        """Forget what has expired."""
+        """Forget what has expired, and what is of those of whom nothing is stored."""
         for key, shelf in list(self._shelves.items()):
             for slot, (entry, source) in list(shelf.items()):
-                if entry.expires <= now:
+                if entry.expires <= now or self._refuses(slot[0]):
                     del shelf[slot]
                     _less(self._by_signer, slot[0])
                     _less(self._by_source, source)

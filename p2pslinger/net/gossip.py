@@ -50,6 +50,7 @@ class Notices:
         rng: Chooses the neighbour to compare with.
         neighbours: Gives the open connections to peers.
         heard: Called with every notice that is news.
+        refuses: Tells of whom nothing is heard, kept or passed on.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Notices:
         rng: random.Random,
         neighbours: Callable[[], Iterable[Connection]],
         heard: Callable[[Notice], None],
+        refuses: Callable[[PeerId], bool] = lambda _: False,
     ) -> None:
         self._grid = grid
         self._wall = wall
         self._rng = rng
         self._neighbours = neighbours
         self._heard = heard
+        self._refuses = refuses
         self._known: dict[Key, tuple[Notice, Signed]] = {}
         self._of: defaultdict[PeerId, set[JobId]] = defaultdict(set)
         self._seen: set[bytes] = set()  # signatures of what is known
@@ -77,6 +80,11 @@ class Notices:
     def announce(self, signed: Signed) -> None:
         """Spread a notice of our own."""
         self._take((signed,), None)
+
+    def sift(self) -> None:
+        """Forget what comes from those of whom nothing is heard any more."""
+        for key in [key for key in self._known if self._refuses(key[1])]:
+            self._forget(key)
 
     def open_notices(self) -> list[Notice]:
         """Return the notices of jobs that are open."""
@@ -195,20 +203,10 @@ class Notices:
     def _is_news(self, signed: Signed) -> bool:
         if signed.signature in self._seen:  # the same notice from another neighbour
             return False
-        if len(signed.body) > limits.RECORD:
-            self.dropped["notice"] += 1
-            return False
-        try:
-            notice = open_signed(Notice, signed, self._grid)
-        except PeerError:
-            self.dropped["notice"] += 1
+        notice = self._read(signed)
+        if notice is None:
             return False
         key = (JobId(notice.job), PeerId(notice.keeper))
-        now = self._wall()
-        latest = now + LIFE + limits.CLOCK_SLACK
-        if notice.keeper != signed.signer or not now <= notice.expires <= latest:
-            self.dropped["notice"] += 1
-            return False
         if notice.sequence <= self._sequence(key):
             return False
         if key in self._known:
@@ -223,6 +221,25 @@ class Notices:
         self._first_expiry = min(self._first_expiry, notice.expires)
         self._heard(notice)
         return True
+
+    def _read(self, signed: Signed) -> Notice | None:
+        """Check a notice; return None, and count it, if it is not to be believed."""
+        if self._refuses(signed.signer):
+            self.dropped["banned"] += 1
+            return None
+        try:
+            if len(signed.body) > limits.RECORD:
+                raise PeerError("sent a notice that is too big")
+            notice = open_signed(Notice, signed, self._grid)
+        except PeerError:
+            self.dropped["notice"] += 1
+            return None
+        now = self._wall()
+        latest = now + LIFE + limits.CLOCK_SLACK
+        if notice.keeper != signed.signer or not now <= notice.expires <= latest:
+            self.dropped["notice"] += 1
+            return None
+        return notice
 
     def _make_room(self, notice: Notice) -> bool:
         """Return whether there is room for one more, once the least is forgotten."""

@@ -66,6 +66,7 @@ class Overlay:
         wall: Callable[[], float],
         rng: Random,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
+        refuses: Callable[[PeerId], bool] = lambda _: False,
     ) -> None:
         self.dropped: Counter[str] = Counter()
         self._me = identity.id
@@ -74,7 +75,7 @@ class Overlay:
         self._rng = rng
         self._spawn = spawn
         self._host = ""
-        self._store = RecordStore(authkey.grid)
+        self._store = RecordStore(authkey.grid, refuses)
         self._seals = Seals(
             me=self._me,
             key=authkey.key_for("datagrams"),

@@ -42,6 +42,7 @@ class Dialling:
         owner: Owns the tasks that dial.
         failed: Called with an address at which nobody answers.
         ended: Called after every try.
+        banned: Gives those who are never dialled.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Dialling:
         owner: Owner,
         failed: Callable[[Place], None],
         ended: Callable[[], None],
+        banned: Callable[[], Iterable[PeerId]] = tuple,
     ) -> None:
         self._links = links
         self._addresses = addresses
@@ -64,6 +66,7 @@ class Dialling:
         self._owner = owner
         self._failed = failed
         self._ended = ended
+        self._banned = banned
         self._loop = asyncio.get_running_loop()
         self._searches: dict[PeerId, Search] = {}
         #: Addresses that are being dialled.
@@ -77,9 +80,9 @@ class Dialling:
         return len(self.places) >= DIALS
 
     def peers(self) -> set[PeerId | None]:
-        """Return who need not be dialled: connected, or being dialled."""
+        """Return who is not to be dialled: connected, being dialled, or banned."""
         dialled = (place.peer for place in self.places if place.peer is not None)
-        return {*dialled, *self._links.open}
+        return {*dialled, *self._links.open, *self._banned()}
 
     def dial_soon(self, place: Place) -> None:
         """Start dialling an address."""
@@ -94,7 +97,8 @@ class Dialling:
         It takes another call at `next_search`, and when a try has ended.
         """
         now, linked = self._loop.time(), self._links.open
-        peers = dict.fromkeys(wanted)
+        banned = set(self._banned())
+        peers = dict.fromkeys(peer for peer in wanted if peer not in banned)
         self._searches = {
             peer: search
             for peer, search in self._searches.items()

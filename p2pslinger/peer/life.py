@@ -96,6 +96,7 @@ class Life:
         peer.owner.spawn(peer.offering.find())
         if not peer.config.program_bound:
             peer.probing.begin()
+        peer.owner.spawn(peer.people.keep_looking())
         if ready is not None:
             addresses = card.make().addresses
             ready(f"{addresses[0].host if addresses else ''}:{peer.port}")

@@ -82,6 +82,7 @@ class Links:
         joined: Called with every new link.
         left: Called with every link that is gone, and why.
         met_self: Called with the card, and the address, of whoever has our identity.
+        refuses: Tells with whom there is to be no connection.
         events: Where to report.
     """
 
@@ -98,6 +99,7 @@ class Links:
         joined: Callable[[Link], None],
         left: Callable[[Link, str], None],
         met_self: Callable[[PeerCard, str], None],
+        refuses: Callable[[PeerId], bool],
         events: Events,
     ) -> None:
         self._loop = loop
@@ -110,6 +112,7 @@ class Links:
         self._joined = joined
         self._left = left
         self._met_self = met_self
+        self._refuses = refuses
         self._events = events
         self._heard: dict[Connection, tuple[PeerCard, Signed, float]] = {}
         self._dialled: set[Connection] = set()
@@ -198,6 +201,18 @@ class Links:
         if link is not None:
             link.connection.close(error)
 
+    def sift(self) -> None:
+        """Part from those with whom there is to be no connection any more."""
+        for link in list(self.open.values()):
+            if self._refuses(link.peer):
+                link.connection.close(self._banned(link.peer))
+
+    def _banned(self, peer: PeerId) -> UnavailableError:
+        """Say it so that it can be read at both ends."""
+        self._dropped["banned"] += 1
+        me = short(self._identity.id)
+        return UnavailableError(f"the owner of peer {me} has banned peer {short(peer)}")
+
     def close(self) -> None:
         """Say goodbye to everyone."""
         self._closing = True
@@ -276,6 +291,8 @@ class Links:
         """Refuse whoever is not another peer with a card of its own."""
         if self._closing:
             raise UnavailableError("the peer is shutting down")
+        if connection.peer is not None and self._refuses(connection.peer):
+            raise self._banned(connection.peer)
         if hello.role == PROBE:
             return
         if hello.role != PEER or hello.card is None:

@@ -34,6 +34,7 @@ from p2pslinger.peer.life import Life
 from p2pslinger.peer.links import Links
 from p2pslinger.peer.neighbourhood import Neighbourhood
 from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.people import Acquaintance
 from p2pslinger.peer.presence.presence import Presence
 from p2pslinger.peer.programs.jobreports import JobReports
 from p2pslinger.peer.programs.programs import Programs
@@ -124,6 +125,13 @@ class Peer:
             end=self.life.end,
         )
         now = self.presence.clock.now
+        self.people = Acquaintance(
+            me.id,
+            trusting=self.config.trust_members,
+            sayings=world.sayings,
+            changed=self.reactions.said,
+            events=self.events,
+        )
         self.addresses = Addresses(world.rng)
         self.around = Neighbourhood(me.id, self.config.name)
         first = world.rng.getrandbits(48)
@@ -134,6 +142,7 @@ class Peer:
             rng=world.rng,
             neighbours=self.around.connections,
             heard=self.reactions.heard,
+            refuses=self.people.is_banned,
         )
         self.journal = Journal(self.state, world.disk, self.owner, self._loop)
         self.remembering = Remembering(
@@ -165,6 +174,8 @@ class Peer:
             me.id,
             require=self.config.require,
             trusts_all=self.config.trust_members,
+            allows=self.people.is_mine,
+            serves=self.people.serves,
         )
         self.probing = Probing(
             self._loop,
@@ -207,7 +218,7 @@ class Peer:
             ),
             volunteer=self.volunteer,
             notices=self.notices,
-            open_to_members=lambda: self.confining.for_members,
+            works_at=lambda keeper: self.confining.of(keeper) is not None,
             fits=lambda notice: self.offering.fits(notice.python, notice.needs),
             rng=world.rng,
         )
@@ -234,6 +245,7 @@ class Peer:
             joined=self.reactions.joined,
             left=self.reactions.left,
             met_self=self.presence.twins.met,
+            refuses=self.people.is_banned,
             events=self.events,
         )
         self.overlay = Overlay(
@@ -242,6 +254,7 @@ class Peer:
             wall=now,
             rng=world.rng,
             spawn=self.owner.spawn,
+            refuses=self.people.is_banned,
         )
         self.presence.connect(self.links, self.overlay, self.addresses, handlers)
         self.upkeep = Upkeep(
@@ -255,6 +268,7 @@ class Peer:
                 self.workplaces.wanted,
                 self.custody.vault.partners,
                 lambda: bool(self.keeper.jobs),
+                self.people.banned,
             ),
             grid=grid,
             rng=world.rng,
@@ -275,7 +289,7 @@ class Peer:
                 self.state,
                 self.confining,
                 self.offering,
-                self.presence.notes,
+                lambda: [*self.presence.notes(), *self.people.notes()],
                 lambda: (
                     self.overlay.dropped,
                     self.links.dropped,
@@ -283,6 +297,7 @@ class Peer:
                     self.programs.dropped,
                 ),
                 self.presence,
+                self.people.petname,
             )
         )
         self.events.subscribe(self.reports.hear)
@@ -293,6 +308,7 @@ class Peer:
             keeper=self.keeper,
             state=self.state,
             name=self.around.name,
+            petname=self.people.petname,
         )
         self.programs = Programs(
             owner=self.owner,
@@ -304,6 +320,7 @@ class Peer:
             wall=world.wall,
             stop=self.stop,
             deserted=self.life.deserted,
+            more=self.people.add_to,
         )
 
     def _make_custody(self) -> Custody:
@@ -317,7 +334,7 @@ class Peer:
             self.library,
             self.keeper,
             self.events,
-            lambda peer: peer == self.id or self.config.trust_members,
+            self.people.is_mine,
             self.remembering.receipt,
         )
         return Custody(
@@ -329,6 +346,7 @@ class Peer:
             may_sign=lambda: not self.presence.clock.is_wrong,
             randbytes=self.world.rng.randbytes,
             keeps=self.config.keep and not self.config.program_bound,
+            refuses=self.people.is_banned,
         )
 
     # --- life ---------------------------------------------------------------------

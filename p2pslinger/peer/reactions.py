@@ -34,7 +34,7 @@ class Reactions:
         peer.probing.joined()
         peer.presence.joined(link)
         peer.keeper.sit(
-            link.peer, mine=peer.config.trust_members, revoke=connection.push
+            link.peer, mine=peer.people.is_mine(link.peer), revoke=connection.push
         )
         peer.workplaces.add(
             RemoteKeeper(connection, peer.identity, peer.grid, peer.library)
@@ -71,6 +71,20 @@ class Reactions:
     def _heard_of_ourselves(self, notice: Notice) -> None:
         if not self._peer.custody.heard(notice):
             self._peer.submitter.disown(notice)
+
+    # --- the owner ----------------------------------------------------------------
+
+    def said(self) -> None:
+        """The owner says something else of other members than before."""
+        peer = self._peer
+        peer.notices.sift()
+        peer.custody.sift()
+        peer.links.sift()
+        for seat in peer.keeper.seats.values():
+            seat.mine = peer.people.is_mine(seat.peer)
+        peer.keeper.wake()
+        peer.workplaces.look_soon()
+        peer.upkeep.look()
 
     # --- slots --------------------------------------------------------------------
 

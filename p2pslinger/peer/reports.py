@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from p2pslinger.ids import GridId, PeerId, to_text
 from p2pslinger.net.gossip import Notices
 from p2pslinger.peer.computing.confining import Confining
@@ -58,6 +60,7 @@ class Subjects:
     notes: Callable[[], list[str]]
     dropped: Callable[[], Iterable[Mapping[str, int]]]
     presence: Presence
+    petname: Callable[[PeerId], str]
 
 
 class Reports:
@@ -147,9 +150,10 @@ class Reports:
         now = self._loop.time()
         for link in about.links.open.values():
             age = now - link.connection.opened_at
-            facts.append(
-                _peer(link.peer, link.card, this=False, connected=age, clock=link.clock)
+            fact = _peer(
+                link.peer, link.card, this=False, connected=age, clock=link.clock
             )
+            facts.append(replace(fact, petname=about.petname(link.peer)))
         return tuple(facts)
 
     # --- examination --------------------------------------------------------------

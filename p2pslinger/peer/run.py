@@ -29,6 +29,7 @@ from p2pslinger.net.streams import TlsStreams
 from p2pslinger.peer.config import Config
 from p2pslinger.peer.disk import ThreadDisk
 from p2pslinger.peer.peer import Peer
+from p2pslinger.peer.people import Written
 from p2pslinger.peer.world import World
 from p2pslinger.sandbox.interpreters import Interpreters
 from p2pslinger.sandbox.launcher import Launcher
@@ -36,6 +37,7 @@ from p2pslinger.sandbox.level import Finding
 from p2pslinger.store.blobs import Blobs
 from p2pslinger.store.folder import DataFolder
 from p2pslinger.store.keyfile import load_or_create_identity
+from p2pslinger.store.people import NAME as PEOPLE
 from p2pslinger.store.salvage import open_state
 from p2pslinger.wire import authkey as authkeys
 from p2pslinger.wire.authkey import Authkey
@@ -109,6 +111,7 @@ async def _run(
         resolve=_resolve,
         addresses=lambda: _addresses(config.host),
         interpreters=Interpreters(),
+        sayings=Written(paths.config_folder() / PEOPLE),
     )
     control = paths.control_path(folder.path)
     peer = Peer(

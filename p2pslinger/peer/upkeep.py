@@ -94,6 +94,7 @@ class Surroundings:
         wanted: Gives the keepers that we would work for, connected or not.
         partners: Gives the other keepers of durable jobs here, likewise.
         busy: Whether others may be at work for us.
+        banned: Gives those who are never dialled.
     """
 
     links: Links
@@ -105,6 +106,7 @@ class Surroundings:
     wanted: Callable[[], Iterable[PeerId]]
     partners: Callable[[], Iterable[PeerId]]
     busy: Callable[[], bool]
+    banned: Callable[[], Iterable[PeerId]] = tuple
 
 
 class Upkeep:
@@ -143,6 +145,7 @@ class Upkeep:
             owner=owner,
             failed=self._failed,
             ended=self.look,
+            banned=around.banned,
         )
         self._told: set[Place] = set()
         self._lost: dict[PeerId, None] = {}

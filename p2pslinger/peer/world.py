@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from p2pslinger.ids import PeerId
 from p2pslinger.net.streams import Streams
 from p2pslinger.peer.computing.offering import Interpreters
+from p2pslinger.peer.people import Sayings, Spoken
 from p2pslinger.sandbox.level import Finding
 from p2pslinger.sandbox.slot import SlotSource
 
@@ -57,6 +58,7 @@ class World:
         resolve: Turns a host name into addresses; empty if there are none.
         addresses: Gives this machine's own addresses, best first.
         interpreters: What slots can be of.
+        sayings: What the owner says of other members.
     """
 
     streams: Streams
@@ -69,3 +71,4 @@ class World:
     resolve: Callable[[str], Awaitable[list[str]]]
     addresses: Callable[[], list[str]]
     interpreters: Interpreters
+    sayings: Sayings = field(default_factory=Spoken)

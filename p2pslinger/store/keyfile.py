@@ -57,6 +57,17 @@ def load_or_create_identity(folder: Path) -> Identity:
         ) from None
 
 
+def load_identity(folder: Path) -> Identity | None:
+    """Return the identity that `folder` holds, or None; make none.
+
+    Raises:
+        DiskError: the file is damaged, open to others, or can't be read.
+    """
+    if not (folder / IDENTITY).exists():
+        return None
+    return load_or_create_identity(folder)
+
+
 def load_authkey(folder: Path) -> Authkey | None:
     """Return the authkey that `folder` holds, or None.
 

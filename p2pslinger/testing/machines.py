@@ -20,7 +20,9 @@ from p2pslinger.ids import PeerId
 from p2pslinger.peer.config import Config
 from p2pslinger.peer.events import Event
 from p2pslinger.peer.peer import Peer
+from p2pslinger.peer.people import Spoken
 from p2pslinger.peer.world import World
+from p2pslinger.rules.members import People
 from p2pslinger.store.blobs import Blobs
 from p2pslinger.testing.clocks import on_machine
 from p2pslinger.testing.disks import Disk
@@ -61,6 +63,7 @@ class SimulatedPeer:
         skew: Seconds that its clock on the wall is ahead.
         disk: What it remembers; it may be full.
         blobs: Its big data; it outlives the process.
+        sayings: What its owner says of others; see `say`.
         history: When what happened, in the world's seconds, all starts together.
         listeners: Called with everything that happens, whenever the peer runs.
     """
@@ -95,6 +98,7 @@ class SimulatedPeer:
         self._control = 0
         self.slots = InlineSlots(self._loop)
         self.interpreters = Interpreters()
+        self.sayings = Spoken()
         self.config = Config(
             data=Path(name),
             port_fixed=True,
@@ -233,7 +237,14 @@ class SimulatedPeer:
             resolve=_resolve,
             addresses=lambda: [self.host.ip],
             interpreters=self.interpreters,
+            sayings=self.sayings,
         )
+
+    def say(self, by: Callable[[People], People]) -> None:
+        """Have its owner say something of others."""
+        self.sayings.people = by(self.sayings.people)
+        if self._peer is not None:
+            self._peer.people.reread()
 
     # --- what tests ask -----------------------------------------------------------
 

@@ -320,6 +320,10 @@ class Checks(msgspec.Struct, frozen=True, array_like=True, tag=31):
     facts: tuple[CheckFacts, ...]
 
 
+class Reread(msgspec.Struct, frozen=True, array_like=True, tag=70):
+    """Read anew what the owner says of other peers. Answered by `Done`."""
+
+
 class Done(msgspec.Struct, frozen=True, array_like=True, tag=32):
     """Yes, and there is nothing more to say about it."""
 
@@ -354,6 +358,7 @@ ControlMessage = (
     | Stop
     | GetChecks
     | Checks
+    | Reread
     | Done
 )
 

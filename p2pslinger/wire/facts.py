@@ -34,6 +34,7 @@ class TallyFacts(msgspec.Struct, frozen=True):
         failures: Tasks among them that raised.
         cpu: CPU seconds, as the volunteer says.
         share: Part of all CPU seconds, 0 to 1.
+        petname: What this machine's owner calls it, or "".
     """
 
     peer: str
@@ -42,6 +43,7 @@ class TallyFacts(msgspec.Struct, frozen=True):
     failures: int
     cpu: float
     share: float
+    petname: str = ""
 
 
 class KeeperFacts(msgspec.Struct, frozen=True):
@@ -53,6 +55,7 @@ class KeeperFacts(msgspec.Struct, frozen=True):
         state: "here", "connected", "away", or "joining" while it is being told.
         holds: It has everything that this peer has of the job, as far as is known.
         since: Seconds that it has been in this state.
+        petname: What this machine's owner calls it, or "".
     """
 
     peer: str
@@ -60,6 +63,7 @@ class KeeperFacts(msgspec.Struct, frozen=True):
     state: str
     holds: bool
     since: float
+    petname: str = ""
 
 
 class JobFacts(msgspec.Struct, frozen=True):
@@ -124,6 +128,7 @@ class PeerFacts(msgspec.Struct, frozen=True):
         this: It is the peer that answers.
         connected: Seconds that the connection has been open.
         clock: Seconds that its clock is ahead of ours.
+        petname: What this machine's owner calls it, or "".
     """
 
     peer: str
@@ -136,6 +141,7 @@ class PeerFacts(msgspec.Struct, frozen=True):
     this: bool
     connected: float
     clock: float
+    petname: str = ""
 
 
 class ReachFacts(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ FACTS = {
     "tally",
     "doctor",
     "replay",
+    "people",
 }
 
 

@@ -33,7 +33,7 @@ class Street:
             own=self.own,
             volunteer=floor.volunteer,
             notices=self.notices,
-            open_to_members=lambda: trusting,
+            works_at=lambda _: trusting,
             fits=lambda _: True,
             rng=random.Random(1),
         )

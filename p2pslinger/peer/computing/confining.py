@@ -29,6 +29,7 @@ class Confining:
         trusts_all: The owner trusts every member like themselves.
         trusts: Tells whose work is to be treated like the owner's.
         allows: Tells whose work may have a slot that is weakly confined.
+        serves: Tells for whom there is a slot at all.
 
     Attributes:
         finding: What the probe has found, or None before it has.
@@ -43,6 +44,7 @@ class Confining:
         trusts_all: bool = False,
         trusts: Judge = lambda _: False,
         allows: Judge = lambda _: False,
+        serves: Judge = lambda _: True,
     ) -> None:
         self._me = me
         self._require = require
@@ -50,11 +52,14 @@ class Confining:
         self.trusts_all = trusts_all
         self._trusts = trusts
         self._allows = allows
+        self._serves = serves
         self.finding: Finding | None = None
         self.doubt = ""
 
     def of(self, submitter: PeerId) -> Confinement | None:
         """Return how to confine a submitter's work, or None if it is not for here."""
+        if not self._serves(submitter):
+            return None
         if submitter == self._me or self.trusts_all or self._trusts(submitter):
             return Confinement.OWN
         finding = self.finding

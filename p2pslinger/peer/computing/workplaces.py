@@ -30,7 +30,7 @@ class Workplaces:
         own: This machine's own keeper.
         volunteer: Asks them.
         notices: Tells whose jobs are open.
-        open_to_members: Tells whether we compute for others.
+        works_at: Tells whether we compute for a peer.
         fits: Tells whether our slots could compute a job.
         rng: Decides whose turn it is.
     """
@@ -41,14 +41,14 @@ class Workplaces:
         own: KeeperLink,
         volunteer: Volunteer,
         notices: Notices,
-        open_to_members: Callable[[], bool],
+        works_at: Callable[[PeerId], bool],
         fits: Callable[[Notice], bool],
         rng: random.Random,
     ) -> None:
         self._own = own
         self._volunteer = volunteer
         self._notices = notices
-        self._open_to_members = open_to_members
+        self._works_at = works_at
         self._fits = fits
         self._rng = rng
         self._keepers: dict[PeerId, KeeperLink] = {own.peer: own}
@@ -101,10 +101,11 @@ class Workplaces:
     def _kept(self) -> dict[JobId, list[PeerId]]:
         """Return the open jobs that our slots could work on, and who keeps each."""
         kept: dict[JobId, list[PeerId]] = {}
-        if self._volunteer.stations and self._open_to_members():
+        if self._volunteer.stations:
             for notice in self._notices.open_notices():
-                if self._fits(notice):
-                    kept.setdefault(JobId(notice.job), []).append(PeerId(notice.keeper))
+                keeper = PeerId(notice.keeper)
+                if self._fits(notice) and self._works_at(keeper):
+                    kept.setdefault(JobId(notice.job), []).append(keeper)
         return kept
 
     def _nearest(self, keepers: list[PeerId]) -> list[PeerId]:

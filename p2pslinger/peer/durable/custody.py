@@ -58,6 +58,7 @@ class Custody:
         may_sign: Tells whether this peer's clock allows it to sign control records.
         randbytes: Makes keys.
         keeps: This peer keeps jobs for others.
+        refuses: Tells whose jobs are not kept.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Custody:
         may_sign: Callable[[], bool],
         randbytes: Callable[[int], bytes],
         keeps: bool,
+        refuses: Callable[[PeerId], bool] = lambda _: False,
     ) -> None:
         self._means = means
         self._owner = owner
@@ -124,7 +126,9 @@ class Custody:
             delivering=self.delivering,
             seat=lambda connection: means.keeper.seat(connection.peer),
             keeps=keeps,
+            refuses=refuses,
         )
+        self._refuses = refuses
 
     def add_to(self, table: Handlers) -> None:
         """Take the messages that are about durable jobs."""
@@ -147,6 +151,13 @@ class Custody:
         for held in self.vault.held.values():
             if len(held.places.keepers) <= held.wanted:
                 self._fill(held)
+
+    def sift(self) -> None:
+        """Let go of the jobs of those whose jobs are not kept any more."""
+        for held in list(self.vault.held.values()):
+            theirs = self._refuses(held.job.kept.submitter)
+            if theirs and held.job.is_keeper and held.job.key is None:
+                self.vault.resign(held)
 
     def heard(self, notice: Notice) -> bool:
         """Look at a notice of our own that has come back; tell if the job is here."""

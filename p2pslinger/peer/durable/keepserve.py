@@ -65,6 +65,7 @@ class KeepServing:
         delivering: Takes grants over.
         seat: Gives the seat of who is at the other end.
         keeps: Whether this peer keeps jobs for others.
+        refuses: Tells whose jobs are not kept.
     """
 
     def __init__(
@@ -75,12 +76,14 @@ class KeepServing:
         delivering: Delivering,
         seat: Callable[[Connection], Seat],
         keeps: bool,
+        refuses: Callable[[PeerId], bool],
     ) -> None:
         self._vault = vault
         self._owner = owner
         self._delivering = delivering
         self._seat = seat
         self._keeps = keeps
+        self._refuses = refuses
         self._told: Counter[Connection] = Counter()
 
     def add_to(self, table: Handlers) -> None:
@@ -106,6 +109,8 @@ class KeepServing:
     def _check_asker(self, asker: PeerId, keep: Keep) -> None:
         """Check that somebody asks who keeps or has submitted the job itself."""
         manifest = open_manifest(keep.manifest, self._vault.grid)
+        if self._refuses(peer_id(manifest.submitter)):
+            raise UnavailableError("this peer keeps nothing of that submitter")
         if asker == peer_id(manifest.submitter):
             return
         if asker not in self._vault.keepers_of(keep.manifest, manifest, keep.items):

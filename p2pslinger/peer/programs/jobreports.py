@@ -31,6 +31,7 @@ class JobReports:
         keeper: Knows what is handed out.
         state: Has the receipts.
         name: Gives a peer's name, or "" if it is not known here.
+        petname: Gives what the owner calls a peer, or "".
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class JobReports:
         keeper: Keeper,
         state: State,
         name: Callable[[PeerId], str],
+        petname: Callable[[PeerId], str] = lambda _: "",
     ) -> None:
         self._me = me
         self._submitter = submitter
@@ -49,6 +51,7 @@ class JobReports:
         self._keeper = keeper
         self._state = state
         self._name = name
+        self._petname = petname
         self._loop = asyncio.get_running_loop()
 
     def jobs(self, start: str) -> tuple[JobFacts, ...]:
@@ -150,7 +153,8 @@ class JobReports:
 
     def _fact(self, peer: PeerId, state: str, since: float, holds: bool) -> KeeperFacts:
         age = self._loop.time() - since
-        return KeeperFacts(to_text(peer), self._name(peer), state, holds, age)
+        petname = self._petname(peer)
+        return KeeperFacts(to_text(peer), self._name(peer), state, holds, age, petname)
 
     # --- who did what -----------------------------------------------------------------
 
@@ -193,6 +197,7 @@ class JobReports:
                 share.failures,
                 share.cpu,
                 share.cpu / whole,
+                self._petname(share.volunteer),
             )
             for share in sums.values()
         ]

@@ -96,6 +96,7 @@ class Programs:
         wall: Callable[[], float],
         stop: Callable[[], None],
         deserted: Callable[[], None],
+        more: Callable[[Handlers], None],
     ) -> None:
         self._owner = owner
         self._submitter = submitter
@@ -106,6 +107,7 @@ class Programs:
         self._wall = wall
         self._stop = stop
         self._deserted = deserted
+        self._more = more
         self._jobs: dict[Connection, dict[int, Following]] = {}
         #: Connections that were broken off, by cause.
         self.dropped: Counter[str] = Counter()
@@ -196,6 +198,7 @@ class Programs:
         table.on(GetJobs, lambda _, m, x: x.reply(Jobs(self._jobs_told.jobs(m.job))))
         table.on(GetTally, lambda _, m, x: x.reply(Tally(self._jobs_told.tally(m.job))))
         table.on(GetChecks, lambda _, __, x: x.reply(Checks(self._reports.checks())))
+        self._more(table)
         table.on(Stop, self._shut_down)
         return table
 
