@@ -34,6 +34,7 @@ from p2pslinger.sandbox.memory import (
 from p2pslinger.sandbox.output import Output
 from p2pslinger.sandbox.packed import ITEM_VALUES
 from p2pslinger.sandbox.passing import PassingSocket
+from p2pslinger.sandbox.reins import Reins
 from p2pslinger.sandbox.slot import Exit, Order, Outcome
 
 #: Bytes read from the output pipe at once: its capacity on Linux.
@@ -100,6 +101,7 @@ class SlotProcess:
         self._kill = kill
         self._silent = False
         self._ended: tuple[int, int] | None = None
+        self._reins: Reins | None = None
         self._put(frames.AT, frames.IDLE)
         self._loop.add_reader(ends.output, self._read_output)
 
@@ -164,6 +166,26 @@ class SlotProcess:
         if self._ended is None:
             self._kill()
 
+    def suspend(self) -> None:
+        """Stop the process where it is."""
+        if self._ended is None:
+            self._held().stop()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        if self._ended is None and self._reins is not None:
+            self._reins.go()
+
+    @property
+    def used(self) -> float:
+        """Processor seconds that the process has used so far."""
+        return self._held().used()
+
+    def _held(self) -> Reins:
+        if self._reins is None:
+            self._reins = Reins(self.pid)
+        return self._reins
+
     # --- what the launcher tells --------------------------------------------------
 
     def ended(self, status: int, peak: int) -> None:
@@ -189,6 +211,8 @@ class SlotProcess:
             if self._area is not None:
                 os.close(self._area)
                 self._area = None
+            if self._reins is not None:
+                self._reins.close()
             self.gone.set_result(None)
         self.link.abort()
 

@@ -148,6 +148,16 @@ class Slot(Protocol):
     def index(self) -> int | None:
         """Global index of the task being computed now, or None between runs."""
 
+    def suspend(self) -> None:
+        """Stop the process where it is, and all that it started."""
+
+    def resume(self) -> None:
+        """Let it go on where it was stopped."""
+
+    @property
+    def used(self) -> float:
+        """Processor seconds that the process has used so far."""
+
     def kill(self) -> None:
         """End the process and all that it started; `on_exit` follows."""
 

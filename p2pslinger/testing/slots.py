@@ -146,6 +146,10 @@ class InlineSlot:
         self._orders: deque[tuple[Order, bool]] = deque()  # and whether it is wanted
         self._running: _Running | None = None
         self._timer: asyncio.Handle | None = None
+        #: What is to happen so long after the order was begun.
+        self._due: tuple[float, Callable[[], None]] | None = None
+        self._stopped: float | None = None
+        self._used = 0.0
         self._ended = False
 
     # --- what its owner asks of it ------------------------------------------------
@@ -186,9 +190,34 @@ class InlineSlot:
         """Global index of the task being computed now, or None between runs."""
         if self._running is None:
             return None
-        elapsed = self._loop.time() - self._running.since
+        elapsed = self._elapsed
         done = sum(1 for end in self._running.ends if end <= elapsed)
         return min(self._running.order.start + done, self._running.order.stop - 1)
+
+    def suspend(self) -> None:
+        """Stand still: what is computed goes on where it was."""
+        if self._stopped is None:
+            self._stopped = self._loop.time()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def resume(self) -> None:
+        """Go on."""
+        if self._stopped is None:
+            return
+        since, self._stopped = self._stopped, None
+        if self._running is not None:
+            self._running.since += self._loop.time() - since
+        if self._due is not None:
+            self._at(*self._due)
+        elif self._running is None:
+            self._timer = None
+            self._go_on()
+
+    @property
+    def used(self) -> float:
+        """Seconds that it has computed, of which all are the processor's."""
+        return self._used + (self._elapsed if self._running is not None else 0.0)
 
     def kill(self) -> None:
         """End; `on_exit` follows."""
@@ -215,8 +244,24 @@ class InlineSlot:
 
     # --- computing ----------------------------------------------------------------
 
+    @property
+    def _elapsed(self) -> float:
+        """Seconds that the running order has been computed for."""
+        assert self._running is not None
+        now = self._loop.time() if self._stopped is None else self._stopped
+        return now - self._running.since
+
+    def _at(self, elapsed: float, call: Callable[[], None]) -> None:
+        """Have something happen so long after the order was begun."""
+        assert self._running is not None
+        self._due = elapsed, call
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._running.since + elapsed, call)
+
     def _go_on(self) -> None:
-        if self._timer is None and not self._ended:
+        if self._timer is None and not self._ended and self._stopped is None:
+            self._due = None
             self._timer = self._loop.call_soon(self._begin)
 
     def _begin(self) -> None:
@@ -236,17 +281,19 @@ class InlineSlot:
                 return  # its owner has to kill it
             elapsed += source.cost(index)
             if source.kills(index):
-                self._timer = self._loop.call_at(now + elapsed, self.die, SEGV)
+                self._at(elapsed, lambda: self.die(SEGV))
                 return
             self._running.ends.append(elapsed)
             if elapsed >= order.slice:
                 break
-        self._timer = self._loop.call_at(now + elapsed, self._finish)
+        self._at(elapsed, self._finish)
 
     def _finish(self) -> None:
         """Compute what was begun, and report it."""
         assert self._running is not None
         running, self._running, self._timer = self._running, None, None
+        self._due = None
+        self._used += running.ends[-1]
         chance = random.getstate()  # tasks seed it; it is the simulation's as well
         try:
             outcome = self._compute(running)

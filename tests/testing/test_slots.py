@@ -177,3 +177,35 @@ def test_chance_is_seeded_by_job_and_task_and_the_simulations_own_is_not_disturb
         assert len(set(drawn[0])) == 4
 
     virtual.run(main)
+
+
+def test_a_suspended_slot_stands_still_and_goes_on_where_it_was(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        desk = await Desk.make()
+        began = current().time()
+        desk.run(0, 4)  # 0.2 s
+        desk.run(4, 6)
+        await asyncio.sleep(0.12)
+        desk.slot.suspend()
+        assert (desk.slot.index, round(desk.slot.used, 6)) == (2, 0.12)
+        await asyncio.sleep(100)
+        assert (desk.slot.index, round(desk.slot.used, 6)) == (2, 0.12)
+        assert not desk.outcomes
+        desk.slot.resume()
+        await asyncio.sleep(1)
+        times = [round(when - began, 6) for when, _ in desk.outcomes]
+        assert times == [100.2, 100.3]
+        assert desk.values() == [[0.0, 0.5, 1.0, 1.5], [2.0, 2.5]]
+
+        desk.slot.suspend()
+        desk.run(6, 7)
+        await asyncio.sleep(10)
+        assert len(desk.outcomes) == 2
+        desk.slot.resume()
+        await asyncio.sleep(1)
+        assert len(desk.outcomes) == 3
+        assert round(desk.slot.used, 6) == 0.35
+
+    virtual.run(main)
