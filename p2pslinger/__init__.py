@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         UnavailableError,
         UsageError,
     )
+    from p2pslinger.sandbox.task import task
     from p2pslinger.wire.facts import JobFacts, PeerFacts, StatusFacts, TallyFacts
 
 
@@ -45,6 +46,7 @@ _HOMES = {
     "BrokenGridError": "p2pslinger.client.link",
     "Grid": "p2pslinger.client.grid",
     "Job": "p2pslinger.client.job",
+    "task": "p2pslinger.sandbox.task",
     "Shared": "p2pslinger.client.sharing",
     "JobFacts": "p2pslinger.wire.facts",
     "PeerFacts": "p2pslinger.wire.facts",
@@ -73,6 +75,7 @@ __all__ = [
     "aconnect",
     "connect",
     "local",
+    "task",
 ]
 
 

@@ -25,7 +25,7 @@ from p2pslinger.client.link import Link
 from p2pslinger.client.memory import unpack_value
 from p2pslinger.client.values import Form, Trust, unpack_values
 from p2pslinger.errors import SlingerError, UnavailableError, UsageError
-from p2pslinger.ids import PeerId, short
+from p2pslinger.ids import JobId, PeerId, short, to_text
 from p2pslinger.wire.packed import pack_items, unpack_items
 from p2pslinger.wire.records import Failure
 from p2pslinger.wire.replay import (
@@ -195,6 +195,7 @@ def _unpacked(
         task.data or left.read(shard.size),
         index - task.first,
         index,
+        to_text(JobId(task.job)),
         task.job if policy.seeded else None,
         policy.timeout,
         policy.memory,

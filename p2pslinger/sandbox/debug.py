@@ -36,6 +36,7 @@ from p2pslinger.sandbox.packed import (
 )
 from p2pslinger.sandbox.replay import failure_told, read_rerun, write_reran
 from p2pslinger.sandbox.seeding import Seeder
+from p2pslinger.sandbox.task import Lent, task
 from p2pslinger.wire.replay import Reran, Rerun
 
 #: How its process is confined.
@@ -47,13 +48,15 @@ def main() -> None:
     folder = Path(sys.argv[1])
     sys.argv = [""]
     sys.modules["__main__"] = ModuleType("__main__")
-    write_reran(folder, debugged(read_rerun(folder)))
+    write_reran(folder, debugged(read_rerun(folder), folder))
 
 
-def debugged(rerun: Rerun) -> Reran:
+def debugged(rerun: Rerun, folder: Path) -> Reran:
     """Compute a task under the debugger."""
     cells = memoryview(bytearray(CELLS_BYTES)).cast("Q")
     cells[AT] = rerun.index
+    task.enter(Lent(cells, _say, str(folder)))
+    task.begin(rerun.job)
     seeder, shelves = Seeder(cells, []), Shelves()
     seeder.seed = rerun.seed
     sys.meta_path[:0] = [shelves, seeder]
@@ -76,6 +79,10 @@ def debugged(rerun: Rerun) -> Reran:
         failure = failure_told(failure_of(rerun.index, explained(error), text))
         return Reran(LEVEL, failure=failure, seconds=time.monotonic() - began)
     return Reran(LEVEL, ITEM_VALUES, _packed(value), seconds=time.monotonic() - began)
+
+
+def _say(text: str) -> None:
+    print(text, end="", flush=True)
 
 
 def _argument(rerun: Rerun) -> object:

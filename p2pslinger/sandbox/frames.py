@@ -30,8 +30,9 @@ LOAD, SHARD, FORGET, RUN, SHARE = range(1, 6)
 #: and memory to write large values into, which is all that the frame tells.
 SHARD_BESIDE, SHARE_BESIDE, AREA = range(6, 9)
 MEMORY = Struct("<QQ")
-#: Job, whether tasks are seeded, length of the seed; then the seed and the package.
-LOAD_BODY = Struct("<Q?B")
+#: Job, whether tasks are seeded, lengths of the seed and of the job's id; then these
+#: and the package.
+LOAD_BODY = Struct("<Q?BB")
 #: Job, number, form; then the data.
 SHARD_BODY = Struct("<QIB")
 #: Job, how many shards follow; `EVERYTHING` forgets the job.
@@ -75,8 +76,9 @@ READY, ENDED, REFUSED = range(1, 4)
 # --- shared memory ----------------------------------------------------------------
 
 #: Cells of 8 bytes. The task being computed; the serial number of an order that must
-#: not begin; how often the daemon has read from the output pipe.
-AT, WITHDRAWN, READS = range(3)
+#: not begin; how often the daemon has read from the output pipe; how far a task is, as
+#: the bits of a double, and which task.
+AT, WITHDRAWN, READS, PROGRESS, PROGRESS_OF = range(5)
 CELL = Struct("=Q")
 CELLS_BYTES = 4096
 

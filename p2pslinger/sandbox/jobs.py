@@ -42,10 +42,12 @@ class Job:
     Args:
         code: The function package.
         seed: What its tasks' random numbers are seeded from, or None.
+        name: Its id, for its tasks.
     """
 
-    def __init__(self, code: bytes, seed: bytes | None) -> None:
+    def __init__(self, code: bytes, seed: bytes | None, name: str = "") -> None:
         self.seed = seed
+        self.name = name
         self._code = code
         self._package: Package | None = None
         self._function: Callable[..., object] | None = None

@@ -12,6 +12,10 @@ from collections import deque
 #: Bytes kept of one run: its end (limits.OUTPUT).
 KEPT = 64 * 1024
 
+#: Bytes of a run's output that are shown at once while it goes on: its end
+#: (limits.GLIMPSE); and those without the end of a line that are not held back for it.
+FRESH, LINE = 2048, 512
+
 
 class Output:
     """Splits a slot's output by its marks, and keeps the end of each part."""
@@ -21,6 +25,7 @@ class Output:
         self._ended: deque[bytes] = deque()
         self._tail = bytearray()
         self._dropped = 0
+        self._shown = 0  # bytes of the run at hand that `fresh` has returned
 
     def feed(self, data: bytes, runs: int) -> None:
         """Take bytes as they come out of the pipe.
@@ -52,6 +57,20 @@ class Output:
         """Return the output of the oldest run that has ended, or what there is."""
         return self._ended.popleft() if self._ended else self.rest()
 
+    def fresh(self) -> tuple[int, bytes]:
+        """Return what the run at hand has written since the last call, and where.
+
+        That is its end if it is much, and whole lines if they come.
+        """
+        begin = max(0, self._shown - self._dropped)
+        end = self._tail.rfind(b"\n", begin) + 1
+        if len(self._tail) - max(begin, end) > LINE:
+            end = len(self._tail)
+        begin = max(begin, end - FRESH)
+        text = bytes(self._tail[begin:end]) if end > begin else b""
+        self._shown = max(self._shown, self._dropped + end)
+        return self._dropped + begin, text
+
     def rest(self) -> bytes:
         """Return what came since the last mark."""
         self._trim(KEPT)
@@ -59,7 +78,7 @@ class Output:
         if self._dropped:
             text = b"[%d bytes of output left out]\n" % self._dropped + text
         self._tail.clear()
-        self._dropped = 0
+        self._dropped = self._shown = 0
         return text
 
     def _trim(self, most: int) -> None:

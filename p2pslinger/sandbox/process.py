@@ -35,7 +35,8 @@ from p2pslinger.sandbox.output import Output
 from p2pslinger.sandbox.packed import ITEM_VALUES
 from p2pslinger.sandbox.passing import PassingSocket
 from p2pslinger.sandbox.reins import Reins
-from p2pslinger.sandbox.slot import Exit, Order, Outcome
+from p2pslinger.sandbox.slot import Exit, Glimpse, Order, Outcome
+from p2pslinger.sandbox.task import share_of
 
 #: Bytes read from the output pipe at once: its capacity on Linux.
 PIPE = 1 << 16
@@ -98,6 +99,7 @@ class SlotProcess:
         self._ends = ends
         self._output = Output(ends.mark)
         self._reads = 0
+        self._shown: tuple[int, float | None] = (-1, None)
         self._kill = kill
         self._silent = False
         self._ended: tuple[int, int] | None = None
@@ -107,10 +109,11 @@ class SlotProcess:
 
     # --- orders -------------------------------------------------------------------
 
-    def load(self, job: int, code: bytes, seed: bytes | None) -> None:
+    def load(self, job: int, code: bytes, seed: bytes | None, name: str = "") -> None:
         """Give a job's function package."""
-        head = frames.LOAD_BODY.pack(job, seed is not None, len(seed or b""))
-        self.link.hold(frames.LOAD, head + (seed or b""), code)
+        words = seed or b"", name.encode()
+        head = frames.LOAD_BODY.pack(job, seed is not None, *map(len, words))
+        self.link.hold(frames.LOAD, head + b"".join(words), code)
 
     def shard(self, job: int, number: int, form: int, data: bytes) -> None:
         """Give a shard of a job's arguments."""
@@ -154,12 +157,25 @@ class SlotProcess:
         """Global index of the task being computed now, or None between runs."""
         if self.gone.done():
             return None
-        raw = os.pread(self._ends.cells, frames.CELL.size, frames.AT * frames.CELL.size)
-        if len(raw) < frames.CELL.size:
-            return None
-        (at,) = frames.CELL.unpack(raw)
+        at = self._get(frames.AT)
         ordered = any(order.start <= at < order.stop for _, order in self._orders)
         return at if ordered else None
+
+    def glimpse(self) -> Glimpse | None:
+        """Return what the run at hand shows that is new since the last look, if any."""
+        index = self.index
+        if index is None:
+            return None
+        share = None
+        if self._get(frames.PROGRESS_OF) == index:
+            share = share_of(self._get(frames.PROGRESS))
+        if self._output.ended:  # its outcome is on its way
+            return None
+        offset, text = self._output.fresh()
+        if not text and (index, share) == self._shown:
+            return None
+        self._shown = index, share
+        return Glimpse(index, share, offset, text)
 
     def kill(self) -> None:
         """End the process and all that it started; `on_exit` follows."""
@@ -325,6 +341,12 @@ class SlotProcess:
             self._loop.remove_reader(self._ends.output)
         self._output.feed(data, len(self._orders))
         return bool(data)
+
+    def _get(self, cell: int) -> int:
+        """Read a cell; one that is not there says what nobody means."""
+        size = frames.CELL.size
+        raw = os.pread(self._ends.cells, size, cell * size)
+        return frames.CELL.unpack(raw)[0] if len(raw) == size else frames.IDLE
 
     def _put(self, cell: int, value: int) -> None:
         os.pwrite(self._ends.cells, frames.CELL.pack(value), cell * frames.CELL.size)

@@ -82,7 +82,7 @@ async def _computed(
 
     memory = rerun.memory or _half_of_memory()
     slot = await launcher.slot(came, came, memory, confinement)
-    slot.load(NUMBER, rerun.code, rerun.seed)
+    slot.load(NUMBER, rerun.code, rerun.seed, rerun.job)
     slot.shard(NUMBER, NUMBER, rerun.form, rerun.data)
     for digest, data in rerun.shared.items():
         slot.share(NUMBER, digest, data)

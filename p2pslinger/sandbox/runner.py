@@ -37,6 +37,7 @@ from p2pslinger.sandbox.refusals import expect_refusals
 from p2pslinger.sandbox.seeding import Seeder
 from p2pslinger.sandbox.slot import Piece
 from p2pslinger.sandbox.stdio import Stdio
+from p2pslinger.sandbox.task import Lent, task
 
 #: Bytes read from the socket at once: many small frames.
 READ_AHEAD = 1 << 16
@@ -87,26 +88,27 @@ def run_slot(setup: Setup, bounds: Bounds, ready: Callable[[], None]) -> NoRetur
         expect_refusals(scratch=bool(bounds.folder))
     ready()
     sock = socket.socket(fileno=setup.socket)
-    Runner(sock, cells, stdio, bounds.folder or "/").serve()
+    Runner(sock, cells, stdio, bounds.folder).serve()
 
 
 class Runner:
     """A slot's main loop and what it keeps between runs."""
 
     def __init__(
-        self, sock: socket.socket, cells: memoryview, stdio: Stdio, scratch: str
+        self, sock: socket.socket, cells: memoryview, stdio: Stdio, folder: str
     ) -> None:
         self._socket = sock
         self._inbox = Inbox(sock)
         self._area: int | None = None
         self._cells = cells
         self._stdio = stdio
-        self._scratch = scratch
+        self._folder = folder or "/"
         self._jobs: dict[int, Job] = {}
         self._interruptions: list[str] = []
         self._seeder = Seeder(cells, self._interruptions)
         self._shelves = Shelves()
         sys.meta_path[:0] = [self._shelves, self._seeder]
+        task.enter(Lent(cells, stdio.say, folder))
         os.register_at_fork(after_in_child=self._forked)
 
     def serve(self) -> NoReturn:
@@ -129,10 +131,12 @@ class Runner:
         os._exit(0)
 
     def _load(self, body: bytes) -> None:
-        number, seeded, length = frames.LOAD_BODY.unpack_from(body)
-        end = frames.LOAD_BODY.size + length
-        seed = body[frames.LOAD_BODY.size : end] if seeded else None
-        self._jobs[number] = Job(body[end:], seed)
+        number, seeded, length, more = frames.LOAD_BODY.unpack_from(body)
+        start = frames.LOAD_BODY.size
+        end = start + length
+        seed = body[start:end] if seeded else None
+        name = body[end : end + more].decode()
+        self._jobs[number] = Job(body[end + more :], seed, name)
 
     def _shard(self, body: bytes, memory: memoryview | None = None) -> None:
         number, shard, form = frames.SHARD_BODY.unpack_from(body)
@@ -179,12 +183,14 @@ class Runner:
         self._tidy()
         self._cells[frames.AT] = start
         job = self._jobs.get(number) or Job(b"", None)
+        task.begin(job.name)
         job.place(self._shelves, self._seeder)
         cpu, wall = _cpu(), time.monotonic()
         run.deadline = wall + seconds
         for piece in pieces:
             if not job.compute(run, Piece(*piece)):
                 break
+        task.clear()
         self._report(serial, run, time.monotonic() - wall, _cpu() - cpu)
 
     def _report(self, serial: int, run: Run, wall: float, cpu: float) -> None:
@@ -228,7 +234,7 @@ class Runner:
         self._stdio.restore()
         signal.setitimer(signal.ITIMER_REAL, 0)
         try:
-            os.chdir(self._scratch)
+            os.chdir(self._folder)
         except OSError:
             os.chdir("/")  # a task has removed the folder: let the others find none
 

@@ -111,6 +111,23 @@ class Exit:
     output: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What a run shows before it has an outcome.
+
+    Attributes:
+        index: Global index of the task being computed.
+        share: How far that task is, 0 to 1, or None if it has not said.
+        offset: Where `text` lies in the output of the run so far.
+        text: Output that is new, whole lines if that can be; the end, if it is much.
+    """
+
+    index: int
+    share: float | None
+    offset: int
+    text: bytes
+
+
 class Slot(Protocol):
     """One worker process, as its owner sees it."""
 
@@ -118,10 +135,11 @@ class Slot(Protocol):
     on_done: Callable[[Outcome], None]
     on_exit: Callable[[Exit], None]
 
-    def load(self, job: int, code: bytes, seed: bytes | None) -> None:
+    def load(self, job: int, code: bytes, seed: bytes | None, name: str = "") -> None:
         """Give a job's function package. It is unpacked at the job's first run.
 
         Args:
+            name: What its tasks are told is their job, at most 255 bytes.
             seed: At most 255 bytes from which, with its index, every task's random
                 numbers are seeded; None leaves them to chance.
         """
@@ -157,6 +175,9 @@ class Slot(Protocol):
     @property
     def used(self) -> float:
         """Processor seconds that the process has used so far."""
+
+    def glimpse(self) -> Glimpse | None:
+        """Return what the run at hand shows that is new since the last look, if any."""
 
     def kill(self) -> None:
         """End the process and all that it started; `on_exit` follows."""

@@ -71,6 +71,11 @@ class Stdio:
         self._write(self._mark)
         return True
 
+    def say(self, text: str) -> None:
+        """Write at once, wherever a task has sent what it prints."""
+        self._out.write(text)
+        self._out.flush()
+
     def flush(self) -> None:
         """Have everything written that Python still holds back."""
         for stream in (sys.stdout, sys.stderr, self._out, self._err):

@@ -154,7 +154,7 @@ class InlineSlot:
 
     # --- what its owner asks of it ------------------------------------------------
 
-    def load(self, job: int, code: bytes, seed: bytes | None) -> None:
+    def load(self, job: int, code: bytes, seed: bytes | None, name: str = "") -> None:
         """Take a job's function package."""
         self._jobs[job] = _Job(code, seed)
 
@@ -218,6 +218,9 @@ class InlineSlot:
     def used(self) -> float:
         """Seconds that it has computed, of which all are the processor's."""
         return self._used + (self._elapsed if self._running is not None else 0.0)
+
+    def glimpse(self) -> None:
+        """Show nothing: nothing is computed before it is reported."""
 
     def kill(self) -> None:
         """End; `on_exit` follows."""

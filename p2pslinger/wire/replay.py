@@ -102,6 +102,7 @@ class Rerun(msgspec.Struct, frozen=True, array_like=True):
         data: The task's shard.
         position: Which of the shard's tasks.
         index: The task's index in its job.
+        job: The job's id, for the task.
         seed: What its random numbers are seeded from, or None.
         timeout: Seconds that it may take, or None.
         memory: Bytes of memory that it may use, or None for half of the machine's.
@@ -114,6 +115,7 @@ class Rerun(msgspec.Struct, frozen=True, array_like=True):
     data: bytes
     position: Count
     index: Count
+    job: str
     seed: bytes | None
     timeout: float | None
     memory: int | None

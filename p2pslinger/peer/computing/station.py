@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from p2pslinger import limits
-from p2pslinger.ids import PeerId
+from p2pslinger.ids import PeerId, to_text
 from p2pslinger.peer.computing.assignments import Assignment
 from p2pslinger.peer.computing.jobshere import JobHere, Placed
 from p2pslinger.peer.computing.keepers import KeeperLink
@@ -110,7 +110,8 @@ class Station:
         number = job.number
         if number not in self.loaded:
             self.loaded.add(number)
-            slot.load(number, job.code, job.id if job.manifest.policy.seeded else None)
+            seed = job.id if job.manifest.policy.seeded else None
+            slot.load(number, job.code, seed, to_text(job.id))
         for placed in shards:
             self._give_shard(slot, assignment, placed)
             for one in placed.head.shared:
