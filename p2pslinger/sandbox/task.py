@@ -13,12 +13,9 @@ nothing costs nobody anything. Outside of a slot, in a program that is tried at 
 
 from __future__ import annotations
 
-import atexit
 import errno
 import math
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from struct import Struct
@@ -130,11 +127,16 @@ class Task:
     def clear(self) -> None:
         """Remove the scratch folder, if there is one."""
         if self._scratch is not None:
+            import shutil  # slow to import, and loads a random generator
+
             shutil.rmtree(self._scratch[1], ignore_errors=True)
             self._scratch = None
 
     def _made(self) -> Path:
         if self._slot is None:
+            import atexit
+            import tempfile
+
             atexit.register(self.clear)
             return Path(tempfile.mkdtemp(prefix="slinger-task-"))
         if not self._slot.folder:

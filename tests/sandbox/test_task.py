@@ -155,6 +155,8 @@ def waits(file: str) -> int:
 
 
 def test_a_slots_task_knows_itself_and_has_its_folder() -> None:
+    folders = []
+
     async def scenario(worker: Worker) -> None:
         code = packaged(tells)
         calls = [((kind,), {}) for kind in ("who", "writes", "writes", "writes")]
@@ -162,15 +164,14 @@ def test_a_slots_task_knows_itself_and_has_its_folder() -> None:
         worker.order(job, 0, 4, start=10)
         who, first, second, third = decoded(await worker.outcome())
         assert who == (10, None)  # the desk gives its jobs no names
-        folders = []
         for value in (first, second, third):
             assert isinstance(value, tuple)
             folders.append(value[0])
             assert len(value[1]) == 1  # the one before is gone
-            assert not Path(value[0]).exists()
-        assert len(set(folders)) == 3
 
     with_a_worker(scenario)
+    assert len(set(folders)) == 3
+    assert not any(Path(one).exists() for one in folders)
 
 
 def test_a_confined_task_has_a_folder_or_is_told_why_not() -> None:
