@@ -159,7 +159,9 @@ def test_a_slots_task_knows_itself_and_has_its_folder() -> None:
 
     async def scenario(worker: Worker) -> None:
         code = packaged(tells)
-        calls = [((kind,), {}) for kind in ("who", "writes", "writes", "writes")]
+        calls: list[object] = [
+            ((kind,), {}) for kind in ("who", "writes", "writes", "writes")
+        ]
         job = worker.load(code, calls, form=CALLS)
         worker.order(job, 0, 4, start=10)
         who, first, second, third = decoded(await worker.outcome())
