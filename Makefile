@@ -5,6 +5,9 @@ VENV := .venv
 EXTRAS := dev
 #: What `make chaos` runs: CHAOS="--seed 7" has one run again, with its story.
 CHAOS := --seeds 1000
+#: The tools that `make bench-peers` compares with, and its options, as "--rounds 1".
+RIVALS := loky dask[distributed] ray ipyparallel
+BENCH :=
 #: Narrows `make test`: TESTS=tests/rules, or TESTS="-k board".
 TESTS :=
 #: How many files `make test` runs at a time. More than four would have tests with real
@@ -13,6 +16,8 @@ SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(EXTRAS)
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.installed
 TYPED := p2pslinger tests $(wildcard examples) $(wildcard benchmarks)
 
 # Prints the first interpreter that is new enough and can make virtual environments.
@@ -38,7 +43,7 @@ elif [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help install demo test chaos check bench format python clean
+.PHONY: help install demo test chaos check bench bench-peers format python clean
 
 help:
 	@echo "make demo    render a fractal on three local peers, into fractal.png"
@@ -47,6 +52,7 @@ help:
 	@echo "make chaos   1,000 simulated grids under faults that chance has chosen"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   run every benchmark and print its figures"
+	@echo "make bench-peers  compare with other tools, into docs/benchmarks.md"
 	@echo "make format  format the code"
 	@echo "make clean   remove what the others made"
 
@@ -74,6 +80,11 @@ bench: $(STAMP)
 	done; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
+# The others live in an environment of their own; one that this Python can't have is
+# left out, and docs/benchmarks.md says so.
+bench-peers: $(PEERS_STAMP)
+	$(PEERS)/bin/python -m benchmarks.peers $(BENCH)
+
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -83,7 +94,7 @@ python:
 	@$(FIND_PYTHON); echo "$$python"
 
 clean:
-	rm -rf .venv .venv-3.* build dist *.egg-info fractal.png
+	rm -rf .venv .venv-3.* .venv-peers build dist *.egg-info fractal.png
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find p2pslinger tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -96,4 +107,13 @@ $(STAMP): setup.cfg pyproject.toml
 	echo "making $(VENV) with $$python"; \
 	"$$python" -m venv $$anew $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS)]"
+	@touch $@
+
+$(PEERS_STAMP): setup.cfg pyproject.toml
+	@$(FIND_PYTHON); echo "making $(PEERS) with $$python"; "$$python" -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -e .
+	@for rival in $(RIVALS); do \
+	  $(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check "$$rival" \
+	    || echo "$$rival can't be installed on this Python: it is left out" >&2; \
+	done
 	@touch $@

@@ -1,0 +1,50 @@
+"""The comparison with other tools says what was measured, and what was not."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from benchmarks.peers.outcomes import Outcome
+from benchmarks.peers.plot import draw
+from benchmarks.peers.report import write
+
+#: Two rounds of ours and Ray's, and a Dask that is not there.
+OUTCOMES = {
+    "tls": [
+        Outcome({"p50": 1.0, "submits": 80_000.0}, "", "0.1.0"),
+        Outcome({"p50": 3.0, "submits": 90_000.0}, "", "0.1.0"),
+    ],
+    "dask": [Outcome({}, "distributed is not installed", "")],
+    "ray": [Outcome({"p50": 1.7, "submits": 1500.0}, "", "2.60.0")],
+}
+
+
+def report() -> str:
+    return write(OUTCOMES, ["2 cores."], 4.2, "benchmarks.svg")
+
+
+def test_the_table_has_medians_and_a_dash_for_what_was_not_measured() -> None:
+    assert "| one task, submit to result, p50, ms | 2 | – | 1.7 |" in report()
+    assert "| 5,000 single submits, tasks/s | 85,000 | – | 1,500 |" in report()
+
+
+def test_the_extremes_are_there_as_well() -> None:
+    assert "| one task, submit to result, p50, ms | 1 to 3 | – | 1.7 to 1.7 |" in (
+        report()
+    )
+
+
+def test_a_row_in_which_a_rival_is_ahead_is_named() -> None:
+    found = report()
+    assert "- one task, submit to result, p50: Ray has 1.7 ms, we have 2" in found
+    assert "- 5,000 single submits" not in found
+
+
+def test_who_could_not_be_measured_is_named_with_the_reason() -> None:
+    assert "Not measured: distributed is not installed." in report()
+
+
+def test_the_plot_has_a_dot_for_each_value_and_is_well_formed() -> None:
+    found = ElementTree.fromstring(draw(OUTCOMES))
+    dots = list(found.iter("{http://www.w3.org/2000/svg}circle"))
+    assert len(dots) == 4
