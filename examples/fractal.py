@@ -85,10 +85,14 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("fractal.png"), help="PNG file"
     )
+    parser.add_argument(
+        "--strangers", action="store_true", help="peers that don't trust each other"
+    )
     options = parser.parse_args()
     width, height = options.width, options.height
 
-    with slinger.local(peers=options.peers, slots=1) as grid:
+    peers, strangers = options.peers, options.strangers
+    with slinger.local(peers, slots=1, strangers=strangers) as grid:
         names = {peer.peer[:7]: peer.name for peer in grid.peers()}
         tasks = [(y, width, height) for y in range(height)]
         job = grid.start(row, tasks, name="fractal")

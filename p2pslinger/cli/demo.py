@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 PLACES = (HERE / "_example_fractal.py", HERE.parents[1] / "examples" / "fractal.py")
 
 
-@click.command(cls=Command, epilog="slinger demo\nslinger demo --peers 4 --out a.png")
+@click.command(cls=Command, epilog="slinger demo\nslinger demo --peers 4 --strangers")
 @click.option("--peers", type=click.IntRange(1, 64), default=3, show_default=True)
 @click.option(
     "--width", type=click.IntRange(16, 20000), default=1200, show_default=True
@@ -36,14 +36,20 @@ PLACES = (HERE / "_example_fractal.py", HERE.parents[1] / "examples" / "fractal.
     show_default=True,
     help="The picture's file.",
 )
-def demo(peers: int, width: int, height: int, out: str) -> None:
+@click.option(
+    "--strangers",
+    is_flag=True,
+    help="Let the peers confine each other's tasks, as on different machines.",
+)
+def demo(peers: int, width: int, height: int, out: str, *, strangers: bool) -> None:
     """Render a fractal on several local peers.
 
     Starts the peers, shows who is computing, writes the picture and prints who
     contributed how much. The peers are gone afterwards.
     """
     options = {"--peers": peers, "--width": width, "--height": height, "--out": out}
-    sys.argv = ["fractal.py", *(str(x) for pair in options.items() for x in pair)]
+    words = [str(word) for pair in options.items() for word in pair]
+    sys.argv = ["fractal.py", *words, *(["--strangers"] if strangers else [])]
     # As __main__, so that its functions travel by value.
     runpy.run_path(str(find_example()), run_name="__main__")
 

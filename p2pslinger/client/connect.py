@@ -41,17 +41,23 @@ def connect(*, trust: Trust = "safe", data: str | Path | None = None) -> Grid:
     return Grid(_link(folder), trust=trust)
 
 
-def local(peers: int = 2, *, slots: int | Sequence[int] = 1) -> Grid:
+def local(
+    peers: int = 2, *, slots: int | Sequence[int] = 1, strangers: bool = False
+) -> Grid:
     """Start a throw-away grid of real peers on this machine; it ends with the Grid.
 
     Args:
         peers: How many peer processes. The program is connected to the first.
         slots: Slots of each, or one number for each peer: `slots=[0, 1, 1]` has the
             program's own peer compute nothing.
+        strangers: The peers treat each other and this program as they would strangers
+            on other machines: tasks run in the sandbox, results are plain data. What
+            works like this works on any grid.
 
     Raises:
         UsageError: there is no peer, or not one number of slots for each.
-        UnavailableError: a peer does not start; the text says why.
+        UnavailableError: a peer does not start, or this machine can't confine the
+            tasks of strangers; the text says why.
     """
     each = [slots] * peers if isinstance(slots, int) else list(slots)
     if peers < 1 or min(each, default=0) < 0:
@@ -61,8 +67,9 @@ def local(peers: int = 2, *, slots: int | Sequence[int] = 1) -> Grid:
             f"{len(each)} numbers of slots were given for {peers} local peers: give "
             "one for each peer, or a single one for all"
         )
-    grid = LocalGrid(each)
-    return Grid(grid.link, trust="mine", on_close=grid.close, keepers=0)
+    grid = LocalGrid(each, strangers=strangers)
+    trust: Trust = "safe" if strangers else "mine"
+    return Grid(grid.link, trust=trust, on_close=grid.close, keepers=0)
 
 
 def _link(folder: Path) -> Link:

@@ -26,6 +26,10 @@ from p2pslinger.wire.control import GetPeers, GetStatus, Peers, Status, Stop
 #: Seconds that all peers get to start and to find each other.
 START = 30.0
 
+#: How peers treat each other, and the program.
+_FRIENDS = {"SLINGER_TRUST_MEMBERS": "yes", "SLINGER_STRANGERS": "no"}
+_STRANGERS = {"SLINGER_TRUST_MEMBERS": "no", "SLINGER_STRANGERS": "yes"}
+
 #: Seconds between two looks at whether they have.
 LOOK = 0.01
 
@@ -35,9 +39,10 @@ class LocalGrid:
 
     Args:
         slots: For each peer, how many slots it has.
+        strangers: Whether they are strangers to each other and to the program.
     """
 
-    def __init__(self, slots: Sequence[int]) -> None:
+    def __init__(self, slots: Sequence[int], *, strangers: bool = False) -> None:
         self._children: list[Child] = []
         self._links: list[Link] = []
         self._folders: list[Path] = []
@@ -48,11 +53,14 @@ class LocalGrid:
                 folder = Path(tempfile.mkdtemp(prefix="slinger-"))
                 self._folders.append(folder)
                 settings = _settings(folder, number, count, key, port)
+                settings |= _STRANGERS if strangers else _FRIENDS
                 self._children.append(start_peer(settings))
             for child, folder in zip(self._children, self._folders, strict=True):
                 child.wait_until_ready(START)
                 self._links.append(Link.open(paths.control_path(folder)))
             self._wait_until_joined(len(slots))
+            if strangers:
+                self._wait_until_confined()
         except BaseException:
             self.close()
             raise
@@ -76,6 +84,18 @@ class LocalGrid:
         for folder in self._folders:
             _remove(folder)
 
+    def _wait_until_confined(self) -> None:
+        """Wait until all peers know how to confine the tasks of strangers.
+
+        Raises:
+            UnavailableError: not well enough.
+        """
+
+        def confined() -> bool:
+            return all(_is_confined(link) for link in self._links)
+
+        _wait(confined, "the local peers do not find out how they can confine tasks")
+
     def _wait_until_joined(self, peers: int) -> None:
         """Wait until the first peer knows all others, and all slots are ready."""
 
@@ -92,6 +112,21 @@ class LocalGrid:
 
         _wait(joined, "the local peers do not find each other")
         _wait(staffed, "the slots of the local peers do not start")
+
+
+def _is_confined(link: Link) -> bool:
+    """Tell whether a peer is ready for the tasks of strangers.
+
+    Raises:
+        UnavailableError: it never will be.
+    """
+    facts = cast(Status, link.request(GetStatus())).facts
+    if not facts.slots or facts.sandbox is None or facts.sandbox.for_members:
+        return True
+    if facts.sandbox.tried:
+        missing = "; ".join(facts.sandbox.missing)
+        raise UnavailableError(f"no strangers here: {facts.sandbox.text} ({missing})")
+    return False
 
 
 def _remove(folder: Path) -> None:
@@ -123,7 +158,6 @@ def _settings(
         "SLINGER_BOOTSTRAP": "" if number == 0 else f"127.0.0.1:{port}",
         "SLINGER_SLOTS": str(slots),
         "SLINGER_MDNS": "no",
-        "SLINGER_TRUST_MEMBERS": "yes",
         "SLINGER_THROW_AWAY": "yes",
     }
 

@@ -1,7 +1,8 @@
 """`python -m p2pslinger.peer`: a peer that a program has brought along.
 
 It is configured by its environment (SLINGER_...; only here SLINGER_THROW_AWAY lets it
-remove its data folder at its end), says "ready HOST:PORT" or one line of
+remove its data folder at its end, and SLINGER_STRANGERS treat its own programs as it
+does those of others), says "ready HOST:PORT" or one line of
 what is wrong on its standard output, and ends with its last program. Once it is ready
 it complains into peer.log of its data folder: it may outlive the program that started
 it, and who reads that program's standard error waits until all have closed it.
@@ -24,8 +25,11 @@ def main() -> int:
     """Run the peer; return the exit code."""
 
     try:
-        throw_away = os.environ.get("SLINGER_THROW_AWAY")
-        config = load(program_bound=True, throw_away=throw_away)
+        config = load(
+            program_bound=True,
+            throw_away=os.environ.get("SLINGER_THROW_AWAY"),
+            strangers=os.environ.get("SLINGER_STRANGERS"),
+        )
 
         def ready(address: str) -> None:
             if not config.throw_away:

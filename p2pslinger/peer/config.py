@@ -44,6 +44,7 @@ class Config:
         memory_share: Part of the machine's memory that all slots may use, 0 to 1.
         trust_members: Treat every member of the grid like the owner: no sandbox.
         require: The weakest sandbox in which other members' work is computed.
+        strangers: Even this machine's own programs are treated as strangers.
         keep: Keep durable jobs of other members, within a quota of the disk.
         mdns: Look for peers on the local network, and be found there.
         name: What people call this machine.
@@ -62,6 +63,7 @@ class Config:
     memory_share: float = 0.5
     trust_members: bool = False
     require: Level = Level.GOOD
+    strangers: bool = False
     keep: bool = True
     mdns: bool = True
     name: str = "unnamed"

@@ -94,7 +94,9 @@ class Life:
         peer.owner.spawn(peer.workplaces.keep_looking())
         peer.owner.spawn(self._keep_renewing())
         peer.owner.spawn(peer.offering.find())
-        if not peer.config.program_bound:
+        if peer.config.strangers:
+            peer.probing.now()
+        elif not peer.config.program_bound:
             peer.probing.begin()
         peer.owner.spawn(peer.people.keep_looking())
         if ready is not None:

@@ -171,7 +171,7 @@ class Peer:
             blame=self._refuse,
         )
         self.confining = Confining(
-            me.id,
+            None if self.config.strangers else me.id,
             require=self.config.require,
             trusts_all=self.config.trust_members,
             allows=self.people.is_mine,
@@ -207,7 +207,7 @@ class Peer:
         self.custody = self._make_custody()
         own = self.keeper.sit(
             me.id,
-            mine=True,
+            mine=not self.config.strangers,
             own=True,
             revoke=lambda revoke: self.volunteer.revoke(me.id, revoke),
             takes=lambda submitter: self.confining.of(submitter) is not None,
@@ -334,7 +334,7 @@ class Peer:
             self.library,
             self.keeper,
             self.events,
-            self.people.is_mine,
+            self._is_mine,
             self.remembering.receipt,
         )
         return Custody(
@@ -373,6 +373,11 @@ class Peer:
         self.life.stop()
 
     # --- what its parts ask of each other -------------------------------------------
+
+    def _is_mine(self, peer: PeerId) -> bool:
+        """Tell whether what a peer has computed counts as this machine's own."""
+        stranger = self.config.strangers and peer == self.id
+        return self.people.is_mine(peer) and not stranger
 
     def _refuse(self, peer: PeerId, error: PeerError) -> None:
         self.links.refuse(peer, error)

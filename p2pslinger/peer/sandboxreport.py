@@ -31,6 +31,7 @@ def sandbox_facts(confining: Confining) -> SandboxFacts:
         finding.missing if finding else (),
         finding.possible if finding else (),
         _advice(confining),
+        finding is not None,
     )
 
 

@@ -147,6 +147,7 @@ SETTINGS: dict[str, Setting] = {
     "memory_share": Setting(_share, "a part such as 0.5 or 50%"),
     "trust_members": Setting(_flag, "true or false"),
     "require": Setting(_sandbox, "one of strong, good, weak"),
+    "strangers": Setting(_flag, "true or false"),
     "keep": Setting(_flag, "true or false"),
     "mdns": Setting(_flag, "true or false"),
     "name": Setting(_name, f"a name of 1 to {limits.NAME} characters on one line"),
@@ -156,4 +157,4 @@ SETTINGS: dict[str, Setting] = {
 }
 
 #: Settings that only the caller may give: they make no sense for every peer at once.
-CALLERS_ONLY = frozenset({"port_fixed", "program_bound", "throw_away"})
+CALLERS_ONLY = frozenset({"port_fixed", "program_bound", "strangers", "throw_away"})

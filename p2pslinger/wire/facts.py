@@ -171,6 +171,7 @@ class SandboxFacts(msgspec.Struct, frozen=True):
         missing: What the stronger levels lack.
         possible: What a task can do all the same, at level weak.
         advice: What the owner could do, or "".
+        tried: It is known.
     """
 
     level: str
@@ -180,6 +181,7 @@ class SandboxFacts(msgspec.Struct, frozen=True):
     missing: tuple[str, ...]
     possible: tuple[str, ...]
     advice: str
+    tried: bool = True
 
 
 class StatusFacts(msgspec.Struct, frozen=True):

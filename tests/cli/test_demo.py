@@ -22,6 +22,14 @@ def test_the_demo_renders_a_picture_of_the_size_that_was_asked_for(
     assert struct.unpack(">II", picture[16:24]) == (64, 24)
 
 
+def test_strangers_render_the_same_picture(machine: Machine) -> None:
+    size = ("--width", "32", "--height", "16")
+    for name, strangers in (("ours.png", ()), ("theirs.png", ("--strangers",))):
+        machine.out("demo", "--peers", "1", *size, *strangers, "--out", name)
+    ours, theirs = machine.folder / "ours.png", machine.folder / "theirs.png"
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
 def test_a_picture_that_can_not_be_written_is_a_sentence_before_the_work(
     machine: Machine,
 ) -> None:

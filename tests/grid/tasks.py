@@ -137,3 +137,15 @@ def differs(kind: str) -> object:
     if kind == "pid":
         return os.getpid()
     return len(Path("/etc/passwd").read_text())
+
+
+def read(path: str) -> str:
+    return Path(path).read_text()
+
+
+class Thing:
+    """Not plain data."""
+
+
+def make_an_object() -> Thing:
+    return Thing()

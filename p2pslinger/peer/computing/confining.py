@@ -24,7 +24,7 @@ class Confining:
     """Chooses how slots are confined.
 
     Args:
-        me: This peer.
+        me: This peer, unless its own work is to be confined as well.
         require: What others' work needs at least.
         trusts_all: The owner trusts every member like themselves.
         trusts: Tells whose work is to be treated like the owner's.
@@ -38,7 +38,7 @@ class Confining:
 
     def __init__(
         self,
-        me: PeerId,
+        me: PeerId | None,
         *,
         require: Level,
         trusts_all: bool = False,

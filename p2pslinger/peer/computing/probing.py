@@ -61,6 +61,10 @@ class Probing:
         if self._timer is None:
             self._wait(QUIET)
 
+    def now(self) -> None:
+        """Probe at once: even own work waits for it."""
+        self._begin()
+
     def joined(self) -> None:
         """There is a neighbour: probe now, if it matters to others."""
         if not (self._confining.for_members or self._confining.doubt):

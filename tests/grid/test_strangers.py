@@ -1,0 +1,78 @@
+"""Peers that do not trust each other: what is confined, and who says what lacks."""
+
+from __future__ import annotations
+
+import pytest
+
+import p2pslinger as slinger
+from p2pslinger.client.grid import Grid
+from p2pslinger.errors import UnavailableError, UntrustedValueError
+from tests.grid import tasks
+from tests.grid.place import HANGING, Place, until
+
+
+def test_a_machine_that_can_not_confine_strangers_as_required_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("SLINGER_REQUIRE", "strong")
+    with pytest.raises(UnavailableError, match=r"bwrap. is not installed") as one:
+        slinger.local(1, strangers=True)
+    assert str(one.value).startswith("no strangers here: ")
+
+
+def test_what_needs_the_hosts_files_fails_with_a_remedy_and_works_at_home(
+    place: Place,
+) -> None:
+    """As the submitter sees it, from a real peer."""
+    first = place.peer("first", "--slots", "0", SLINGER_AUTHKEY=place.key)
+    place.volunteer("second", first, trusting=False)
+    secret = place.folder / "secret"
+    secret.write_text("x")
+    with first.connect() as grid:
+        assert grid.submit(tasks.square, 3).result(HANGING) == 9
+        assert level_of(grid, "second") in {"good", "strong"}
+        error = grid.submit(tasks.read, str(secret)).exception(HANGING)
+        assert isinstance(error, OSError)
+        assert "This task ran for another machine's owner" in str(error.__cause__)
+        assert "or run it on your own machine" in str(error.__cause__)
+        with pytest.raises(UntrustedValueError, match="return plain data"):
+            grid.submit(tasks.make_an_object).result(HANGING)
+    second = place.folder / "second"
+    with slinger.connect(data=second) as grid:
+        assert grid.submit(tasks.read, str(secret)).result(HANGING) == "x"
+        assert isinstance(grid.submit(tasks.make_an_object).result(HANGING), object)
+
+
+def test_a_peer_without_a_sandbox_computes_for_itself_alone_and_says_why(
+    place: Place,
+) -> None:
+    first = place.peer("first", "--slots", "0", SLINGER_AUTHKEY=place.key)
+    strict = {"SLINGER_REQUIRE": "strong", "PATH": "/nowhere"}
+    place.volunteer("second", first, trusting=False, **strict)
+    with first.connect() as grid:
+        future = grid.submit(tasks.square, 3)
+        with slinger.connect(data=place.folder / "second") as other:
+            until(lambda: 'its settings require "strong"' in why_idle(other))
+            assert other.submit(tasks.square, 4).result(HANGING) == 16
+        assert future.cancel(), "nobody has begun it"
+    doctor = place.start(
+        "-m", "p2pslinger", "doctor", SLINGER_DATA=str(place.folder / "second")
+    )
+    said = doctor.communicate(timeout=HANGING)[0]
+    assert "bubblewrap (bwrap) is not installed" in said
+    assert "install bubblewrap" in said
+    assert doctor.returncode == 1
+
+
+def why_idle(grid: Grid) -> str:
+    """Return why a peer is idle, if its sandbox is too weak."""
+    idle = grid.status().idle_because
+    weak = idle is not None and idle.code == "sandbox-too-weak"
+    return idle.text if idle is not None and weak else ""
+
+
+def level_of(grid: Grid, name: str) -> str:
+    """Return the level that a peer's card says it has."""
+    (level,) = [peer.sandbox for peer in grid.peers() if peer.name == name]
+    return level
