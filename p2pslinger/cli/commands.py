@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "Start this machine's peer."),
     "down": ("down", "Stop this machine's peer."),
     "status": ("status", "Show what this machine's peer is doing, and why not more."),
+    "why": ("why", "Say why this peer does not compute, or a job or a task waits."),
     "peers": ("peers", "Show who is in the grid."),
     "people": ("people", "Show what you have said of other peers."),
     "name": ("people", "Give a peer a name of your own."),

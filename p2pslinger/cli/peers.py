@@ -23,6 +23,7 @@ COLUMNS = (
     Column("connected", number=True),
     Column("clock", number=True),
     Column("address"),
+    Column("why not"),
 )
 
 #: Seconds of difference between two clocks that are not worth a number.
@@ -36,7 +37,8 @@ def peers(as_json: bool, whole: bool) -> None:
     """Show who is in the grid.
 
     This machine's peer comes first, then those that it is connected to. They know
-    others: what is submitted here reaches them as well.
+    others: what is submitted here reaches them as well. "why not" is what keeps a peer
+    from computing for other members; `slinger why` says more, there.
     """
     facts = ask(GetPeers(), Peers).facts
     if as_json:
@@ -57,4 +59,5 @@ def row(peer: PeerFacts, *, whole: bool) -> tuple[str, ...]:
         "this peer" if peer.this else duration(peer.connected),
         "" if abs(peer.clock) < NEGLIGIBLE else f"{peer.clock:+.0f} s",
         ", ".join(peer.addresses),
+        peer.why,
     )

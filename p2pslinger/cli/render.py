@@ -7,13 +7,14 @@ text in columns, one row a line, nothing cut off: what `grep` and `awk` expect.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 import msgspec
 
-from p2pslinger.cli.words import printable
+from p2pslinger.cli.words import counted, duration, printable, when
 from p2pslinger.wire.facts import ReasonFacts
 
 
@@ -75,6 +76,21 @@ def show_pairs(pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def show_reason(reason: ReasonFacts) -> None:
-    """Print why something waits, and what would change it."""
-    click.echo(printable(f"waiting: {reason.text}"))
-    click.echo(printable(f"advice:  {reason.advice}"))
+    """Print why something waits, since when, and what would change it."""
+    lines = [("waiting", reason.text), ("", excluded(reason))]
+    if reason.since:
+        age = duration(max(0.0, time.time() - reason.since))
+        lines.append(("since", f"{when(reason.since)}, for {age}"))
+    lines += [("until", reason.ends), ("advice", reason.advice)]
+    for title, text in lines:
+        if text:
+            click.echo(f"{f'{title}:' if title else '':<9}{printable(text)}")
+
+
+def excluded(reason: ReasonFacts) -> str:
+    """Return which peers can't compute what waits: "2 of 3 peers: busy; 1: paused"."""
+    parts = [f"{one.peers}: {one.text}" for one in reason.excluded]
+    if parts:
+        first = reason.excluded[0]
+        parts[0] = f"{first.peers} of {counted(reason.peers, 'peer')}: {first.text}"
+    return "; ".join(parts)

@@ -35,12 +35,14 @@ from p2pslinger.wire.control import (
     GetPeers,
     GetStatus,
     GetTally,
+    GetWhy,
     Jobs,
     Peers,
     Status,
     Tally,
+    Why,
 )
-from p2pslinger.wire.facts import JobFacts, PeerFacts, StatusFacts, TallyFacts
+from p2pslinger.wire.facts import JobFacts, PeerFacts, StatusFacts, TallyFacts, WhyFacts
 from p2pslinger.wire.manifest import Policy
 
 P = ParamSpec("P")
@@ -299,6 +301,10 @@ class Grid(Executor, Awaiting):
     def status(self) -> StatusFacts:
         """Return the state of this machine's peer."""
         return cast(Status, self._link.request(GetStatus())).facts
+
+    def why(self) -> WhyFacts:
+        """Return what this machine's peer is doing, or why it waits."""
+        return cast(Why, self._link.request(GetWhy())).facts
 
     # --- the end ------------------------------------------------------------------
 

@@ -19,8 +19,8 @@ from p2pslinger.client.rows import Rows
 from p2pslinger.client.stream import Stream
 from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import to_text
-from p2pslinger.wire.control import GetJobs, GetStatus, Jobs, Status
-from p2pslinger.wire.facts import JobFacts, TallyFacts
+from p2pslinger.wire.control import GetJobs, GetStatus, GetWhy, Jobs, Status, Why
+from p2pslinger.wire.facts import JobFacts, TallyFacts, WhyFacts
 from p2pslinger.wire.owning import ChangeJob, GetTicket, KeptBy, Ticket
 from p2pslinger.wire.ticket import ticket_text
 
@@ -135,6 +135,17 @@ class Job(Generic[T]):
         """Whether it was submitted on this machine."""
         me = cast(Status, self._link.request(GetStatus())).facts.peer
         return self.facts().submitter == me
+
+    def why(self, task: int | None = None) -> WhyFacts:
+        """Return what it is doing, or one task of it; or why that waits.
+
+        Args:
+            task: Index of the task.
+
+        Raises:
+            UsageError: there is no such task.
+        """
+        return cast(Why, self._link.request(GetWhy(self.id, task))).facts
 
     def tally(self) -> tuple[TallyFacts, ...]:
         """Return who has computed how much of it."""

@@ -18,13 +18,12 @@ from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.events import Events, Granted, TakenBack
 from p2pslinger.peer.parcels import parcel
-from p2pslinger.peer.seats import KeptJob, Parked, Seat
+from p2pslinger.peer.seats import KeptJob, Parked, Seat, Setback
 from p2pslinger.peer.shelf import Shard
 from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.grants import Held
-from p2pslinger.rules.reasons import JobSituation, why_waiting
 from p2pslinger.rules.schedule import Candidate, in_turn
-from p2pslinger.wire.facts import ReasonFacts
+from p2pslinger.rules.spans import Span
 from p2pslinger.wire.messages import (
     Delivered,
     GiveBack,
@@ -214,6 +213,8 @@ class Keeper:
                     continue
                 touched[job.id] = job
                 new = job.board.deliver(_delivery(seat, result), result.granted)
+                if result.lost:
+                    self.note_loss(job, seat.peer, result)
                 if new:
                     blob = blobs.get(result.digest) if blobs else None
                     job.sink.accepted(seat, result, blob, new)
@@ -339,6 +340,16 @@ class Keeper:
         for held in helds:
             tasks = held.stop - held.start
             self._events.emit(TakenBack(job.id, held.volunteer, tasks, why))
+            self.note(job, held.volunteer, (held.start, held.stop), why)
+
+    def note(self, job: KeptJob, peer: PeerId, tasks: Span, why: str) -> None:
+        """Remember why tasks came back, for whoever asks."""
+        job.setbacks.append(Setback(*tasks, peer, why, self._loop.time()))
+
+    def note_loss(self, job: KeptJob, peer: PeerId, result: RangeResult) -> None:
+        """Remember how a task was lost with its process."""
+        how = result.failures[0].message if result.failures else "it died"
+        self.note(job, peer, (result.start, result.stop), how)
 
     def revoke(self, job: KeptJob, helds: list[Held]) -> None:
         """Tell whoever holds them that these grants are void."""
@@ -353,24 +364,6 @@ class Keeper:
     def _over(self, job: KeptJob) -> None:
         if job.board.finished and job.id in self.jobs:
             job.sink.finished()
-
-    # --- explaining ---------------------------------------------------------------
-
-    def why_waiting(self, job: KeptJob) -> ReasonFacts | None:
-        """Return why nothing of a job is running, or None."""
-        seats = [seat for seat in self.seats.values() if seat.offer.slots]
-        fitting = [seat for seat in seats if seat.fits(job)]
-        return why_waiting(
-            JobSituation(
-                open=job.board.open,
-                running=job.board.running,
-                sealed=job.board.sealed,
-                python=job.python,
-                volunteers=len(seats),
-                fitting=len(fitting),
-                idle=sum(1 for seat in fitting if seat.parked),
-            )
-        )
 
 
 def _candidate(job: KeptJob) -> Candidate:

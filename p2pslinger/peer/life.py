@@ -94,6 +94,7 @@ class Life:
         peer.owner.spawn(peer.workplaces.keep_looking())
         peer.owner.spawn(self._keep_renewing())
         peer.owner.spawn(peer.offering.find())
+        peer.owner.spawn(peer.explaining.keep_looking())
         if peer.config.strangers:
             peer.probing.now()
         elif not peer.config.program_bound:

@@ -36,13 +36,12 @@ from p2pslinger.peer.neighbourhood import Neighbourhood
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.people import Acquaintance
 from p2pslinger.peer.presence.presence import Presence
-from p2pslinger.peer.programs.jobreports import JobReports
 from p2pslinger.peer.programs.programs import Programs
 from p2pslinger.peer.programs.submitter import Submitter
 from p2pslinger.peer.reactions import Reactions
 from p2pslinger.peer.remembering import Remembering
-from p2pslinger.peer.reports import Reports, Subjects
 from p2pslinger.peer.serve import Serving
+from p2pslinger.peer.telling import make_reports
 from p2pslinger.peer.upkeep import Surroundings, Upkeep
 from p2pslinger.peer.world import World
 from p2pslinger.store.blobs import Blobs
@@ -276,40 +275,8 @@ class Peer:
             events=self.events,
         )
         self.around.connect(self.links, self.overlay, self.addresses, self.upkeep)
-        self.reports = Reports(
-            Subjects(
-                me.id,
-                grid,
-                self.presence.card.make,
-                self.links,
-                self.keeper,
-                self.submitter,
-                self.volunteer,
-                self.notices,
-                self.state,
-                self.confining,
-                self.offering,
-                lambda: [*self.presence.notes(), *self.people.notes()],
-                lambda: (
-                    self.overlay.dropped,
-                    self.links.dropped,
-                    self.notices.dropped,
-                    self.programs.dropped,
-                ),
-                self.presence,
-                self.people.petname,
-            )
-        )
+        self.explaining, self.reports, self.jobreports = make_reports(self)
         self.events.subscribe(self.reports.hear)
-        self.jobreports = JobReports(
-            me.id,
-            submitter=self.submitter,
-            vault=self.custody.vault,
-            keeper=self.keeper,
-            state=self.state,
-            name=self.around.name,
-            petname=self.people.petname,
-        )
         self.programs = Programs(
             owner=self.owner,
             submitter=self.submitter,

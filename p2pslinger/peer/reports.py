@@ -19,18 +19,17 @@ from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.peer.computing.offering import Offering
 from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.events import Event, Noted
+from p2pslinger.peer.explaining import Explaining
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.links import Links
 from p2pslinger.peer.presence.presence import Presence
 from p2pslinger.peer.programs.submitter import Submitter
 from p2pslinger.peer.sandboxreport import sandbox_checks, sandbox_facts
-from p2pslinger.rules.reasons import PeerSituation, why_idle
 from p2pslinger.store.state import State
 from p2pslinger.version import __version__
 from p2pslinger.wire.facts import (
     CheckFacts,
     PeerFacts,
-    ReasonFacts,
     StatusFacts,
 )
 from p2pslinger.wire.records import Address, Notice, PeerCard
@@ -56,6 +55,7 @@ class Subjects:
     notices: Notices
     state: State
     confining: Confining
+    explaining: Explaining
     offering: Offering
     notes: Callable[[], list[str]]
     dropped: Callable[[], Iterable[Mapping[str, int]]]
@@ -103,7 +103,7 @@ class Reports:
             len(about.links.open),
             len(about.volunteer.stations),
             about.volunteer.busy,
-            self.why_idle(),
+            about.explaining.peer(),
             len(about.keeper.jobs),
             len(self._heard()),
             about.volunteer.computed,
@@ -112,31 +112,6 @@ class Reports:
             about.presence.reach.facts(),
             about.presence.clock.off,
             sandbox_facts(about.confining),
-        )
-
-    def why_idle(self) -> ReasonFacts | None:
-        """Return why this peer is not computing, or None if it is."""
-        about = self._about
-        own = list(about.keeper.jobs.values())
-        heard = self._heard()
-        needs = [(one.python, one.needs) for one in own]
-        needs += [(one.python, one.needs) for one in heard]
-        linked = about.links.open
-        return why_idle(
-            PeerSituation(
-                wanted=len(about.volunteer.stations),
-                ready=about.volunteer.ready,
-                busy=about.volunteer.busy,
-                broken=about.volunteer.broken,
-                neighbours=len(linked),
-                own=len(own),
-                others=len(heard),
-                unconfined=about.confining.why_not,
-                misfits=sum(1 for need in needs if not about.offering.fits(*need)),
-                unreachable=sum(
-                    1 for notice in heard if PeerId(notice.keeper) not in linked
-                ),
-            )
         )
 
     def _heard(self) -> list[Notice]:
@@ -244,4 +219,5 @@ def _peer(
         this,
         connected,
         clock,
+        why=card.why,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.shelf import Shelf
@@ -16,6 +17,9 @@ from p2pslinger.wire.manifest import Manifest
 from p2pslinger.wire.messages import Revoke, Want, Work
 from p2pslinger.wire.needs import Needs, Offer
 from p2pslinger.wire.records import RangeResult
+
+#: Setbacks of a job that are remembered, for whoever asks why a task waits.
+SETBACKS = 32
 
 #: Shards per job and volunteer that are remembered as sent before the list is pruned.
 REMEMBERED = 4096
@@ -42,9 +46,31 @@ class Sink(Protocol):
         """Hear that nothing is left to compute."""
 
 
+class Setback(NamedTuple):
+    """Tasks that came back without a result.
+
+    Attributes:
+        start: The first of them.
+        stop: One after the last.
+        peer: Who had them.
+        why: What happened to it, to go on after its name.
+        when: On the loop's clock.
+    """
+
+    start: int
+    stop: int
+    peer: PeerId
+    why: str
+    when: float
+
+
 @dataclass(eq=False)
 class KeptJob:
-    """A job at its keeper."""
+    """A job at its keeper.
+
+    Attributes:
+        setbacks: The latest, the newest last.
+    """
 
     id: JobId
     manifest: Manifest
@@ -54,6 +80,7 @@ class KeptJob:
     board: Board
     sink: Sink
     shelf: Shelf = field(default_factory=Shelf)
+    setbacks: deque[Setback] = field(default_factory=lambda: deque(maxlen=SETBACKS))
 
     @property
     def python(self) -> str | None:

@@ -29,10 +29,11 @@ from p2pslinger.errors import PeerError, UsageError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.limits import ATTEMPTS, JOB_TASKS, LEASE
 from p2pslinger.rules.chunking import Pace
-from p2pslinger.rules.delivery import Credit, Delivery
+from p2pslinger.rules.delivery import Credit, Delivery, check
 from p2pslinger.rules.grants import Held, Ledger
 from p2pslinger.rules.parts import Parts
 from p2pslinger.rules.spans import Span, Spans
+from p2pslinger.rules.where import Where
 from p2pslinger.wire.records import Control
 
 
@@ -248,7 +249,7 @@ class Board:
         Raises:
             PeerError: nobody granted that, or the range lies outside of its grant.
         """
-        self._check(got, granted)
+        check(got, granted, self._ledger.mac(got.grant, got.volunteer, *granted))
         return self.absorb(got)
 
     def give_back(self, volunteer: PeerId, number: int) -> bool:
@@ -312,27 +313,26 @@ class Board:
         """Return the live grants."""
         return self._ledger.live()
 
+    def where(self, task: int) -> Where:
+        """Return what is known of one task."""
+        held = [held for held in self._ledger.live() if held.start <= task < held.stop]
+        tries = self._tries.get(task, {})
+        return Where(
+            task in self.done,
+            held[0] if held else None,
+            self._open.holder(task),
+            task in self._open.solo,
+            set(tries.values()),
+            len(tries),
+            self._open.before(task),
+            task in self._open.theirs,
+        )
+
     def next_lapse(self) -> float | None:
         """Return when the first grant lapses unless it is renewed."""
         return self._ledger.next_lapse()
 
     # --- inside -------------------------------------------------------------------
-
-    def _check(self, got: Delivery, granted: Span) -> None:
-        start, stop = granted
-        mac = self._ledger.mac(got.grant, got.volunteer, start, stop)
-        if not hmac.compare_digest(mac, got.mac):
-            raise PeerError(f"delivered grant {got.grant}, which nobody gave it")
-        if not start <= got.start < got.stop <= stop:
-            raise PeerError(f"delivered tasks outside of its grant {got.grant}")
-        if not got.lost and got.start != start:
-            raise PeerError(f"delivered grant {got.grant} without its first tasks")
-        if got.lost and got.stop != got.start + 1:
-            raise PeerError("reported the death of a slot for more than one task")
-        if got.failures > got.stop - got.start or (got.lost and not got.failures):
-            raise PeerError(
-                f"delivered {got.failures} failures of {got.stop - got.start} tasks"
-            )
 
     def _last_try(self, got: Delivery) -> bool:
         """Charge the one task that the slot was at; return whether it has failed."""

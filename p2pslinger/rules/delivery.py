@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 
+from p2pslinger.errors import PeerError
 from p2pslinger.ids import PeerId
+from p2pslinger.rules.spans import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +46,29 @@ class Credit:
     tasks: int = 0
     failures: int = 0
     cpu: float = 0.0
+
+
+def check(got: Delivery, granted: Span, mac: bytes) -> None:
+    """Check that a delivery is what its grant allows.
+
+    Args:
+        got: The range.
+        granted: The grant's own [start, stop), as the volunteer repeats it.
+        mac: The MAC that goes with that.
+
+    Raises:
+        PeerError: nobody granted that, or the range lies outside of its grant.
+    """
+    start, stop = granted
+    if not hmac.compare_digest(mac, got.mac):
+        raise PeerError(f"delivered grant {got.grant}, which nobody gave it")
+    if not start <= got.start < got.stop <= stop:
+        raise PeerError(f"delivered tasks outside of its grant {got.grant}")
+    if not got.lost and got.start != start:
+        raise PeerError(f"delivered grant {got.grant} without its first tasks")
+    if got.lost and got.stop != got.start + 1:
+        raise PeerError("reported the death of a slot for more than one task")
+    if got.failures > got.stop - got.start or (got.lost and not got.failures):
+        raise PeerError(
+            f"delivered {got.failures} failures of {got.stop - got.start} tasks"
+        )

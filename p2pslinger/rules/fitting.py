@@ -26,6 +26,12 @@ class Lack(NamedTuple):
     kind: str
     what: str
 
+    @property
+    def words(self) -> str:
+        """What it is, for a sentence."""
+        words = {"python": "Python ", "platform": "a machine like "}
+        return words.get(self.kind, "") + self.what
+
 
 def lacks(python: str | None, needs: Needs, offer: Offer) -> Lack | None:
     """Return what a volunteer lacks first of what a job needs, or None if it fits."""

@@ -33,6 +33,7 @@ class Held:
         stop: One after the last.
         expires: When it lapses, on the keeper's monotonic clock.
         index: The task that the volunteer is at, as far as it has told.
+        since: When it was granted, on that clock; 0 if another keeper has granted it.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Held:
     stop: int
     expires: float
     index: int
+    since: float = 0.0
 
 
 def grant_mac(
@@ -86,7 +88,7 @@ class Ledger:
     def make(self, volunteer: PeerId, start: int, stop: int, now: float) -> Held:
         """Grant [start, stop) to `volunteer`."""
         number = next(self._numbers)
-        held = Held(number, volunteer, start, stop, now + self._lease, start)
+        held = Held(number, volunteer, start, stop, now + self._lease, start, now)
         self._held[held.number] = held
         self._of.setdefault(volunteer, set()).add(held.number)
         return held

@@ -117,6 +117,17 @@ class Parts:
         """Return the grants that another keeper has told us of."""
         return list(self._elsewhere.get(keeper, ()))
 
+    def holder(self, task: int) -> PeerId | None:
+        """Return the keeper that has granted a task, or None."""
+        for keeper, theirs in self._elsewhere.items():
+            if any(start <= task < stop for start, stop in theirs.values()):
+                return keeper
+        return None
+
+    def before(self, task: int) -> int:
+        """Count the tasks of ours before one."""
+        return sum(min(stop, task) - low for low, stop in self.ours if low < task)
+
     def elsewhere(self) -> list[Span]:
         """Return all tasks that other keepers have granted."""
         return [s for theirs in self._elsewhere.values() for s in theirs.values()]

@@ -1,16 +1,21 @@
 """Why nothing happens: one enumeration, the same words everywhere.
 
-Two questions have answers here: why does this peer not compute, and why does this job
-not run? Both functions are pure: facts in, reason out, or None when there is nothing to
-explain. Code, command line and API show the reason's code, its sentence and its advice.
+    facts about a peer  -> why it does not compute   `whypeer`
+    facts about a job   -> why it does not run       `whyjob`
+    facts about a task  -> why it is not running     `whytask`
+
+Each is a pure function from facts to a reason. A reason has a code for programs, a
+sentence, what ends it, and what a person could do; all but the sentence stand here.
+To add one: a member, its row in `_ENDS` and in `_ADVICE`, and a scenario that shows it
+(`tests/simulation/test_why.py`, which fails without).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from enum import StrEnum
 
-from p2pslinger.wire.facts import ReasonFacts
+from p2pslinger.wire.facts import ExcludedFacts, ReasonFacts
 
 
 class Reason(StrEnum):
@@ -20,10 +25,16 @@ class Reason(StrEnum):
     NO_SLOTS = "no-slots"
     SLOTS_STARTING = "slots-starting"
     SLOTS_BROKEN = "slots-broken"
+    FETCHING = "fetching"
     ALONE = "alone"
     NO_WORK = "no-work"
+    ALL_TAKEN = "all-taken"
+    JOBS_PAUSED = "jobs-paused"
+    PROBING = "probing"
     SANDBOX_TOO_WEAK = "sandbox-too-weak"
     OTHER_PYTHON = "other-python"
+    OTHER_PLATFORM = "other-platform"
+    LACKS_PACKAGE = "lacks-package"
     KEEPER_AWAY = "keeper-away"
     # why it does not compute for others: its owner's preferences
     DISABLED = "disabled"
@@ -33,13 +44,29 @@ class Reason(StrEnum):
     IN_USE = "in-use"
     FOREIGN_LOAD = "foreign-load"
     # why a job does not run
+    KEPT_ELSEWHERE = "kept-elsewhere"
+    JOB_PAUSED = "job-paused"
+    LEARNING = "learning"
+    LEFT_TO_OTHERS = "left-to-others"
     NO_ARGUMENTS = "no-arguments"
     NO_VOLUNTEER = "no-volunteer"
     NO_PYTHON = "no-python"
+    NO_PLATFORM = "no-platform"
+    NO_PACKAGE = "no-package"
     ALL_BUSY = "all-busy"
+    STARTING = "starting"
+    # why a task is not running, though its job does
+    NOT_SENT = "not-sent"
+    ITS_TURN = "its-turn"
+    IN_LINE = "in-line"
+    REPORTING = "reporting"
+    RETRIED = "retried"
+    ONE_AT_A_TIME = "one-at-a-time"
+    OTHER_KEEPER = "other-keeper"
 
 
-_ADVICE = {
+#: What a person could do about each of them.
+_ADVICE: dict[Reason, str] = {
     Reason.NO_SLOTS: "start the peer with `slinger up --slots N`",
     Reason.SLOTS_STARTING: "wait a moment",
     Reason.SLOTS_BROKEN: "run `slinger doctor`",
@@ -48,12 +75,22 @@ _ADVICE = {
         "name one with `slinger up --bootstrap HOST`"
     ),
     Reason.NO_WORK: "submit a job, from any machine of the grid",
+    Reason.PROBING: "wait a moment",
     Reason.SANDBOX_TOO_WEAK: (
         "run `slinger doctor`: it says what the sandbox lacks here; or, if you trust "
         "every member of this grid with this machine, start the peer with "
         "`--trust-members`"
     ),
-    Reason.OTHER_PYTHON: "run the peer with the Python version that the jobs need",
+    Reason.FETCHING: "nothing to do",
+    Reason.ALL_TAKEN: "nothing to do",
+    Reason.JOBS_PAUSED: "`slinger resume JOB` lets a job go on",
+    Reason.OTHER_PYTHON: (
+        "install that Python version, or name where it is in the setting `pythons`"
+    ),
+    Reason.OTHER_PLATFORM: "nothing to do here",
+    Reason.LACKS_PACKAGE: (
+        "install it for a Python of this peer (`slinger doctor` names them)"
+    ),
     Reason.KEEPER_AWAY: "wait until the submitter's machine can be reached",
     Reason.DISABLED: "`slinger prefs enabled true` lets it compute for others",
     Reason.PAUSED: "`slinger prefs resume` ends the pause",
@@ -69,6 +106,10 @@ _ADVICE = {
         "nothing to do: it goes on when they have been quiet for a minute; `slinger "
         "prefs foreign_load` says what counts as quiet"
     ),
+    Reason.KEPT_ELSEWHERE: "run `slinger why` on a machine that keeps it",
+    Reason.JOB_PAUSED: "`slinger resume JOB` lets it go on",
+    Reason.LEARNING: "wait a moment",
+    Reason.LEFT_TO_OTHERS: "nothing to do: this machine hands out what they don't",
     Reason.NO_ARGUMENTS: "nothing to do here: its program may append more arguments",
     Reason.NO_VOLUNTEER: (
         "start a peer with slots: `slinger up --slots N`, here or on another machine "
@@ -78,12 +119,79 @@ _ADVICE = {
         "run a peer with that Python version, or submit the function as source "
         "(`grid.map_source`), which any version can run"
     ),
+    Reason.NO_PLATFORM: "start a peer on such a machine, or require another platform",
+    Reason.NO_PACKAGE: (
+        "install it for a Python of one of the peers: they look again every few seconds"
+    ),
     Reason.ALL_BUSY: "wait, or add a machine",
+    Reason.STARTING: "wait a moment",
+    Reason.NOT_SENT: "nothing to do here: its program has more to send",
+    Reason.ITS_TURN: "wait, or add a machine",
+    Reason.IN_LINE: "nothing to do: what its peer does not begin goes to others",
+    Reason.REPORTING: "wait a moment",
+    Reason.RETRIED: "`slinger results JOB --errors` shows how tasks failed",
+    Reason.ONE_AT_A_TIME: (
+        "nothing to do; if it is the task's fault, it fails after three tries"
+    ),
+    Reason.OTHER_KEEPER: "run `slinger why` on that keeper's machine for more",
+}
+
+#: What ends each of them.
+_ENDS: dict[Reason, str] = {
+    Reason.NO_SLOTS: "the peer is started with slots",
+    Reason.SLOTS_STARTING: "a slot is ready",
+    Reason.SLOTS_BROKEN: "a slot starts: it is tried again, once a minute at least",
+    Reason.FETCHING: "all that the tasks need is here",
+    Reason.ALONE: "a job is submitted here, or another peer is found",
+    Reason.NO_WORK: "a job is submitted anywhere in the grid",
+    Reason.ALL_TAKEN: "tasks are given back, or more are submitted",
+    Reason.JOBS_PAUSED: "a job goes on, or another is submitted",
+    Reason.PROBING: "that is known, in a few seconds",
+    Reason.SANDBOX_TOO_WEAK: "a job is submitted on this machine",
+    Reason.OTHER_PYTHON: "that Python is found here, or a job that fits is submitted",
+    Reason.OTHER_PLATFORM: "a job that fits is submitted",
+    Reason.LACKS_PACKAGE: "it is installed here, or a job that fits is submitted",
+    Reason.KEEPER_AWAY: "one of them can be reached",
+    Reason.DISABLED: "its owner says so",
+    Reason.PAUSED: "the pause is over",
+    Reason.OUT_OF_HOURS: "its hours begin",
+    Reason.ON_BATTERY: "the machine has power",
+    Reason.IN_USE: "nobody has used the machine for a while",
+    Reason.FOREIGN_LOAD: "other programs have been quiet for a minute",
+    Reason.KEPT_ELSEWHERE: "the machines that keep it say so",
+    Reason.JOB_PAUSED: "its owner lets it go on",
+    Reason.LEARNING: "its other keepers have answered, or are given up",
+    Reason.LEFT_TO_OTHERS: "they hand them out, or have been silent for a while",
+    Reason.NO_ARGUMENTS: "its program appends arguments, or seals it",
+    Reason.NO_VOLUNTEER: "a peer with slots asks for work",
+    Reason.NO_PYTHON: "a peer with that Python asks for work",
+    Reason.NO_PLATFORM: "a peer on such a machine asks for work",
+    Reason.NO_PACKAGE: "a peer that has it asks for work",
+    Reason.ALL_BUSY: "a slot is free",
+    Reason.STARTING: "the peer has answered",
+    Reason.NOT_SENT: "its program sends it",
+    Reason.ITS_TURN: "the tasks before it are handed out",
+    Reason.IN_LINE: "the tasks before it are done",
+    Reason.REPORTING: "its result has arrived",
+    Reason.RETRIED: "a slot is free",
+    Reason.ONE_AT_A_TIME: "another peer has a free slot",
+    Reason.OTHER_KEEPER: "its result has arrived",
 }
 
 
-def _reason(reason: Reason, text: str) -> ReasonFacts:
-    return ReasonFacts(reason.value, text, _ADVICE[reason])
+def explain(
+    reason: Reason, text: str, excluded: Iterable[ExcludedFacts] = ()
+) -> ReasonFacts:
+    """Return a reason with its sentence, and with what goes with it.
+
+    Args:
+        reason: Why.
+        text: The sentence, without a full stop.
+        excluded: Which peers can't compute what waits.
+    """
+    return ReasonFacts(
+        reason.value, text, _ADVICE[reason], _ENDS[reason], excluded=tuple(excluded)
+    )
 
 
 def reason_for(reason: Reason, text: str) -> ReasonFacts:
@@ -93,138 +201,9 @@ def reason_for(reason: Reason, text: str) -> ReasonFacts:
         reason: Why.
         text: The end of the sentence "this peer does not compute for others: ...".
     """
-    return _reason(reason, f"this peer does not compute for others: {text}")
+    return explain(reason, f"this peer does not compute for others: {text}")
 
 
-@dataclass(frozen=True, slots=True)
-class PeerSituation:
-    """What there is to know about a peer that does not compute.
-
-    Attributes:
-        wanted: Slots that it should have.
-        ready: Slots that are ready.
-        busy: Slots that compute.
-        broken: Why slots can't be started, or "".
-        neighbours: Open connections to peers.
-        own: Open jobs of its own machine.
-        others: Open jobs of others that it has heard of.
-        unconfined: Why it does not compute for others, or "" if it does.
-        misfits: Open jobs, of those that it would compute, that need another Python.
-        unreachable: Open jobs, of those, none of whose keepers can be reached.
-        withheld: Why its owner's preferences keep it from others' work, or None.
-    """
-
-    wanted: int
-    ready: int
-    busy: int
-    broken: str
-    neighbours: int
-    own: int
-    others: int
-    unconfined: str
-    misfits: int
-    unreachable: int
-    withheld: ReasonFacts | None = None
-
-
-def why_idle(now: PeerSituation) -> ReasonFacts | None:
-    """Return why a peer is not computing, or None if it is."""
-    if now.busy:
-        return None
-    if now.wanted == 0:
-        return _reason(Reason.NO_SLOTS, "this peer has no slots")
-    if now.ready == 0:
-        if now.broken:
-            return _reason(Reason.SLOTS_BROKEN, f"no slot starts: {now.broken}")
-        return _reason(Reason.SLOTS_STARTING, "its slots are being started")
-    return _why_no_work(now)
-
-
-def _why_no_work(now: PeerSituation) -> ReasonFacts:
-    """Return why a peer's ready slots have nothing to do."""
-    if now.own + now.others == 0:
-        if now.neighbours == 0:
-            return _reason(Reason.ALONE, "no job is open, and no other peer is known")
-        return _reason(Reason.NO_WORK, "no job is open in the grid")
-    if now.own == 0 and now.unconfined:
-        return _reason(
-            Reason.SANDBOX_TOO_WEAK, f"{_others(now.others)}, and {now.unconfined}"
-        )
-    if now.own == 0 and now.withheld is not None:
-        return now.withheld
-    if now.misfits >= now.own + (0 if now.unconfined else now.others):
-        return _reason(
-            Reason.OTHER_PYTHON, f"{_open_jobs(now.misfits)} another Python version"
-        )
-    if now.unreachable:
-        keepers = f"the keepers of {_count(now.unreachable, 'open job')}"
-        return _reason(Reason.KEEPER_AWAY, f"{keepers} can't be reached")
-    return _reason(Reason.NO_WORK, "all tasks of the open jobs are taken")
-
-
-@dataclass(frozen=True, slots=True)
-class JobSituation:
-    """What there is to know about a job none of whose tasks is running.
-
-    Attributes:
-        open: Tasks that could be granted.
-        running: Tasks that are granted.
-        sealed: Nothing more will be appended.
-        python: The minor version that it needs, or None for any.
-        volunteers: Peers that offer slots to this keeper.
-        fitting: Those among them with that version.
-        idle: Those among the fitting ones that wait for work.
-    """
-
-    open: int
-    running: int
-    sealed: bool
-    python: str | None
-    volunteers: int
-    fitting: int
-    idle: int
-
-
-def why_waiting(now: JobSituation) -> ReasonFacts | None:
-    """Return why a job is not running, or None if it is, or is done."""
-    if now.running:
-        return None
-    if now.open == 0:
-        if now.sealed:
-            return None
-        return _reason(Reason.NO_ARGUMENTS, "all tasks that it has so far are done")
-    if now.volunteers == 0:
-        return _reason(
-            Reason.NO_VOLUNTEER, "no peer offers a slot to this machine's jobs"
-        )
-    if now.fitting == 0:
-        none = _none_of(now.volunteers)
-        return _reason(
-            Reason.NO_PYTHON, f"its function needs Python {now.python}, and {none} it"
-        )
-    if now.idle == 0:
-        return _reason(
-            Reason.ALL_BUSY,
-            f"all slots of {_count(now.fitting, 'peer')} are busy with other jobs",
-        )
-    return None
-
-
-def _count(count: int, thing: str) -> str:
-    return f"1 {thing}" if count == 1 else f"{count} {thing}s"
-
-
-def _others(count: int) -> str:
-    if count == 1:
-        return "the 1 open job is another member's"
-    return f"the {count} open jobs are other members'"
-
-
-def _open_jobs(count: int) -> str:
-    return "the 1 open job needs" if count == 1 else f"all {count} open jobs need"
-
-
-def _none_of(count: int) -> str:
-    if count == 1:
-        return "the 1 peer with slots does not offer"
-    return f"none of the {count} peers with slots offers"
+def counted(count: int, thing: str) -> str:
+    """Return "1 peer", "2 peers"."""
+    return f"1 {thing}" if count == 1 else f"{count:,} {thing}s"

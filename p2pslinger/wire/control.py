@@ -19,6 +19,7 @@ from p2pslinger.wire.facts import (
     PeerFacts,
     StatusFacts,
     TallyFacts,
+    WhyFacts,
 )
 from p2pslinger.wire.manifest import Function, Policy
 from p2pslinger.wire.messages import Codec
@@ -324,6 +325,24 @@ class Reread(msgspec.Struct, frozen=True, array_like=True, tag=70):
     """Read anew what the owner says of other peers. Answered by `Done`."""
 
 
+class GetWhy(msgspec.Struct, frozen=True, array_like=True, tag=72):
+    """Ask why this peer, a job or a task waits. Answered by `Why`.
+
+    Attributes:
+        job: Id of the job, or the start of it; "" for this peer.
+        task: Index of the task, or None for the job.
+    """
+
+    job: IdText = ""
+    task: Count | None = None
+
+
+class Why(msgspec.Struct, frozen=True, array_like=True, tag=73):
+    """What it is doing, or why it waits."""
+
+    facts: WhyFacts
+
+
 class Done(msgspec.Struct, frozen=True, array_like=True, tag=32):
     """Yes, and there is nothing more to say about it."""
 
@@ -359,6 +378,8 @@ ControlMessage = (
     | GetChecks
     | Checks
     | Reread
+    | GetWhy
+    | Why
     | Done
 )
 

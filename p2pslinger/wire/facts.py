@@ -10,18 +10,40 @@ from __future__ import annotations
 import msgspec
 
 
+class ExcludedFacts(msgspec.Struct, frozen=True):
+    """Peers that can't compute what waits, for one reason.
+
+    Attributes:
+        peers: How many.
+        code: Why: one of `p2pslinger.rules.reasons.Reason`.
+        text: Why, in a few words.
+    """
+
+    peers: int
+    code: str
+    text: str
+
+
 class ReasonFacts(msgspec.Struct, frozen=True):
     """Why something waits.
 
     Attributes:
         code: One of `p2pslinger.rules.reasons.Reason`.
         text: A sentence.
-        advice: What would change it.
+        advice: What a person could do.
+        ends: What ends it, to go on after "until".
+        since: Wall time since which that has been so, or 0 if nobody knows.
+        excluded: Of a job or a task: which peers can't compute it.
+        peers: And of how many that are known.
     """
 
     code: str
     text: str
     advice: str
+    ends: str = ""
+    since: float = 0.0
+    excluded: tuple[ExcludedFacts, ...] = ()
+    peers: int = 0
 
 
 class TallyFacts(msgspec.Struct, frozen=True):
@@ -129,6 +151,7 @@ class PeerFacts(msgspec.Struct, frozen=True):
         connected: Seconds that the connection has been open.
         clock: Seconds that its clock is ahead of ours.
         petname: What this machine's owner calls it, or "".
+        why: What keeps it from computing for others: the code of a reason, or "".
     """
 
     peer: str
@@ -142,6 +165,32 @@ class PeerFacts(msgspec.Struct, frozen=True):
     connected: float
     clock: float
     petname: str = ""
+    why: str = ""
+
+
+class WhyFacts(msgspec.Struct, frozen=True):
+    """What this peer, one of its jobs or one of a job's tasks is doing, or why not.
+
+    Attributes:
+        state: Of the peer "computing" or "waiting". Of a job also "computed",
+            "cancelled" and so on; of a task "running", "waiting", "done" or its job's.
+        reason: Why it waits, or None if it does not.
+        job: Id of the job, or "".
+        task: Index of the task, or None.
+        running: Slots of this peer that compute; tasks of the job that are computed.
+        peer: Id of the peer that has been granted the task, or "".
+        name: Its machine's name.
+        since: Wall time since which it has it, or 0.
+    """
+
+    state: str
+    reason: ReasonFacts | None
+    job: str = ""
+    task: int | None = None
+    running: int = 0
+    peer: str = ""
+    name: str = ""
+    since: float = 0.0
 
 
 class ReachFacts(msgspec.Struct, frozen=True):

@@ -59,6 +59,7 @@ class PeerCard(msgspec.Struct, frozen=True, array_like=True):
         expires: Wall time.
         started: When its process has started, by its own clock, in microseconds: two
             processes with one identity differ in it.
+        why: What keeps it from computing for others: the code of a reason, or "".
     """
 
     name: Name
@@ -70,6 +71,7 @@ class PeerCard(msgspec.Struct, frozen=True, array_like=True):
     sequence: Sequence
     expires: Wall
     started: Sequence = 0
+    why: Annotated[str, Meta(max_length=40)] = ""
 
 
 class Notice(msgspec.Struct, frozen=True, array_like=True):

@@ -11,12 +11,15 @@ from p2pslinger.wire import facts
 from tests.wire.structs import built
 
 KINDS = [
+    facts.ExcludedFacts,
     facts.ReasonFacts,
+    facts.WhyFacts,
     facts.TallyFacts,
     facts.KeeperFacts,
     facts.JobFacts,
     facts.PeerFacts,
     facts.ReachFacts,
+    facts.SandboxFacts,
     facts.StatusFacts,
     facts.CheckFacts,
 ]

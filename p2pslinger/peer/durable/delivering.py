@@ -81,7 +81,11 @@ class Delivering:
             verify(batch, Purpose.RESULTS, self._vault.grid)
         if held is None or held.job.end == "cancelled" or held.forgetting:
             told(Delivered(0, tuple(result.grant for result in results)))
-        elif blobs:
+            return
+        for result in results:
+            if result.lost:
+                held.job.means.keeper.note_loss(held.job.kept, seat.peer, result)
+        if blobs:
             self._owner.spawn(self._take_big(held, batch, blobs, told))
         else:
             self._take(held, batch, told)

@@ -49,6 +49,8 @@ class OwnCard:
         self.port = 0
         #: The versions on the last card.
         self.told = pythons()
+        #: What keeps us from computing for others, or "".
+        self.why = ""
 
     def make(self) -> PeerCard:
         """Return the card as it is now."""
@@ -65,6 +67,7 @@ class OwnCard:
             int(now * 1000),
             now + limits.CARD_LIFE,
             self._started,
+            self.why,
         )
 
     def sign(self) -> Signed:

@@ -9,16 +9,18 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from p2pslinger.errors import UsageError
-from p2pslinger.ids import JobId, PeerId, starting_with, to_text
+from p2pslinger.ids import JobId, PeerId, from_text, starting_with, to_text
 from p2pslinger.peer.durable.fellows import Fellow
 from p2pslinger.peer.durable.held import Held
 from p2pslinger.peer.durable.vault import Vault
+from p2pslinger.peer.explaining import Explaining
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.programs.ownjob import OwnJob
 from p2pslinger.peer.programs.submitter import Submitter
+from p2pslinger.peer.programs.whyjobs import WhyTasks
 from p2pslinger.rules.board import Board
 from p2pslinger.store.state import Share, State
-from p2pslinger.wire.facts import JobFacts, KeeperFacts, TallyFacts
+from p2pslinger.wire.facts import JobFacts, KeeperFacts, TallyFacts, WhyFacts
 
 
 class JobReports:
@@ -32,6 +34,8 @@ class JobReports:
         state: Has the receipts.
         name: Gives a peer's name, or "" if it is not known here.
         petname: Gives what the owner calls a peer, or "".
+        explaining: Knows why jobs wait.
+        tasks: Knows why tasks do.
     """
 
     def __init__(
@@ -44,6 +48,8 @@ class JobReports:
         state: State,
         name: Callable[[PeerId], str],
         petname: Callable[[PeerId], str] = lambda _: "",
+        explaining: Explaining,
+        tasks: WhyTasks,
     ) -> None:
         self._me = me
         self._submitter = submitter
@@ -52,6 +58,8 @@ class JobReports:
         self._state = state
         self._name = name
         self._petname = petname
+        self._explaining = explaining
+        self._tasks = tasks
         self._loop = asyncio.get_running_loop()
 
     def jobs(self, start: str) -> tuple[JobFacts, ...]:
@@ -78,13 +86,36 @@ class JobReports:
             return self.durable(held)
         return self.throw_away(self._submitter.jobs[found])
 
+    def why(self, start: str, task: int | None) -> WhyFacts:
+        """Return what this peer, a job or a task of it is doing, or why it waits.
+
+        Args:
+            start: The start of a job's id, or "" for this peer.
+            task: Index of a task, or None for the job.
+
+        Raises:
+            UsageError: no job, or several, start with that; or it has no such task.
+        """
+        if not start:
+            return self._explaining.state()
+        facts = self._find(start)
+        job = JobId(from_text(facts.job))
+        if task is not None:
+            held = self._vault.held.get(job)
+            kept = held.job.kept if held else self._submitter.jobs[job].kept
+            return self._tasks.explain(kept, facts, task)
+        state = facts.state
+        if state == "open":
+            state = "waiting" if facts.waiting is not None else "computing"
+        return WhyFacts(state, facts.waiting, facts.job, None, facts.running)
+
     def throw_away(self, own: OwnJob) -> JobFacts:
         """Return what there is to know about a throw-away job."""
         board = own.kept.board
         state = own.end or "open"
         if state not in {"open", "computed"}:
             state = "cancelled"
-        waiting = self._keeper.why_waiting(own.kept) if state == "open" else None
+        waiting = self._explaining.job(own.kept) if state == "open" else None
         return JobFacts(
             to_text(own.id),
             own.kept.manifest.name,
@@ -115,8 +146,8 @@ class JobReports:
             state = "computed"
         waiting = None
         elsewhere = board.running_elsewhere
-        if state == "open" and job.is_keeper and not elsewhere:
-            waiting = self._keeper.why_waiting(job.kept)
+        if state in {"open", "paused"}:
+            waiting = self._explaining.job(job.kept, here=job.is_keeper)
         return JobFacts(
             to_text(job.id),
             job.kept.manifest.name,

@@ -25,6 +25,7 @@ from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.programs.handover import ProgramConnection, given, taken
 from p2pslinger.peer.programs.jobreports import JobReports
 from p2pslinger.peer.programs.listener import Listener
+from p2pslinger.peer.programs.questions import Questions
 from p2pslinger.peer.programs.replays import Replays
 from p2pslinger.peer.programs.submissions import Submission, ThrowAway
 from p2pslinger.peer.programs.submitter import Submitter
@@ -38,24 +39,14 @@ from p2pslinger.wire.control import (
     Attached,
     Blob,
     CancelJob,
-    Checks,
     CloseJob,
     Done,
-    GetChecks,
-    GetJobs,
-    GetPeers,
-    GetStatus,
-    GetTally,
     GetValues,
-    Jobs,
     Opened,
     OpenJob,
-    Peers,
     Seal,
     ShardIn,
-    Status,
     Stop,
-    Tally,
     Withdraw,
 )
 from p2pslinger.wire.messages import Hello
@@ -193,11 +184,7 @@ class Programs:
         table.on(AwaitKept, self._await_kept)
         table.on(GetTicket, self._give_ticket)
         table.on(Ticket, self._take_ticket)
-        table.on(GetStatus, lambda _, __, x: x.reply(Status(self._reports.status())))
-        table.on(GetPeers, lambda _, __, x: x.reply(Peers(self._reports.peers())))
-        table.on(GetJobs, lambda _, m, x: x.reply(Jobs(self._jobs_told.jobs(m.job))))
-        table.on(GetTally, lambda _, m, x: x.reply(Tally(self._jobs_told.tally(m.job))))
-        table.on(GetChecks, lambda _, __, x: x.reply(Checks(self._reports.checks())))
+        Questions(self._reports, self._jobs_told).add_to(table)
         self._more(table)
         table.on(Stop, self._shut_down)
         return table
