@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 import struct
+import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -96,11 +97,16 @@ def main() -> None:
         names = {peer.peer[:7]: peer.name for peer in grid.peers()}
         tasks = [(y, width, height) for y in range(height)]
         job = grid.start(row, tasks, name="fractal")
+        live, shown = sys.stdout.isatty(), -1
         for progress in job.updates():
             who = ", ".join(
                 f"{names[peer]}: {rows}" for peer, rows in progress.by_peer.items()
             )
-            print(f"\r{bar(progress.fraction)} {who}", end="", flush=True)
+            tenths = int(10 * progress.fraction)
+            if live or tenths > shown:  # in a file, ten lines will do
+                shown = tenths
+                line = f"{bar(progress.fraction)} {who}"
+                print(line, end="\r" if live else "\n", flush=True)
         print()
         options.out.write_bytes(png(width, height, job.results()))
         print(f"{options.out}: {width} x {height}\n")
