@@ -23,13 +23,14 @@ from blake3 import blake3
 import p2pslinger as slinger
 from benchmarks._daemons import Daemon, daemons
 from benchmarks.figures import show, wait_until
-from p2pslinger.ids import GridId, JobId
+from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.peer.events import Events
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.seats import KeptJob, Seat
 from p2pslinger.peer.shelf import LazyBatch, Shard
 from p2pslinger.rules.board import Board
 from p2pslinger.rules.spans import Span
+from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.manifest import Function, Manifest, Policy, job_id, seal_manifest
 from p2pslinger.wire.messages import PEER_CODEC, Deliver, Grant, Want, Work
@@ -88,6 +89,9 @@ class Sink:
 
     def granted(self) -> None:
         """Hear that tasks were handed out."""
+
+    def glimpsed(self, peer: PeerId, glimpse: Glimpse) -> None:
+        """Hear how a range goes on."""
 
     def delivered(self) -> None:
         """Hear that these were all, for now."""

@@ -146,6 +146,12 @@ OUTPUT = 64 * KIB
 MESSAGE_TEXT = 4000
 TRACEBACK_TEXT = 20000
 
+#: Bytes of new output that a running range shows at once, and ranges that one volunteer
+#: shows to one keeper: with every heartbeat, so at most 0.2 MB/s of a machine with 128
+#: busy slots.
+GLIMPSE = 2 * KIB
+GLIMPSES = 128
+
 # --- gossip -----------------------------------------------------------------------
 
 #: Seconds that a job is kept after it was submitted, unless it says otherwise: 7 days.

@@ -18,16 +18,21 @@ from p2pslinger.cli.finding import FOLLOWED, find, follow
 from p2pslinger.cli.keepers import kept_of, there
 from p2pslinger.cli.words import percent, printable
 from p2pslinger.client.link import Link
+from p2pslinger.client.live import Shown
 from p2pslinger.errors import SlingerError
-from p2pslinger.ids import short
+from p2pslinger.ids import PeerId, short
 from p2pslinger.wire.control import GetJobs, Jobs, RangeOut, Results
 from p2pslinger.wire.facts import JobFacts
+from p2pslinger.wire.glimpse import Glimpsed
 
 #: Seconds between two looks at how far the job is.
 LOOK = 0.5
 
 #: What the terminal does on this: go to the line's start and clear it.
 CLEAR = "\r\x1b[K"
+
+#: Tasks of which is said how far they are.
+SHOWN = 3
 
 #: States in which nothing more happens.
 OVER = {"computed", "cancelled"}
@@ -44,7 +49,10 @@ class Follower:
     def __init__(self, *, err: bool = False, as_json: bool = False) -> None:
         self._err = err
         self._as_json = as_json
-        self._heard: queue.SimpleQueue[RangeOut | SlingerError] = queue.SimpleQueue()
+        self._heard: queue.SimpleQueue[RangeOut | Glimpsed | SlingerError] = (
+            queue.SimpleQueue()
+        )
+        self._output = Shown()
         self._draws = not as_json and (sys.stderr if err else sys.stdout).isatty()
         self._shown = ""
         self._computed = -1
@@ -77,6 +85,8 @@ class Follower:
             for out in message.ranges:
                 if out.output:
                     self._heard.put(out)
+        elif isinstance(message, Glimpsed) and message.shown.text:
+            self._heard.put(message)
 
     def _print_output(self, seconds: float) -> None:
         """Print what comes within so many seconds; return with the first of it."""
@@ -86,8 +96,13 @@ class Follower:
             return
         if isinstance(out, SlingerError):
             raise out
-        if not self._as_json:
-            self._print(out)
+        if self._as_json:
+            return
+        if isinstance(out, Glimpsed):
+            task = out.shown.index
+            self._print(task, task + 1, out.peer, self._output.new(out.peer, out.shown))
+        else:
+            self._print(out.start, out.stop, out.peer, self._output.rest(out))
 
     def _print_rest(self, link: Link) -> None:
         """Print what came with the last results: before the answer to a question."""
@@ -95,12 +110,12 @@ class Follower:
         while not self._heard.empty():
             self._print_output(0)
 
-    def _print(self, out: RangeOut) -> None:
+    def _print(self, start: int, stop: int, peer: bytes, output: bytes) -> None:
         if self._draws:
             click.echo(CLEAR, nl=False, err=self._err)
             self._shown = ""
-        who = f"{tasks_of(out.start, out.stop)} on {short(out.peer)}"
-        for line in out.output.decode("utf-8", "replace").splitlines():
+        who = f"{tasks_of(start, stop)} on {short(PeerId(peer))}"
+        for line in output.decode("utf-8", "replace").splitlines():
             click.echo(f"{who}: {printable(line)}", err=self._err)
 
     def _show(self, facts: JobFacts) -> None:
@@ -124,11 +139,13 @@ class Follower:
 
 def line_of(facts: JobFacts, *, moves: bool) -> str:
     """Return how far a job is, in a line; and why it waits, unless it moves."""
+    said = [one for one in facts.under_way if one.share is not None]
     more = "" if facts.sealed else "+"
     share = percent(facts.computed / facts.tasks) if facts.tasks else "0 %"
     parts = [f"{facts.computed:,} of {facts.tasks:,}{more} tasks ({share})"]
     if facts.running:
         parts.append(f"{facts.running:,} running")
+    parts += [f"task {one.task} at {percent(one.share or 0)}" for one in said[:SHOWN]]
     if facts.failed:
         parts.append(f"{facts.failed:,} failed")
     if facts.wanted > there(facts):

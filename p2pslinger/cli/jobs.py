@@ -11,9 +11,9 @@ from p2pslinger.cli.keepers import kept_of, show_keepers, there
 from p2pslinger.cli.options import as_json, read_id, whole_ids
 from p2pslinger.cli.render import Column, show_json, show_pairs, show_reason, show_table
 from p2pslinger.cli.tally import show_tally
-from p2pslinger.cli.words import duration, of_id, when
+from p2pslinger.cli.words import duration, of_id, percent, when
 from p2pslinger.wire.control import CancelJob, Done, GetJobs, Jobs
-from p2pslinger.wire.facts import JobFacts
+from p2pslinger.wire.facts import JobFacts, TaskFacts
 from p2pslinger.wire.owning import ChangeJob
 
 COLUMNS = (
@@ -26,6 +26,14 @@ COLUMNS = (
     Column("failed", number=True),
     Column("kept", number=True),
     Column("age", number=True),
+)
+
+#: Of running tasks that say how far they are, or print.
+RUNNING = (
+    Column("task", number=True),
+    Column("on"),
+    Column("done", number=True),
+    Column("says"),
 )
 
 
@@ -127,12 +135,20 @@ def show_job(job: JobFacts, *, whole: bool = False) -> None:
     if job.waiting is not None:
         click.echo()
         show_reason(job.waiting)
+    if job.under_way:
+        click.echo()
+        show_table(RUNNING, [_running(one, whole=whole) for one in job.under_way])
     if job.keepers:
         click.echo()
         show_keepers(job.keepers, whole=whole)
     if job.volunteers:
         click.echo()
         show_tally(job.volunteers, whole=whole)
+
+
+def _running(one: TaskFacts, *, whole: bool) -> tuple[str, ...]:
+    share = "" if one.share is None else percent(one.share)
+    return str(one.task), one.name or of_id(one.peer, whole=whole), share, one.line
 
 
 def _lasting(job: JobFacts) -> list[tuple[str, str]]:

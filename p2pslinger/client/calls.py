@@ -14,6 +14,7 @@ from p2pslinger.client.arguments import Shard, calls_shard
 from p2pslinger.client.initializer import InitializerError
 from p2pslinger.errors import TooLargeError
 from p2pslinger.wire.control import RangeOut
+from p2pslinger.wire.glimpse import Glimpse
 
 #: Calls packed into one shard, at most; fewer when their arguments are large, so that
 #: several volunteers can take them.
@@ -35,11 +36,13 @@ class GridFuture(Future[object]):
         calls: The calls that it has been packed with, or None.
         position: Its number among them.
         given_up: It has been cancelled.
+        progress: How far the call is, 0 to 1, if it says so (`task.progress`).
     """
 
     calls: Calls | None = None
     position = 0
     given_up = False
+    progress: float | None = None
 
     def cancel(self) -> bool:
         """Cancel the call unless it has a result; a slot that runs it is ended."""
@@ -195,6 +198,12 @@ class Calls:
         for error in errors.values():
             if isinstance(error, InitializerError):
                 self._useless(error)
+
+    def glimpsed(self, position: int, glimpse: Glimpse) -> None:
+        """Let a call's future know how far it is."""
+        future = self._open.get(position)
+        if future is not None and glimpse.share is not None:
+            future.progress = glimpse.share
 
     def broke(self, error: BaseException) -> None:
         """No more results will come."""

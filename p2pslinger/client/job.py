@@ -8,13 +8,13 @@ has been used here. Others can read it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar, cast
 
 from p2pslinger.client.keeping import check_priority, seconds_of
 from p2pslinger.client.link import Link
 from p2pslinger.client.outputs import Output
+from p2pslinger.client.progress import Progress
 from p2pslinger.client.rows import Rows
 from p2pslinger.client.stream import Stream
 from p2pslinger.errors import UnavailableError
@@ -28,28 +28,6 @@ if TYPE_CHECKING:
     from p2pslinger.client.replay import Replay
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job is.
-
-    Attributes:
-        done: Tasks with an outcome.
-        total: Tasks in all.
-        failed: Tasks among the done ones that failed.
-        by_peer: Tasks done, by the short id of the peer.
-    """
-
-    done: int
-    total: int
-    failed: int
-    by_peer: dict[str, int]
-
-    @property
-    def fraction(self) -> float:
-        """The part that is done, 0 to 1."""
-        return self.done / self.total if self.total else 1.0
 
 
 class Job(Generic[T]):
@@ -88,18 +66,15 @@ class Job(Generic[T]):
     @property
     def progress(self) -> Progress:
         """How far it is."""
-        rows = self._rows
-        return Progress(rows.done, rows.total or 0, rows.failed, dict(rows.by_peer))
+        return self._rows.progress
 
     def updates(self, every: float = 1.0) -> Iterator[Progress]:
         """Yield the progress whenever it changes, at least every `every` seconds."""
-        seen = -1
         while True:
-            progress = self.progress
+            seen, progress = self._rows.changes, self.progress
             yield progress
             if progress.done >= progress.total:
                 return
-            seen = progress.done
             self._rows.wait_for_change(seen, every)
             self._rows.raise_if_broken()
 

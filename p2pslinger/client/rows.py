@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from p2pslinger.client.arguments import Shard
 from p2pslinger.client.outputs import Output, Outputs
+from p2pslinger.client.progress import Progress
 from p2pslinger.ids import short
 from p2pslinger.wire.control import RangeOut
+from p2pslinger.wire.glimpse import Glimpse
 
 
 class Ready:
@@ -51,6 +53,10 @@ class Rows:
         self.failed = 0
         #: Tasks by the short form of the id of the peer that computed them.
         self.by_peer: Counter[str] = Counter()
+        #: How far running tasks are that say so, 0 to 1, by position.
+        self.within: dict[int, float] = {}
+        #: How often something of this has changed.
+        self.changes = 0
 
     # --- consumer -----------------------------------------------------------------
 
@@ -67,9 +73,22 @@ class Rows:
             self.done += len(values)
             self.failed += len(errors)
             self.by_peer[short(out.peer)] += len(values)
+            for position in [p for p in self.within if 0 <= p - first < len(values)]:
+                del self.within[position]
+            self.changes += 1
             if self._keep:
                 self._outputs.add(out)
             self._changed.notify_all()
+
+    def glimpsed(self, position: int, glimpse: Glimpse) -> None:
+        """Take note of how far a task is."""
+        if glimpse.share is None:
+            return
+        with self._changed:
+            if self.within.get(position) != glimpse.share:
+                self.within[position] = glimpse.share
+                self.changes += 1
+                self._changed.notify_all()
 
     def broke(self, error: BaseException) -> None:
         """No more results will come."""
@@ -100,13 +119,24 @@ class Rows:
     def _complete(self) -> bool:
         return self.total is not None and self.done >= self.total
 
-    def wait_for_change(self, seen: int, timeout: float) -> int:
-        """Wait until more than `seen` are done, or time is up; return how many are."""
+    @property
+    def progress(self) -> Progress:
+        """How far they are."""
+        with self._changed:
+            return Progress(
+                self.done,
+                self.total or 0,
+                self.failed,
+                dict(self.by_peer),
+                dict(self.within),
+            )
+
+    def wait_for_change(self, seen: int, timeout: float) -> None:
+        """Wait until there have been more changes than `seen`, or time is up."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._broken or self.done > seen or self._complete, timeout
+                lambda: self._broken or self.changes > seen or self._complete, timeout
             )
-            return self.done
 
     def raise_if_broken(self) -> None:
         """Raise what has ended the job, if something has."""

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from p2pslinger.rules.spans import Span, Spans
 from p2pslinger.wire.control import RangeOut
+from p2pslinger.wire.glimpse import Glimpse
 
 
 class Consumer(Protocol):
@@ -34,6 +35,9 @@ class Consumer(Protocol):
             errors: What failed, by position among `values`.
             out: Where they come from.
         """
+
+    def glimpsed(self, position: int, glimpse: Glimpse) -> None:
+        """Hear how one of the consumer's tasks goes on."""
 
     def broke(self, error: BaseException) -> None:
         """Hear that no more results will come."""
@@ -103,6 +107,14 @@ class Segments:
             Part(one.consumer, low - one.base + one.first, low, high)
             for one, low, high in parts
         ]
+
+    def whose(self, index: int) -> tuple[Consumer, int] | None:
+        """Return who wants an open task, and which of his it is."""
+        if index >= self._next or index in self._done:
+            return None
+        for one in self._within(index, index + 1):
+            return one.consumer, index - one.base + one.first
+        return None
 
     def withdraw(self, consumer: Consumer, position: int | None) -> list[Span]:
         """Note that a consumer does not want a task, or any; return the open ones."""

@@ -18,6 +18,7 @@ from p2pslinger.client.stream import Stream
 from p2pslinger.client.values import Trust
 from p2pslinger.errors import SlingerError, UsageError
 from p2pslinger.wire.control import JobEnded, Results
+from p2pslinger.wire.glimpse import Glimpsed
 
 
 class ShutDownError(UsageError, RuntimeError):
@@ -109,6 +110,10 @@ class Session:
             if stream is not None:
                 for out in message.ranges:
                     stream.results(out)
+        elif isinstance(message, Glimpsed):
+            stream = self._streams.get(message.handle)
+            if stream is not None:
+                stream.glimpsed(message.shown)
         elif isinstance(message, JobEnded):
             stream = self._streams.get(message.handle)
             if stream is not None:

@@ -37,6 +37,7 @@ from p2pslinger.wire.control import (
     RangeOut,
 )
 from p2pslinger.wire.facts import JobFacts
+from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.manifest import Policy
 from p2pslinger.wire.owning import ChangeJob
 
@@ -305,6 +306,14 @@ class Stream:
             with self._lock:
                 self._giving -= 1
         self._tell()
+
+    def glimpsed(self, glimpse: Glimpse) -> None:
+        """Tell whoever wants a task how it goes on."""
+        with self._lock:
+            found = self._tasks.whose(glimpse.index)
+        if found is not None:
+            consumer, position = found
+            consumer.glimpsed(position, glimpse)
 
     # --- waiting ------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from p2pslinger.peer.shelf import Shelf
 from p2pslinger.rules.board import Board
 from p2pslinger.rules.fitting import fits
 from p2pslinger.rules.spans import Span
+from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.manifest import Manifest
 from p2pslinger.wire.messages import Revoke, Want, Work
@@ -38,6 +39,9 @@ class Sink(Protocol):
         self, seat: Seat, result: RangeResult, blob: bytes | None, new: list[Span]
     ) -> None:
         """Take in a range; `new` are the tasks in it that had no outcome before."""
+
+    def glimpsed(self, peer: PeerId, glimpse: Glimpse) -> None:
+        """Hear how a range goes on that is being computed."""
 
     def delivered(self) -> None:
         """Hear that these were all, for now."""

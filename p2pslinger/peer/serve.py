@@ -24,7 +24,9 @@ from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.links import Links
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.seats import Seat
+from p2pslinger.peer.underway import take_glimpses
 from p2pslinger.wire.blobs import blob_digest
+from p2pslinger.wire.glimpse import Glimpses
 from p2pslinger.wire.identity import Purpose, Signed, verify
 from p2pslinger.wire.messages import (
     Cards,
@@ -105,6 +107,7 @@ class Serving:
         table.on(Deliver, self._deliver)
         table.on(Renew, self._renew)
         table.on(GiveBack, self._give_back)
+        table.on(Glimpses, self._glimpsed)
         self._lending.add_to(table)
         self._custody.add_to(table)
         table.on(Revoke, self._revoke)
@@ -211,6 +214,10 @@ class Serving:
 
     def _renew(self, connection: Connection, renew: Renew, exchange: Exchange) -> None:
         exchange.reply(self._keeper.renew(self._keeper.seat(connection.peer), renew))
+
+    def _glimpsed(self, connection: Connection, what: Glimpses, _: Exchange) -> None:
+        seat = self._keeper.seat(connection.peer)
+        take_glimpses(self._keeper, seat, what.shown)
 
     def _give_back(self, connection: Connection, back: GiveBack, _: Exchange) -> None:
         self._keeper.give_back(self._keeper.seat(connection.peer), back)

@@ -99,7 +99,6 @@ class SlotProcess:
         self._ends = ends
         self._output = Output(ends.mark)
         self._reads = 0
-        self._shown: tuple[int, float | None] = (-1, None)
         self._kill = kill
         self._silent = False
         self._ended: tuple[int, int] | None = None
@@ -162,7 +161,7 @@ class SlotProcess:
         return at if ordered else None
 
     def glimpse(self) -> Glimpse | None:
-        """Return what the run at hand shows that is new since the last look, if any."""
+        """Return what the run at hand shows, new output or how far it is; or None."""
         index = self.index
         if index is None:
             return None
@@ -172,9 +171,8 @@ class SlotProcess:
         if self._output.ended:  # its outcome is on its way
             return None
         offset, text = self._output.fresh()
-        if not text and (index, share) == self._shown:
+        if not text and share is None:
             return None
-        self._shown = index, share
         return Glimpse(index, share, offset, text)
 
     def kill(self) -> None:

@@ -177,7 +177,7 @@ class Slot(Protocol):
         """Processor seconds that the process has used so far."""
 
     def glimpse(self) -> Glimpse | None:
-        """Return what the run at hand shows that is new since the last look, if any."""
+        """Return what the run at hand shows, new output or how far it is; or None."""
 
     def kill(self) -> None:
         """End the process and all that it started; `on_exit` follows."""

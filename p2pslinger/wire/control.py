@@ -21,6 +21,7 @@ from p2pslinger.wire.facts import (
     TallyFacts,
     WhyFacts,
 )
+from p2pslinger.wire.glimpse import Glimpsed
 from p2pslinger.wire.manifest import Function, Policy
 from p2pslinger.wire.messages import Codec
 from p2pslinger.wire.needs import NOTHING, Needs
@@ -374,6 +375,7 @@ ControlMessage = (
     | CancelJob
     | OwningMessage
     | ReplayMessage
+    | Glimpsed
     | Stop
     | GetChecks
     | Checks

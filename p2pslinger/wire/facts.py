@@ -88,6 +88,24 @@ class KeeperFacts(msgspec.Struct, frozen=True):
     petname: str = ""
 
 
+class TaskFacts(msgspec.Struct, frozen=True):
+    """One running task that has said something.
+
+    Attributes:
+        task: Its number.
+        peer: Id of the peer that computes it.
+        name: That machine's name.
+        share: How far it is, 0 to 1, or None if it does not say.
+        line: The last line that it has printed, as far as is known.
+    """
+
+    task: int
+    peer: str
+    name: str
+    share: float | None
+    line: str
+
+
 class JobFacts(msgspec.Struct, frozen=True):
     """One job.
 
@@ -112,6 +130,7 @@ class JobFacts(msgspec.Struct, frozen=True):
         keep_until: Wall time after which it is forgotten, or 0.
         keepers: Who keeps it.
         wanted: Keepers that it should have.
+        under_way: Running tasks that have said something: how far they are, a line.
     """
 
     job: str
@@ -134,6 +153,7 @@ class JobFacts(msgspec.Struct, frozen=True):
     keep_until: float = 0.0
     keepers: tuple[KeeperFacts, ...] = ()
     wanted: int = 0
+    under_way: tuple[TaskFacts, ...] = ()
 
 
 class PeerFacts(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from p2pslinger import limits
 from p2pslinger.wire.decoding import decode
+from p2pslinger.wire.glimpse import GlimpseMessage
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.keeping import KeepingMessage
 from p2pslinger.wire.needs import Offer
@@ -331,6 +332,7 @@ PeerMessage = (
     | Offer
     | KeepingMessage
     | TransferMessage
+    | GlimpseMessage
 )
 
 _encoder = msgspec.msgpack.Encoder()

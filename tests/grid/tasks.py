@@ -149,3 +149,16 @@ class Thing:
 
 def make_an_object() -> Thing:
     return Thing()
+
+
+def says_and_waits(half: str, whole: str) -> tuple[int | None, str | None]:
+    """Say that half is done, and that three quarters are once a file exists."""
+    from p2pslinger import task
+
+    task.progress(1, 2)
+    task.log("half of it")
+    waits_for(half)
+    task.progress(0.75)
+    task.log("more")
+    waits_for(whole)
+    return task.index, task.job

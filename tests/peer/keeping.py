@@ -28,6 +28,7 @@ from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.slots import InlineSlots
 from p2pslinger.testing.virtual import current
 from p2pslinger.wire.blobs import blob_digest
+from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.identity import Identity, Signed
 from p2pslinger.wire.keeping import Adopt
 from p2pslinger.wire.manifest import (
@@ -221,6 +222,9 @@ class ScriptedKeeper:
         self.adopted.append(adopt)
         if self.void is not None:
             told(self.void)
+
+    def show(self, glimpses: Sequence[Glimpse]) -> None:
+        pass
 
     def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
         self.held = [one.grant for one in holdings]  # all of it is still wanted

@@ -202,7 +202,9 @@ def test_the_daemon_sees_how_a_task_goes_on(tmp_path: Path) -> None:
         job = worker.load(packaged(waits), [((str(gate),), {})], form=CALLS)
         worker.order(job, 0, 1, start=5)
         await until(lambda: look() or any(b"first" in one.text for one in seen))
-        assert worker.slot.glimpse() is None  # nothing is new
+        again = worker.slot.glimpse()  # how far it is, and nothing new
+        assert again is not None
+        assert (again.share, again.text) == (0.25, b"")
         gate.touch()
         await until(look)
         gate.unlink()

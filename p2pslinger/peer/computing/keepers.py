@@ -18,6 +18,8 @@ from p2pslinger.net.connection import Connection
 from p2pslinger.peer.blobs.library import Library
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.seats import Seat
+from p2pslinger.peer.underway import take_glimpses
+from p2pslinger.wire.glimpse import Glimpse, Glimpses
 from p2pslinger.wire.identity import Identity, Signed
 from p2pslinger.wire.keeping import Adopt
 from p2pslinger.wire.messages import (
@@ -84,6 +86,9 @@ class KeeperLink(Protocol):
 
     def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
         """Send a heartbeat."""
+
+    def show(self, glimpses: Sequence[Glimpse]) -> None:
+        """Show how its grants go on."""
 
     def give_back(self, back: GiveBack) -> None:
         """Say which grants will not be computed."""
@@ -188,6 +193,10 @@ class RemoteKeeper:
                 void(answer.void)
 
         self._connection.ask(Renew(tuple(holdings)), answered)
+
+    def show(self, glimpses: Sequence[Glimpse]) -> None:
+        """Show how its grants go on."""
+        self._connection.push(Glimpses(tuple(glimpses)))
 
     def give_back(self, back: GiveBack) -> None:
         """Say which grants will not be computed."""
@@ -310,6 +319,10 @@ class OwnKeeper:
         answer = self._keeper.renew(self._seat, Renew(tuple(holdings)))
         if answer.void:
             void(answer.void)
+
+    def show(self, glimpses: Sequence[Glimpse]) -> None:
+        """Show how its grants go on."""
+        take_glimpses(self._keeper, self._seat, glimpses)
 
     def give_back(self, back: GiveBack) -> None:
         """Say which grants will not be computed."""

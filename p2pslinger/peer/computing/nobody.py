@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.computing.keepers import GotAdopted, GotDelivered, GotVoid, GotWork
+from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.keeping import Adopt
 from p2pslinger.wire.messages import GiveBack, Holding, Want
@@ -49,6 +50,9 @@ class Nobody:
         told(UnavailableError(_GONE))
 
     def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
+        """Hear nothing."""
+
+    def show(self, glimpses: Sequence[Glimpse]) -> None:
         """Hear nothing."""
 
     def give_back(self, back: GiveBack) -> None:

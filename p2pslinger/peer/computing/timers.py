@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from p2pslinger import limits
 from p2pslinger.ids import PeerId
+from p2pslinger.peer.computing.glimpsing import show
 from p2pslinger.peer.computing.keepers import KeeperLink
 from p2pslinger.peer.computing.station import Station
 from p2pslinger.sandbox.slot import Slot
@@ -59,6 +60,7 @@ class Heartbeat:
         for keeper, held in holdings.items():
             for i in range(0, len(held), limits.BATCH):
                 self._renew(keeper, held[i : i + limits.BATCH])
+        show(self._stations)
         self.go_on()
 
     def _renew(self, keeper: KeeperLink, held: Sequence[Holding]) -> None:

@@ -21,6 +21,7 @@ from p2pslinger.peer.durable.holding import Holding
 from p2pslinger.peer.durable.job import DurableJob
 from p2pslinger.peer.owner import Owner
 from p2pslinger.rules.replica import Taken, item_id
+from p2pslinger.wire.glimpse import Glimpse, Relayed
 from p2pslinger.wire.keeping import (
     CompareJob,
     Content,
@@ -169,6 +170,12 @@ class Fellows:
                 fellow.queue.pop(gone, None)
             fellow.queue[taken.id] = None
             self._tell_soon(fellow)
+
+    def relay(self, volunteer: PeerId, glimpse: Glimpse) -> None:
+        """Let everyone see how a range goes on that we have granted."""
+        for fellow in self.there():
+            if fellow.connection is not None and not fellow.lacks:
+                fellow.connection.push(Relayed(volunteer, glimpse))
 
     def tell(self, fellow: Fellow, ids: Iterable[bytes]) -> None:
         """Tell somebody of items that it seems to lack."""

@@ -31,11 +31,13 @@ from p2pslinger.peer.journal import Journal
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.seats import KeptJob, Seat
 from p2pslinger.peer.shelf import Shard, Shelf, SignedBatch
+from p2pslinger.peer.underway import UnderWay
 from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.outcomes import Range
 from p2pslinger.rules.replica import Replica, Taken, item_id
 from p2pslinger.rules.spans import Span, Spans
 from p2pslinger.store.jobs import JobStore
+from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.identity import Identity, Signed
 from p2pslinger.wire.keeping import Item, Kind
 from p2pslinger.wire.records import (
@@ -92,6 +94,8 @@ class DurableJob:
         spread: Called with every item that is news: tells the other keepers.
         changed: Called when what the owner or a keeper says of the job has changed.
         on_granted: Called when tasks were handed out here.
+        relay: Called with how a range goes on: tells the other keepers.
+        under_way: What is known of running tasks.
         blobs: Sizes of the blobs that its items name, by digest.
         shards: Of each shard its number, its first task and its count of tasks.
         gone: It is not here any more.
@@ -106,6 +110,8 @@ class DurableJob:
     spread: Callable[[DurableJob, Taken], None]
     changed: Callable[[DurableJob], None]
     on_granted: Callable[[], None] = lambda: None
+    relay: Callable[[PeerId, Glimpse], None] = lambda _, __: None
+    under_way: UnderWay = field(default_factory=UnderWay)
     blobs: dict[bytes, int] = field(default_factory=dict)
     shards: list[tuple[int, int, int]] = field(default_factory=list)
     gone: bool = False
@@ -349,6 +355,16 @@ class DurableJob:
     ) -> None:
         """Results of a durable job come in as signed items, never this way."""
         raise AssertionError("results of a durable job are taken as items")
+
+    def glimpsed(
+        self, peer: PeerId, glimpse: Glimpse, *, relayed: bool = False
+    ) -> None:
+        """Let programs see how a range goes on, and the other keepers."""
+        self.under_way.shown(peer, glimpse)
+        for follower in self.outcomes.followers:
+            follower.glimpsed(peer, glimpse)
+        if not relayed:
+            self.relay(peer, glimpse)
 
     def delivered(self) -> None:
         """Nothing came in this way."""

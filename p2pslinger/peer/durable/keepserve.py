@@ -31,6 +31,7 @@ from p2pslinger.peer.durable.vault import Vault
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.seats import Seat
 from p2pslinger.rules.replica import item_id
+from p2pslinger.wire.glimpse import Relayed
 from p2pslinger.wire.keeping import (
     IDS,
     Adopt,
@@ -94,6 +95,7 @@ class KeepServing:
         table.on(GetItems, self._get)
         table.on(ShareGrants, self._share)
         table.on(Adopt, self._adopt)
+        table.on(Relayed, self._relayed)
         table.on(Keeps, self._keeps_too)
 
     # --- keeping ------------------------------------------------------------------
@@ -137,6 +139,12 @@ class KeepServing:
                 exchange.fail(error)
 
         job.file.begin(begun)
+
+    def _relayed(self, connection: Connection, what: Relayed, _: Exchange) -> None:
+        """Hear from another keeper how a range goes on."""
+        held = self._vault.held.get(JobId(what.shown.job))
+        if held is not None and connection.peer in held.fellows.all:
+            held.job.glimpsed(PeerId(what.volunteer), what.shown, relayed=True)
 
     # --- items --------------------------------------------------------------------
 

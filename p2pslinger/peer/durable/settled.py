@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import PeerId
 from p2pslinger.wire.control import RangeOut
+from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.records import RangeResult
 
 #: Outcomes that are read from the store for one follower before others get their turn.
@@ -40,6 +41,9 @@ class Follower(Protocol):
 
     def results(self, ranges: list[RangeOut]) -> None:
         """Take results, in the order in which they were settled."""
+
+    def glimpsed(self, peer: PeerId, glimpse: Glimpse) -> None:
+        """Hear how a range goes on that is being computed."""
 
     def ended(self, kind: str, text: str) -> None:
         """Hear that no more will come, before all were there."""

@@ -307,7 +307,7 @@ class Vault:
         kept.sink = job
         fellows = Fellows(job, self._owner)
         sharing = Sharing(job, self._me, fellows, lambda: held.places)
-        job.on_granted = sharing.go_on
+        job.on_granted, job.relay = sharing.go_on, fellows.relay
         held = Held(job, fellows, sharing, means.loop.time())
         fellows.on_change = held.changed
         self.held[stored.job] = held

@@ -18,9 +18,16 @@ from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.programs.ownjob import OwnJob
 from p2pslinger.peer.programs.submitter import Submitter
 from p2pslinger.peer.programs.whyjobs import WhyTasks
+from p2pslinger.peer.underway import UnderWay
 from p2pslinger.rules.board import Board
 from p2pslinger.store.state import Share, State
-from p2pslinger.wire.facts import JobFacts, KeeperFacts, TallyFacts, WhyFacts
+from p2pslinger.wire.facts import (
+    JobFacts,
+    KeeperFacts,
+    TallyFacts,
+    TaskFacts,
+    WhyFacts,
+)
 
 
 class JobReports:
@@ -131,6 +138,7 @@ class JobReports:
             self.shares(_shares(board)),
             submitter=to_text(self._me),
             accepted=board.done.count,
+            under_way=self._under_way(own.under_way, board),
         )
 
     def durable(self, held: Held) -> JobFacts:
@@ -169,6 +177,16 @@ class JobReports:
             keep_until=job.replica.keep_until,
             keepers=self._keepers(held),
             wanted=held.wanted + 1,
+            under_way=self._under_way(job.under_way, board),
+        )
+
+    def _under_way(self, under_way: UnderWay, board: Board) -> tuple[TaskFacts, ...]:
+        return tuple(
+            TaskFacts(
+                one.index, to_text(one.peer), self._name(one.peer), one.share, one.line
+            )
+            for one in under_way.running()
+            if one.index not in board.done and not board.cancelled
         )
 
     def _keepers(self, held: Held) -> tuple[KeeperFacts, ...]:

@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Callable
 
 from p2pslinger import limits
+from p2pslinger.ids import PeerId
 from p2pslinger.net.connection import Connection
 from p2pslinger.wire.control import JobEnded, RangeOut, Results
+from p2pslinger.wire.glimpse import Glimpse, Glimpsed
 from p2pslinger.wire.records import Failure
 
 #: Bytes that may wait in the connection; beyond them, results wait here.
@@ -51,6 +53,11 @@ class Listener:
         """Send results, now or when the program has read what it was sent before."""
         self._waiting.extend(ranges)
         self._send()
+
+    def glimpsed(self, peer: PeerId, glimpse: Glimpse) -> None:
+        """Send how a range goes on; a program that does not read misses it."""
+        if self.has_room and self._connection.outbox.unsent < UNREAD:
+            self._connection.push(Glimpsed(self._handle, peer, glimpse))
 
     def ended(self, kind: str, text: str) -> None:
         """Say that no more will come, after what waits."""

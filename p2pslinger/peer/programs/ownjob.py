@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from blake3 import blake3
 
 from p2pslinger import limits
-from p2pslinger.ids import GridId, JobId
+from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.peer.durable.settled import Follower
 from p2pslinger.peer.programs.heldblobs import HeldBlobs
 from p2pslinger.peer.seats import KeptJob, Seat
 from p2pslinger.peer.shelf import LazyBatch, Shard, Shelf
+from p2pslinger.peer.underway import UnderWay
 from p2pslinger.rules.spans import Span
 from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.control import RangeOut, ShardIn
+from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.records import RangeResult, ShardBatch, ShardHead, encode
 
@@ -35,6 +37,7 @@ class OwnJob:
     notice: int = 0
     arguments: HeldBlobs = field(default_factory=HeldBlobs)
     values: HeldBlobs = field(default_factory=HeldBlobs)
+    under_way: UnderWay = field(default_factory=UnderWay)
     #: "computed" or "cancelled", once it is over.
     end: str = ""
     _fresh: list[RangeOut] = field(default_factory=list)
@@ -100,6 +103,11 @@ class OwnJob:
                 result.output,
             )
         )
+
+    def glimpsed(self, peer: PeerId, glimpse: Glimpse) -> None:
+        """Let the program see how a range goes on."""
+        self.under_way.shown(peer, glimpse)
+        self.program.glimpsed(peer, glimpse)
 
     def finished(self) -> None:
         """Nothing is left to compute."""
