@@ -13,8 +13,6 @@ that two commands at once lose nothing and a reader never sees half of it.
 from __future__ import annotations
 
 import datetime
-import os
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from p2pslinger.errors import UsageError
 from p2pslinger.ids import PeerId, from_text, to_text
 from p2pslinger.paths import read_settings
 from p2pslinger.rules.members import PEOPLE, People, checked_name
-from p2pslinger.store.folder import disk_error, sync_folder
+from p2pslinger.store.rewriting import alone, replace_text
 
 #: The file's name, beside the settings file.
 NAME = "people.toml"
@@ -72,23 +70,11 @@ def change(file: Path, by: Callable[[People], People]) -> tuple[People, People]:
         UsageError: the file can't be understood, or `by` refuses.
         DiskError: it can't be written.
     """
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(
-            file.with_name(f".{file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600
-        )
-    except OSError as error:
-        raise disk_error(file, "written", error) from None
-    try:
-        _wait_for(fd)
+    with alone(file):
         before = load(file)
         after = by(before)
         if after != before:
-            _replace(file, _text(after))
-    except OSError as error:
-        raise disk_error(file, "written", error) from None
-    finally:
-        os.close(fd)
+            replace_text(file, _text(after))
     return before, after
 
 
@@ -137,27 +123,3 @@ def _value(key: str, said: str) -> str:
         return "true" if said == SOME_DAY else said
     quoted = said.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{quoted}"'
-
-
-def _replace(file: Path, text: str) -> None:
-    """Put the file on disk under another name, then give it its own."""
-    fresh = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as out:
-            out.write(text.encode())
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(file)
-        sync_folder(file.parent)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _wait_for(fd: int) -> None:
-    """Wait until no other command is changing the file; that takes milliseconds."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: the last of two commands at once wins
-        return
-    fcntl.flock(fd, fcntl.LOCK_EX)
