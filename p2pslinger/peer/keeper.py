@@ -264,12 +264,12 @@ class Keeper:
 
     def _candidates(self, parked: Parked) -> list[Candidate]:
         """Return jobs with something for this request, the first ones if many."""
-        seat, queued = parked.seat, parked.want.queued
+        queued = parked.want.queued
         found: list[Candidate] = []
         for job in list(self._stocked.values()):
             if not job.board.open:
                 del self._stocked[job.id]
-            elif seat.fits(job) and (not queued or job.board.pace.may_queue):
+            elif parked.fits(job) and (not queued or job.board.pace.may_queue):
                 found.append(_candidate(job))
                 if len(found) == CONSIDERED:
                     break

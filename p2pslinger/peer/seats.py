@@ -159,3 +159,9 @@ class Parked:
     want: Want
     answer: Callable[[Work], None]
     live: bool = True
+
+    def fits(self, job: KeptJob) -> bool:
+        """Tell whether it is for such a job."""
+        if self.want.mine and job.submitter != self.seat.peer:
+            return False
+        return self.seat.fits(job)

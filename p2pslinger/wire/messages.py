@@ -65,10 +65,12 @@ class Want(msgspec.Struct, frozen=True, array_like=True, tag=1):
     Attributes:
         number: The volunteer's own number for it.
         queued: The room is behind a running range: serve empty slots first.
+        mine: For the asker's own jobs only.
     """
 
     number: Count
     queued: bool
+    mine: bool = False
 
 
 class Unwant(msgspec.Struct, frozen=True, array_like=True, tag=17):
@@ -148,11 +150,16 @@ class Delivered(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class Holding(msgspec.Struct, frozen=True, array_like=True):
-    """One grant that a volunteer still works on, and the task that it is at."""
+    """One grant that a volunteer still works on, and the task that it is at.
+
+    Attributes:
+        suspended: It stands still for now, and may be given back: copy it.
+    """
 
     job: Id
     grant: Number
     index: Count
+    suspended: bool = False
 
 
 class Renew(msgspec.Struct, frozen=True, array_like=True, tag=5):

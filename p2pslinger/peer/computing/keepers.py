@@ -6,7 +6,7 @@ without bytes or signatures: nobody needs to prove anything to himself.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -26,6 +26,7 @@ from p2pslinger.wire.messages import (
     Deliver,
     Delivered,
     GiveBack,
+    Grant,
     Holding,
     Renew,
     Renewed,
@@ -337,3 +338,14 @@ class OwnKeeper:
 
 def _ignore(_: msgspec.Struct | SlingerError, __: Body | None) -> None:
     """The answer says that the body was read; a lost keeper has lost its job too."""
+
+
+def refuse(
+    keeper: KeeperLink, grants: Iterable[Grant], *, forgot: bool = False
+) -> None:
+    """Give grants back, each job's together."""
+    by_job: dict[bytes, list[int]] = {}
+    for grant in grants:
+        by_job.setdefault(grant.job, []).append(grant.grant)
+    for job, numbers in by_job.items():
+        keeper.give_back(GiveBack(job, tuple(numbers), forgot))

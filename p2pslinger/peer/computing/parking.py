@@ -7,6 +7,10 @@ sees the tasks of one submitter only, so other work would just bounce. A keeper 
 keeps jobs of several, and gives the wrong ones, is not asked again until the slot has
 nothing to do.
 
+A station that may not work for others asks this machine's own keeper alone, for the
+machine's own work. One whose work is suspended does so too, but only if no other slot
+is free: what comes takes the place of what stands still.
+
 If several keepers keep jobs of that submitter, the one that gave work last is asked
 alone for a moment, and the others only if it has nothing more. All of them would answer
 at once as long as there is work, and all but one in vain.
@@ -109,7 +113,20 @@ class Parking:
 
     def fill(self, station: Station) -> None:
         """Park a request for each free place; take back those that are too many."""
-        places = () if self._closed else _places(station)
+        self._fill(station)
+        for other in self._stations:
+            if other.halted and other is not station:
+                self._fill(other)
+
+    def ask_anew(self, station: Station) -> None:
+        """Ask for a station as if for the first time: it may take other work now."""
+        for number, (keeper, _) in list(station.wants.items()):
+            del station.wants[number]
+            keeper.unwant(number)
+        self.fill(station)
+
+    def _fill(self, station: Station) -> None:
+        places = () if self._closed else self._places(station)
         if not station.assignments:
             station.strangers.clear()
         lacking = {keeper: list(places) for keeper in self._asked(station)}
@@ -126,6 +143,15 @@ class Parking:
 
     # --- inside -------------------------------------------------------------------
 
+    def _places(self, station: Station) -> tuple[bool, ...]:
+        """Return a station's free places: for each, whether it is behind another."""
+        if station.halted:
+            others = any(one.free and not one.assignments for one in self._stations)
+            return () if others or not station.free else (False,)
+        if station.assignments:
+            return (True,) * station.free
+        return (False, True)[: station.free]
+
     def _fill_all(self) -> None:
         for station in self._stations:
             self.fill(station)
@@ -133,6 +159,10 @@ class Parking:
     def _asked(self, station: Station) -> Iterable[KeeperLink]:
         """Return the keepers that may have something for a station."""
         keepers = self._keepers
+        if not station.lent:
+            me = self._roster.me
+            keepers = [one for one in keepers if one.peer == me]
+            return [one for one in keepers if one not in self._paused]
         if station.assignments:
             submitter = station.assignments[0].job.submitter
             mates = self._roster.of_submitter(submitter)
@@ -186,7 +216,7 @@ class Parking:
         station.wants[number] = (keeper, queued)
         if keeper not in self._told:
             self._tell(keeper)
-        keeper.want(Want(number, queued), answered)
+        keeper.want(Want(number, queued, not station.lent), answered)
 
     def _tell(self, keeper: KeeperLink) -> None:
         self._told[keeper] = self._offer
@@ -200,10 +230,3 @@ class Parking:
         timer = self._paused.pop(keeper, None)
         if timer is not None:
             timer.cancel()
-
-
-def _places(station: Station) -> tuple[bool, ...]:
-    """Return a station's free places: for each, whether it is behind another."""
-    if station.assignments:
-        return (True,) * station.free
-    return (False, True)[: station.free]

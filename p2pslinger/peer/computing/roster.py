@@ -23,6 +23,8 @@ class Roster:
     """
 
     def __init__(self, me: PeerId) -> None:
+        #: This peer.
+        self.me = me
         self._me = int.from_bytes(me, "big")
         self._told: Mapping[JobId, Sequence[KeeperLink]] = {}
         self._here: dict[JobId, JobHere] = {}

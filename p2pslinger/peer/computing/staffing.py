@@ -37,7 +37,7 @@ class Staffing:
         loop: Gives the time.
         owner: Owns the tasks that make slots.
         source: Makes them.
-        memory: Bytes each may use.
+        memory: Gives the bytes that a station's slot may use.
         done: Called with a station's outcomes.
         exited: Called when a station's slot has ended; it may ask for another.
         ready: Called when a station has got a slot.
@@ -52,7 +52,7 @@ class Staffing:
         loop: asyncio.AbstractEventLoop,
         owner: Owner,
         source: SlotSource,
-        memory: int,
+        memory: Callable[[Station], int],
         *,
         done: Callable[[Station, Outcome], None],
         exited: Callable[[Station, Exit], None],
@@ -109,11 +109,12 @@ class Staffing:
             else:
                 self._exited(station, exit)
 
+        station.memory = self._memory(station)
         try:
             slot = await self._source.slot(
                 lambda outcome: self._done(station, outcome),
                 exited,
-                self._memory,
+                station.memory,
                 station.confinement,
             )
         except UnavailableError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from p2pslinger import limits
 from p2pslinger.ids import PeerId, to_text
@@ -18,7 +18,7 @@ from p2pslinger.peer.computing.assignments import Assignment
 from p2pslinger.peer.computing.jobshere import JobHere, Placed
 from p2pslinger.peer.computing.keepers import KeeperLink
 from p2pslinger.sandbox.confine.confinement import Confinement
-from p2pslinger.sandbox.slot import Slot
+from p2pslinger.sandbox.slot import Outcome, Slot
 from p2pslinger.wire.messages import Grant
 
 #: Shards that a slot keeps unpacked. The running range and the next one need a few.
@@ -30,6 +30,9 @@ SKIP = 0.05
 
 #: Why a process is ended whose place another one takes.
 CHANGED = "another slot is needed"
+
+#: Why a process stands still while its owner's preferences say so.
+SUSPENDED = "the owner's preferences"
 
 
 @dataclass(eq=False)
@@ -54,6 +57,11 @@ class Station:
         since: When the slot came.
         useful: The slot has reported an outcome.
         deaths: Slots in a row that have ended early, without one.
+        lent: It may work for others.
+        stops: Why the process stands still.
+        stopped: Since when it does, seconds of the loop's clock.
+        stood: Seconds for which it has been suspended in the order that it is at.
+        memory: Bytes that its process may use.
     """
 
     slot: Slot | None = None
@@ -73,6 +81,16 @@ class Station:
     since: float = 0.0
     useful: bool = False
     deaths: int = 0
+    lent: bool = True
+    stops: set[str] = field(default_factory=set)
+    stopped: float = 0.0
+    stood: float = 0.0
+    memory: int = 0
+
+    @property
+    def halted(self) -> bool:
+        """Whether what it computes is suspended."""
+        return SUSPENDED in self.stops
 
     @property
     def free(self) -> int:
@@ -93,6 +111,11 @@ class Station:
             self.submitter in {None, assignment.job.submitter}
             and self.confinement is assignment.confinement
         )
+
+    @property
+    def is_changeable(self) -> bool:
+        """Whether nothing would be lost with the process."""
+        return not self.line or self.killed == CHANGED
 
     def change(self, confinement: Confinement) -> None:
         """Have another slot, and keep what is assigned for it."""
@@ -168,6 +191,33 @@ class Station:
             self.killed = why
             self.slot.kill()
 
+    # --- standing still -----------------------------------------------------------
+
+    def stop(self, why: str, now: float) -> None:
+        """Have the process stand still."""
+        if self.slot is not None:
+            if not self.stops:
+                self.slot.suspend()
+                self.stopped = now
+            self.stops.add(why)
+
+    def go(self, why: str, now: float) -> None:
+        """Let it go on, unless there is another reason not to."""
+        if why in self.stops:
+            self.stops.discard(why)
+            if why == SUSPENDED:
+                self.stood += now - self.stopped
+            if not self.stops and self.slot is not None:
+                self.slot.resume()
+                self.at_since += now - self.stopped
+
+    def counted(self, outcome: Outcome) -> Outcome:
+        """Return an outcome without the time for which it was suspended."""
+        stood, self.stood = self.stood, 0.0
+        if not stood:
+            return outcome
+        return replace(outcome, wall=max(outcome.cpu, outcome.wall - stood))
+
     # --- memory -------------------------------------------------------------------
 
     def shed(self) -> None:
@@ -214,4 +264,6 @@ class Station:
         self.at = None
         self.withdrawn = None
         self.useful = False
+        self.stops.clear()
+        self.stood = 0.0
         return held

@@ -18,6 +18,7 @@ class Terms:
         offer: What its slots can be, to begin with.
         slots: How many.
         memory: Bytes each may use.
+        memory_share: Part of the machine's memory that all of them together may use.
     """
 
     grid: GridId
@@ -25,3 +26,4 @@ class Terms:
     offer: Offer
     slots: int
     memory: int
+    memory_share: float = 0.5

@@ -82,7 +82,8 @@ def _holdings(station: Station) -> list[tuple[KeeperLink, Holding]]:
             at = grant.start
             if index is not None and grant.start <= index < grant.stop:
                 at = index
-            found.append((assignment.keeper, Holding(grant.job, grant.grant, at)))
+            holding = Holding(grant.job, grant.grant, at, station.halted)
+            found.append((assignment.keeper, holding))
     return found
 
 
@@ -124,8 +125,8 @@ class Timeouts:
                     self.watch(assignment.timeout)
 
     def _look_at(self, station: Station, slot: Slot) -> None:
-        if not station.line:
-            return
+        if not station.line or station.stops:
+            return  # time that it stands still is not its own
         assignment, grant = station.line[0]
         timeout, index = assignment.timeout, slot.index
         at = None if index is None else (grant, index)

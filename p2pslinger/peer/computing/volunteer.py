@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from p2pslinger.errors import PeerError, SlingerError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.computing.assignments import Assignment
 from p2pslinger.peer.computing.confining import Confining
+from p2pslinger.peer.computing.halting import Halting
 from p2pslinger.peer.computing.jobshere import BlobsInUse, JobHere, JobsHere
-from p2pslinger.peer.computing.keepers import KeeperLink
+from p2pslinger.peer.computing.keepers import KeeperLink, refuse
 from p2pslinger.peer.computing.nobody import NOBODY
 from p2pslinger.peer.computing.orphans import Orphans
 from p2pslinger.peer.computing.outbox import Outbox
@@ -37,7 +39,7 @@ from p2pslinger.peer.owner import Owner
 from p2pslinger.sandbox.slot import Exit, Outcome, SlotSource
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.manifest import Manifest
-from p2pslinger.wire.messages import GiveBack, Grant, Revoke, Work
+from p2pslinger.wire.messages import Grant, Revoke, Work
 from p2pslinger.wire.records import seal
 
 
@@ -106,13 +108,17 @@ class Volunteer:
             self.stations,
             self._roster,
             took=self._take,
-            refuse=self._refuse,
+            refuse=refuse,
+        )
+        me, abandon = self._roster.me, self._abandon
+        self._halting = Halting(
+            loop, me, self.stations, terms, self._parking, abandon=abandon
         )
         self._staffing = Staffing(
             loop,
             owner,
             source,
-            terms.memory,
+            self._halting.memory,
             done=self._done,
             exited=self._exited,
             ready=self._staffed,
@@ -120,6 +126,9 @@ class Volunteer:
         )
         #: Says what the slots can be from now on.
         self.offer = self._parking.offer
+        #: Says what others may have from now on.
+        self.govern = self._halting.apply
+        self.works_for_others = self._halting.works_for_others
         self._heartbeat = Heartbeat(loop, self.stations, self.revoke)
         self._timeouts = Timeouts(loop, self.stations)
         #: Tasks computed since the peer started.
@@ -136,6 +145,7 @@ class Volunteer:
         self._parking.close()
         for station in self.stations:
             self._abandon(station, list(station.assignments))
+        self._halting.close()
         self._heartbeat.close()
         self._timeouts.close()
         self._orphans.close()
@@ -144,7 +154,7 @@ class Volunteer:
     @property
     def busy(self) -> int:
         """Slots that compute something."""
-        return sum(1 for station in self.stations if station.line)
+        return sum(1 for one in self.stations if one.line and not one.halted)
 
     @property
     def ready(self) -> int:
@@ -226,20 +236,25 @@ class Volunteer:
         if job is not None:
             self._roster.gave(job, keeper)
         if job is None or not station.free:
-            self._refuse(keeper, work.grants, forgot=job is None)
+            refuse(keeper, work.grants, forgot=job is None)
         elif (confinement := self._confining.of(job.submitter)) is None:
             self._parking.pause(keeper)  # it has something for us later, perhaps
-            self._refuse(keeper, work.grants)
+            refuse(keeper, work.grants)
+        elif job.submitter != self._roster.me and not station.lent:
+            refuse(keeper, work.grants)  # it has crossed our asking otherwise
         else:
+            if station.halted:
+                self._halting.make_room(station)
             assignment = Assignment(keeper, job, confinement)
             assignment.left.extend(work.grants)
             if assignment.shards() is None:
-                self._refuse(keeper, work.grants, forgot=True)
+                refuse(keeper, work.grants, forgot=True)
             else:
                 station.assignments.append(assignment)
                 self._prepare(station, assignment)
         self._parking.fill(station)
         self._heartbeat.go_on()
+        self._halting.throttle.go_on()
 
     def _prepare(self, station: Station, assignment: Assignment) -> None:
         """Begin an assignment, now or when all that it needs is here."""
@@ -252,7 +267,7 @@ class Volunteer:
 
     def _change_slot(self, station: Station, assignment: Assignment) -> None:
         """Have a fresh slot for another submitter's work, or give the work back."""
-        if station.assignments == [assignment] and not station.line:
+        if station.assignments == [assignment] and station.is_changeable:
             station.change(assignment.confinement)
         else:
             station.strangers.add(assignment.keeper)
@@ -303,6 +318,7 @@ class Volunteer:
 
     def _done(self, station: Station, outcome: Outcome) -> None:
         station.useful = True
+        outcome = station.counted(outcome)
         assignment, grant = station.line.popleft()
         if assignment in station.assignments:  # else it has been given back
             self._report(station, assignment, grant, outcome)
@@ -324,7 +340,7 @@ class Volunteer:
             )
             self._outbox.send(keeper, assignment.job, result, more=more)
         else:
-            self._refuse(assignment.keeper, (grant,))
+            refuse(assignment.keeper, (grant,))
         if not assignment.left:
             assignment.job.prune(
                 placed.number
@@ -333,15 +349,6 @@ class Volunteer:
             )
             station.shed()
             self._parking.fill(station)
-
-    def _refuse(
-        self, keeper: KeeperLink, grants: Iterable[Grant], *, forgot: bool = False
-    ) -> None:
-        by_job: dict[bytes, list[int]] = {}
-        for grant in grants:
-            by_job.setdefault(grant.job, []).append(grant.grant)
-        for job, numbers in by_job.items():
-            keeper.give_back(GiveBack(job, tuple(numbers), forgot))
 
     # --- slots end ----------------------------------------------------------------
 
@@ -353,17 +360,18 @@ class Volunteer:
         if line and line[0][0] in held:
             assignment, grant = line[0]
             if not killed or (killed == "timeout" and at == (grant, exit.index)):
-                lost = died(grant, exit, killed, self._terms, assignment.timeout)
+                place = replace(self._terms, memory=station.memory)
+                lost = died(grant, exit, killed, place, assignment.timeout)
                 assignment.left.popleft()
-                place = (assignment.job.id, lost.result.start)
-                self._events.emit(SlotDied(*place, lost.how))
+                task = assignment.job.id, lost.result.start
+                self._events.emit(SlotDied(*task, lost.how))
                 self._outbox.send(assignment.keeper, assignment.job, lost)
         elif not killed and not self._closing:
             self._events.emit(SlotDied(None, None, "it ended by itself"))
         for assignment in held:
             self._orphans.done(assignment)
             if assignment.left:
-                self._refuse(assignment.keeper, assignment.left)
+                refuse(assignment.keeper, assignment.left)
         self._parking.fill(station)
         if not self._closing:
             self._staffing.staff(station, after=rest)
@@ -379,7 +387,7 @@ class Volunteer:
             station.assignments.remove(assignment)
             self._orphans.done(assignment)
             if tell:
-                self._refuse(assignment.keeper, assignment.left)
+                refuse(assignment.keeper, assignment.left)
         if station.is_dropped(0) and station.line[0][0] in dropped:
             station.kill("no longer wanted")
         else:

@@ -1,0 +1,261 @@
+"""The owner's preferences, applied: what others may have of this machine right now.
+
+    preferences + sensors --permit--> the volunteer's slots
+
+The file is looked at every two seconds, which costs one system call. Sensors are asked
+only while there is work of others, here or anywhere in the grid; and only about what a
+preference depends on. While the file can't be understood, what it said before holds on;
+if it could not be understood from the start, others get nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from p2pslinger.errors import UsageError
+from p2pslinger.ids import PeerId
+from p2pslinger.peer.events import Events, Noted
+from p2pslinger.rules.permits import PRESENT, Course, Facts, Now, Permit, permit
+from p2pslinger.rules.preferences import DEFAULTS, Preferences
+from p2pslinger.rules.reasons import Reason, reason_for
+from p2pslinger.sandbox.sensors.sensor import Question, Sensors
+from p2pslinger.store import prefsfile
+from p2pslinger.wire.facts import PermitFacts, ReasonFacts
+
+#: Seconds between two looks at the file, and at the sensors.
+LOOK = 2.0
+
+#: Seconds between two looks at the sensors while other programs have the machine: every
+#: process is looked at then, and nothing is lost if it is noticed later that they stop.
+LATER = 5.0
+
+#: Seconds at least between two looks, however soon something is due.
+SOONEST = 0.2
+
+
+class Wishes(Protocol):
+    """Where the preferences are written down."""
+
+    def stamp(self) -> object:
+        """Return something that is another after each change."""
+
+    def read(self) -> Preferences:
+        """Return them.
+
+        Raises:
+            UsageError: they can't be understood.
+        """
+
+
+class WrittenWishes:
+    """Preferences in a file.
+
+    Args:
+        file: Its path, whether or not it exists.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def stamp(self) -> object:
+        """See `Wishes.stamp`."""
+        try:
+            found = self.file.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def read(self) -> Preferences:
+        """See `Wishes.read`."""
+        return prefsfile.load(self.file)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What governing needs to know of the peer.
+
+    Attributes:
+        slots: How many slots it has.
+        possible: Tells whether there is work of others, here or in the grid.
+        used: Gives the processor seconds that its slots have used.
+        programs: Gives the processes that are connected to it.
+        short_lived: A program has brought it along.
+        listed: Tells whom the owner has allowed by name.
+        wall: Gives the wall time.
+    """
+
+    slots: int
+    possible: Callable[[], bool]
+    used: Callable[[], float]
+    programs: Callable[[], Set[int]]
+    short_lived: bool
+    listed: Callable[[PeerId], bool]
+    wall: Callable[[], float]
+
+
+class Governing:
+    """Knows what others may have, and says so when that changes.
+
+    Args:
+        loop: Gives the time.
+        wishes: The preferences.
+        sensors: What the machine says about itself; None: preferences do not apply.
+        ground: What else there is to know.
+        apply: Called with every permit.
+        changed: Called when others may have something else than before.
+        events: Where to report.
+
+    Attributes:
+        preferences: What holds.
+        trouble: Why the file can't be understood, or "".
+        facts: What the sensors have said last.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        wishes: Wishes,
+        sensors: Sensors | None,
+        ground: Ground,
+        apply: Callable[[Permit], None],
+        changed: Callable[[], None],
+        events: Events,
+    ) -> None:
+        self._loop = loop
+        self._wishes = wishes
+        self._sensors = sensors
+        self._ground = ground
+        self._apply = apply
+        self._changed = changed
+        self._events = events
+        self._stamp: object = ()
+        self._understood = False
+        self._course = Course()
+        self._looked = -math.inf
+        self._wake = asyncio.Event()
+        self.preferences = DEFAULTS
+        self.trouble = ""
+        self.facts = Facts()
+
+    @property
+    def reason(self) -> ReasonFacts | None:
+        """Why others get nothing, or None."""
+        return self._course.permit.reason
+
+    def serves(self, peer: PeerId) -> bool:
+        """Tell whether a peer is among those that we compute for."""
+        if self._sensors is None or self.preferences.compute_for == "members":
+            return True
+        return self._ground.listed(peer)
+
+    def begin(self) -> None:
+        """Apply what is written, before there is any work."""
+        if self._sensors is not None:
+            self._reread()
+            self._decide(Facts())
+
+    def look_soon(self) -> None:
+        """Look again at once: the owner wants to know."""
+        self._wake.set()
+
+    async def keep_governing(self) -> None:
+        """Look again and again, for as long as the peer runs."""
+        if self._sensors is None:
+            return
+        while True:
+            try:
+                async with asyncio.timeout(self._pause()):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            await self.look()
+
+    async def look(self) -> None:
+        """Read the file if it has changed, ask the sensors, and apply what follows."""
+        if self._sensors is None:
+            return
+        self._reread()
+        facts = Facts()
+        if self._ground.possible():
+            every = LATER if self._course.loaded else LOOK
+            if self._loop.time() - self._looked < every - SOONEST:
+                facts = self.facts
+            else:
+                self._looked = self._loop.time()
+                facts = await self._sensors.look(self._question())
+        self._decide(facts)
+
+    def report(self, facts: PermitFacts) -> PermitFacts:
+        """Fill in what this peer permits, and what it has seen."""
+        return facts
+
+    # --- inside -------------------------------------------------------------------
+
+    def _pause(self) -> float:
+        return max(SOONEST, min(LOOK, self._course.due))
+
+    def _reread(self) -> None:
+        stamp = self._wishes.stamp()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self.preferences = self._wishes.read()
+        except UsageError as error:
+            if str(error) != self.trouble:
+                self._events.emit(Noted(str(error)))
+            self.trouble = str(error)
+        else:
+            self.trouble = ""
+            self._understood = True
+        self._changed()
+
+    def _question(self) -> Question:
+        wishes, ground = self.preferences, self._ground
+        limits = [] if wishes.foreign_load is None else [wishes.foreign_load]
+        if wishes.when_idle:
+            limits.append(PRESENT)
+        return Question(
+            power=not wishes.on_battery,
+            input=wishes.when_idle,
+            load=min(limits, default=None),
+            own=time.process_time() + ground.used() if limits else 0.0,
+            programs=ground.programs() if limits else frozenset(),
+        )
+
+    def _decide(self, facts: Facts) -> None:
+        assert self._sensors is not None
+        self.facts = facts
+        wall = self._ground.wall()
+        now = Now(self._loop.time(), wall, self._sensors.week(wall))
+        before = self._course.permit
+        course = permit(self.preferences, facts, self._course, now)
+        unfit = self._why_unfit()
+        if unfit is not None:
+            since = before.since if before.reason == unfit else wall
+            given = replace(course.permit, suspended=True, reason=unfit, since=since)
+            course = replace(course, permit=given)
+        self._course = course
+        if course.permit != before or before.since == 0.0:
+            self._apply(course.permit)
+            self._changed()
+
+    def _why_unfit(self) -> ReasonFacts | None:
+        """Return why this peer gives others nothing, whatever the preferences say."""
+        if not self._understood:
+            return reason_for(Reason.DISABLED, f"its preferences: {self.trouble}")
+        if self._ground.short_lived and not self.preferences.program_peers:
+            text = (
+                "it is here for one program only, and its preferences do not say "
+                "program_peers"
+            )
+            return reason_for(Reason.DISABLED, text)
+        return None

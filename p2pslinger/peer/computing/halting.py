@@ -1,0 +1,128 @@
+"""Work for others goes on, stands still or goes back, as the owner permits.
+
+    permitted       the first stations may work for others, as many as are permitted
+    no longer       what runs is stopped where it is, at once; what waits goes back
+    two minutes on  what still stands goes back too, and its slot is dropped
+    own work comes  it takes the place of work that stands still, if no slot is free
+
+The machine's own work is never touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from p2pslinger.ids import PeerId
+from p2pslinger.peer.computing.assignments import Assignment
+from p2pslinger.peer.computing.parking import Parking
+from p2pslinger.peer.computing.station import CHANGED, SUSPENDED, Station
+from p2pslinger.peer.computing.terms import Terms
+from p2pslinger.peer.computing.throttling import Throttle
+from p2pslinger.rules.permits import Permit
+from p2pslinger.sandbox.confine.confinement import Confinement
+
+#: Seconds after which work that stands still is given back (issue 4).
+GIVE_BACK = 120.0
+
+
+class Halting:
+    """Applies permits to stations.
+
+    Args:
+        loop: Gives the time.
+        me: This peer: its own work is not concerned.
+        stations: What works.
+        terms: Memory that a slot may use otherwise.
+        parking: Asks for work.
+        abandon: Gives assignments of a station back.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        me: PeerId,
+        stations: Sequence[Station],
+        terms: Terms,
+        parking: Parking,
+        *,
+        abandon: Callable[[Station, list[Assignment]], None],
+    ) -> None:
+        self._loop = loop
+        self._me = me
+        self._stations = stations
+        self._terms = terms
+        self._parking = parking
+        self._abandon = abandon
+        self._permit: Permit | None = None
+        self._timers: dict[Station, asyncio.TimerHandle] = {}
+        self.throttle = Throttle(loop, stations, self.works_for_others)
+
+    def works_for_others(self, station: Station) -> bool:
+        """Tell whether a station holds work of others."""
+        return any(one.job.submitter != self._me for one in station.assignments)
+
+    def memory(self, station: Station) -> int:
+        """Return the bytes that a station's next slot may use."""
+        terms, permit = self._terms, self._permit
+        if station.confinement is Confinement.OWN or permit is None:
+            return terms.memory
+        slots = len(self._stations)
+        lent = min(slots, permit.slots or slots)
+        return int(terms.memory * permit.memory / terms.memory_share * slots / lent)
+
+    def apply(self, permit: Permit) -> None:
+        """Let others have so much from now on, and no more."""
+        self._permit = permit
+        self.throttle.share = permit.share
+        most = len(self._stations) if permit.slots is None else permit.slots
+        for number, station in enumerate(self._stations):
+            lent = not permit.suspended and number < most
+            if lent != station.lent:
+                station.lent = lent
+                self._parking.ask_anew(station)
+            if lent:
+                self._resume(station)
+            elif self.works_for_others(station) and not station.halted:
+                self._suspend(station)
+        self.throttle.go_on()
+
+    def close(self) -> None:
+        """Apply nothing more."""
+        self.throttle.close()
+        for timer in self._timers.values():
+            timer.cancel()
+
+    def make_room(self, station: Station) -> None:
+        """Give up work that stands still, for the machine's own."""
+        self._abandon(station, list(station.assignments))
+        station.killed = CHANGED  # so that the next slot keeps what is assigned now
+
+    # --- inside -------------------------------------------------------------------
+
+    def _suspend(self, station: Station) -> None:
+        running = station.line[0][0] if station.line else None
+        waiting = [one for one in station.assignments if one is not running]
+        self._abandon(station, waiting)
+        if not station.assignments:
+            return
+        station.stop(SUSPENDED, self._loop.time())
+        self._parking.fill(station)  # its place is for own work now
+        if station not in self._timers:
+            self._timers[station] = self._loop.call_later(
+                GIVE_BACK, self._give_back, station
+            )
+
+    def _resume(self, station: Station) -> None:
+        timer = self._timers.pop(station, None)
+        if timer is not None:
+            timer.cancel()
+        if station.halted:
+            station.go(SUSPENDED, self._loop.time())
+            self._parking.fill(station)
+
+    def _give_back(self, station: Station) -> None:
+        del self._timers[station]
+        if station.halted:
+            self._abandon(station, list(station.assignments))
+            station.confinement = Confinement.OWN
