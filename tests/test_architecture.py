@@ -55,6 +55,7 @@ EXCEPTIONS: dict[str, tuple[set[str], str]] = {
         {"store"},
         "writes what is said when no peer may be running",
     ),
+    "cli/prefs.py": ({"store"}, "sets preferences, whether or not a peer runs"),
     "cli/checks.py": ({"peer", "store"}, "looks at a peer's files without the peer"),
 }
 

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "Show what this machine's peer is doing, and why not more."),
     "why": ("why", "Say why this peer does not compute, or a job or a task waits."),
     "peers": ("peers", "Show who is in the grid."),
+    "prefs": ("prefs", "Show or set what others may have of this machine."),
     "people": ("people", "Show what you have said of other peers."),
     "name": ("people", "Give a peer a name of your own."),
     "allow": ("people", "Treat a peer as your own."),

@@ -51,6 +51,7 @@ class Known:
         confining: Knows whose work this peer computes.
         wall: Gives the wall time, seconds.
         card: Our card.
+        withheld: Gives why the owner's preferences keep us from others' work, or None.
     """
 
     me: PeerId
@@ -62,6 +63,7 @@ class Known:
     confining: Confining
     wall: Callable[[], float]
     card: OwnCard
+    withheld: Callable[[], ReasonFacts | None]
 
 
 class Explaining:
@@ -115,6 +117,7 @@ class Explaining:
             others=len(others),
             unconfined=known.confining.why_not,
             misfits=tuple(one for one in missing if one is not None),
+            withheld=known.withheld(),
             unreachable=sum(1 for _, __, near in others.values() if not near),
             fetching=sum(1 for s in volunteer.stations if s.assignments and not s.line),
             paused=sum(1 for job in own if job.board.paused),

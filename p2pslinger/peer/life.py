@@ -78,6 +78,7 @@ class Life:
     ) -> None:
         peer = self._peer
         await peer.volunteer.start()
+        peer.governing.begin()
         peer.workplaces.open()
         peer.custody.start()
         card = peer.presence.card
@@ -93,6 +94,7 @@ class Life:
         peer.presence.start(peer.upkeep, peer.submitter.renew)
         peer.owner.spawn(peer.workplaces.keep_looking())
         peer.owner.spawn(self._keep_renewing())
+        peer.owner.spawn(peer.governing.keep_governing())
         peer.owner.spawn(peer.offering.find())
         peer.owner.spawn(peer.explaining.keep_looking())
         if peer.config.strangers:

@@ -18,6 +18,7 @@ from p2pslinger.peer.blobs.lending import Lending
 from p2pslinger.peer.blobs.library import Library
 from p2pslinger.peer.blobs.shared import SharedValues
 from p2pslinger.peer.computing.confining import Confining
+from p2pslinger.peer.computing.governing import Governing
 from p2pslinger.peer.computing.keepers import OwnKeeper
 from p2pslinger.peer.computing.offering import Offering
 from p2pslinger.peer.computing.probing import Probing
@@ -35,6 +36,7 @@ from p2pslinger.peer.links import Links
 from p2pslinger.peer.neighbourhood import Neighbourhood
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.people import Acquaintance
+from p2pslinger.peer.permitting import Permitting
 from p2pslinger.peer.presence.presence import Presence
 from p2pslinger.peer.programs.programs import Programs
 from p2pslinger.peer.programs.submitter import Submitter
@@ -92,6 +94,11 @@ class Peer:
     def id(self) -> PeerId:
         """Its id."""
         return self.identity.id
+
+    @property
+    def governing(self) -> Governing:
+        """What its owner lets others have."""
+        return self.permitting.governing
 
     @property
     def grid(self) -> GridId:
@@ -174,7 +181,7 @@ class Peer:
             require=self.config.require,
             trusts_all=self.config.trust_members,
             allows=self.people.is_mine,
-            serves=self.people.serves,
+            serves=lambda one: self.people.serves(one) and self.governing.serves(one),
         )
         self.probing = Probing(
             self._loop,
@@ -194,6 +201,7 @@ class Peer:
                 self.offering.offer,
                 self.config.slot_count(),
                 memory,
+                self.config.memory_share,
             ),
             confining=self.confining,
             doubt=self.probing.doubt,
@@ -203,6 +211,7 @@ class Peer:
             events=self.events,
             at_fault=self._refuse,
         )
+        self.permitting = Permitting(self)
         self.custody = self._make_custody()
         own = self.keeper.sit(
             me.id,
@@ -287,7 +296,7 @@ class Peer:
             wall=world.wall,
             stop=self.stop,
             deserted=self.life.deserted,
-            more=self.people.add_to,
+            more=self.permitting.add_to,
         )
 
     def _make_custody(self) -> Custody:
@@ -352,6 +361,11 @@ class Peer:
     def _blob(self, job: JobId, digest: bytes) -> bytes:
         data = self.custody.blob(job, digest)
         return data if data is not None else self.submitter.blob(job, digest)
+
+    def notes(self) -> list[str]:
+        """Return what the owner should know."""
+        parts = (self.presence, self.people, self.governing)
+        return [note for part in parts for note in part.notes()]
 
     def _needs(self) -> Iterator[Needs]:
         """Yield what open jobs need, ours first."""

@@ -65,6 +65,7 @@ class Reactions:
         peer.events.emit(
             NoticeHeard(JobId(notice.job), PeerId(notice.keeper), notice.open)
         )
+        peer.governing.heard()
         peer.workplaces.look_soon()
         peer.upkeep.look()
 
@@ -82,6 +83,13 @@ class Reactions:
         peer.links.sift()
         for seat in peer.keeper.seats.values():
             seat.mine = peer.people.is_mine(seat.peer)
+        peer.keeper.wake()
+        peer.workplaces.look_soon()
+        peer.upkeep.look()
+
+    def permitted(self) -> None:
+        """Others may have something else of this machine than before."""
+        peer = self._peer
         peer.keeper.wake()
         peer.workplaces.look_soon()
         peer.upkeep.look()

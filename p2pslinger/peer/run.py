@@ -26,6 +26,7 @@ from p2pslinger import paths
 from p2pslinger.errors import AuthkeyError
 from p2pslinger.net.discovery import LanDiscovery
 from p2pslinger.net.streams import TlsStreams
+from p2pslinger.peer.computing.wishes import WrittenWishes
 from p2pslinger.peer.config import Config
 from p2pslinger.peer.disk import ThreadDisk
 from p2pslinger.peer.peer import Peer
@@ -34,10 +35,12 @@ from p2pslinger.peer.world import World
 from p2pslinger.sandbox.interpreters import Interpreters
 from p2pslinger.sandbox.launcher import Launcher
 from p2pslinger.sandbox.level import Finding
+from p2pslinger.sandbox.sensors.machine import Machine
 from p2pslinger.store.blobs import Blobs
 from p2pslinger.store.folder import DataFolder
 from p2pslinger.store.keyfile import load_or_create_identity
 from p2pslinger.store.people import NAME as PEOPLE
+from p2pslinger.store.prefsfile import NAME as PREFERENCES
 from p2pslinger.store.salvage import open_state
 from p2pslinger.wire import authkey as authkeys
 from p2pslinger.wire.authkey import Authkey
@@ -100,6 +103,7 @@ async def _run(
         # Nobody else will ever join: no open port, and none that `slinger up` wants.
         config = replace(config, host=LOOPBACK, port=config.port * config.port_fixed)
     disk = ThreadDisk()
+    wishes = paths.config_folder() / PREFERENCES
     world = World(
         streams=TlsStreams(identity, key),
         slots=Launcher(scratch),
@@ -112,6 +116,8 @@ async def _run(
         addresses=lambda: _addresses(config.host),
         interpreters=Interpreters(),
         sayings=Written(paths.config_folder() / PEOPLE),
+        wishes=WrittenWishes(wishes),
+        sensors=Machine() if wishes.exists() or not config.throw_away else None,
     )
     control = paths.control_path(folder.path)
     peer = Peer(

@@ -28,6 +28,7 @@ def make_reports(peer: Peer) -> tuple[Explaining, Reports, JobReports]:
             peer.confining,
             now,
             peer.presence.card,
+            lambda: peer.governing.reason,
         )
     )
     reports = Reports(
@@ -44,7 +45,7 @@ def make_reports(peer: Peer) -> tuple[Explaining, Reports, JobReports]:
             peer.confining,
             explaining,
             peer.offering,
-            lambda: [*peer.presence.notes(), *peer.people.notes()],
+            peer.notes,
             lambda: (
                 peer.overlay.dropped,
                 peer.links.dropped,

@@ -14,8 +14,10 @@ from typing import Protocol, TypeVar
 from p2pslinger.ids import PeerId
 from p2pslinger.net.streams import Streams
 from p2pslinger.peer.computing.offering import Interpreters
+from p2pslinger.peer.computing.wishes import SpokenWishes, Wishes
 from p2pslinger.peer.people import Sayings, Spoken
 from p2pslinger.sandbox.level import Finding
+from p2pslinger.sandbox.sensors.sensor import Sensors
 from p2pslinger.sandbox.slot import SlotSource
 
 T = TypeVar("T")
@@ -59,6 +61,8 @@ class World:
         addresses: Gives this machine's own addresses, best first.
         interpreters: What slots can be of.
         sayings: What the owner says of other members.
+        wishes: What the owner lets them have.
+        sensors: What this machine says of itself; None: preferences do not apply.
     """
 
     streams: Streams
@@ -72,3 +76,5 @@ class World:
     addresses: Callable[[], list[str]]
     interpreters: Interpreters
     sayings: Sayings = field(default_factory=Spoken)
+    wishes: Wishes = field(default_factory=SpokenWishes)
+    sensors: Sensors | None = None

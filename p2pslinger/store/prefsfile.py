@@ -76,7 +76,7 @@ def skeleton() -> str:
     """Return a file in which every preference is explained, none set."""
     parts = [_HEAD]
     for name, key in KEYS.items():
-        about = f"{key.about} {key.allowed.capitalize()}."
+        about = f"{key.about} {key.allowed[0].upper()}{key.allowed[1:]}."
         explained = textwrap.fill(
             about, 86, initial_indent="# ", subsequent_indent="# "
         )

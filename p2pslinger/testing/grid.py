@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from types import TracebackType
 
+from p2pslinger.sandbox.sensors.sensor import Sensors
 from p2pslinger.testing.hosts import Host
 from p2pslinger.testing.machines import SimulatedPeer
 from p2pslinger.testing.network import Network
@@ -94,6 +95,7 @@ class SimulatedGrid:
         bootstrap: Iterable[SimulatedPeer | Address] = (),
         trust_members: bool = True,
         skew: float = 0.0,
+        sensors: Sensors | None = None,
     ) -> SimulatedPeer:
         """Start a peer on a machine of its own; return when it listens.
 
@@ -103,6 +105,7 @@ class SimulatedGrid:
             bootstrap: Where to join.
             trust_members: Whether it computes for others, and believes their values.
             skew: Seconds that its clock is ahead.
+            sensors: What it says of itself; with any, its owner's wishes apply.
         """
         peer = self.peers[name] = SimulatedPeer(
             self._new_host(),
@@ -114,7 +117,7 @@ class SimulatedGrid:
             bootstrap=bootstrap,
             trust_members=trust_members,
         )
-        peer.skew = skew
+        peer.skew, peer.sensors = skew, sensors
         await peer.start()
         return peer
 

@@ -17,12 +17,14 @@ from typing import TypeVar
 from p2pslinger import limits
 from p2pslinger.errors import UsageError
 from p2pslinger.ids import PeerId
+from p2pslinger.peer.computing.wishes import SpokenWishes
 from p2pslinger.peer.config import Config
 from p2pslinger.peer.events import Event
 from p2pslinger.peer.peer import Peer
 from p2pslinger.peer.people import Spoken
 from p2pslinger.peer.world import World
 from p2pslinger.rules.members import People
+from p2pslinger.sandbox.sensors.sensor import Sensors
 from p2pslinger.store.blobs import Blobs
 from p2pslinger.testing.clocks import on_machine
 from p2pslinger.testing.disks import Disk
@@ -60,6 +62,8 @@ class SimulatedPeer:
         identity: Who it is, whatever happens to it.
         interpreters: What its slots can be of.
         slots: Its slots, which a test may make slow, deadly or dishonest.
+        wishes: What its owner lets others have, which a test may change.
+        sensors: What it says of itself; None, and its owner's wishes do not apply.
         skew: Seconds that its clock on the wall is ahead.
         disk: What it remembers; it may be full.
         blobs: Its big data; it outlives the process.
@@ -84,6 +88,8 @@ class SimulatedPeer:
         self.name = name
         self.identity = Identity(hashlib.sha256(f"{seed} {name}".encode()).digest())
         self.skew = 0.0
+        self.wishes = SpokenWishes()
+        self.sensors: Sensors | None = None
         self.history: list[tuple[float, Event]] = []
         self.listeners: list[Callable[[Event], None]] = []
         self._authkey = authkey
@@ -234,6 +240,8 @@ class SimulatedPeer:
             wall=lambda: self._loop.wall() + self.skew,
             rng=random.Random(f"{self._seed} {self.name} {self._starts}"),
             discovery=None,
+            wishes=self.wishes,
+            sensors=self.sensors,
             resolve=_resolve,
             addresses=lambda: [self.host.ip],
             interpreters=self.interpreters,

@@ -26,6 +26,7 @@ from p2pslinger.wire.manifest import Function, Policy
 from p2pslinger.wire.messages import Codec
 from p2pslinger.wire.needs import NOTHING, Needs
 from p2pslinger.wire.owning import Handle, IdText, OwningMessage
+from p2pslinger.wire.permitting import PermitMessage
 from p2pslinger.wire.records import (
     Count,
     Digest,
@@ -380,6 +381,7 @@ ControlMessage = (
     | GetChecks
     | Checks
     | Reread
+    | PermitMessage
     | GetWhy
     | Why
     | Done

@@ -298,6 +298,38 @@ class StatusFacts(msgspec.Struct, frozen=True):
     sandbox: SandboxFacts | None = None
 
 
+class PermitFacts(msgspec.Struct, frozen=True):
+    """What others may have of this machine now.
+
+    Attributes:
+        governed: The owner's preferences apply to this peer.
+        trouble: Why its file of preferences can't be understood, or "".
+        reason: Why others get nothing, or None.
+        since: Wall time since which that has been so.
+        slots: Slots that may compute for them.
+        share: Part of a core that each of those may use.
+        memory: Part of the machine's memory that all of those may use.
+        on_battery: The machine runs on battery; None if nobody knows.
+        idle: Seconds since a key or a mouse was last touched; None likewise.
+        load: Part of all processors' time that other programs use; None likewise.
+        program: Who uses most of it, or "".
+        sources: By what each was measured, or why it could not be.
+    """
+
+    governed: bool
+    trouble: str
+    reason: ReasonFacts | None
+    since: float
+    slots: int
+    share: float
+    memory: float
+    on_battery: bool | None
+    idle: float | None
+    load: float | None
+    program: str
+    sources: dict[str, str]
+
+
 class CheckFacts(msgspec.Struct, frozen=True):
     """One line of `slinger doctor`.
 

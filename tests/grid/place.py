@@ -29,6 +29,9 @@ ROOT = Path(__file__).parent.parent.parent
 
 T = TypeVar("T")
 
+#: Preferences under which peers compute whatever else the machine does.
+PREFS = 'foreign_load = "off"\non_battery = true\n'
+
 #: Seconds after which something counts as hanging, on a machine that is busy.
 HANGING = 40.0
 
@@ -93,6 +96,9 @@ class Place:
     def __post_init__(self) -> None:
         for name in ("tmp", "run"):
             (self.folder / name).mkdir(mode=0o700)
+        # Where tests run, other programs do so too.
+        (self.folder / "config").mkdir()
+        (self.folder / "config" / "prefs.toml").write_text(PREFS)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ KINDS = [
     facts.ReachFacts,
     facts.SandboxFacts,
     facts.StatusFacts,
+    facts.PermitFacts,
     facts.CheckFacts,
 ]
 

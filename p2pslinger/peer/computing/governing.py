@@ -15,17 +15,15 @@ import math
 import time
 from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol
 
 from p2pslinger.errors import UsageError
 from p2pslinger.ids import PeerId
+from p2pslinger.peer.computing.wishes import Wishes
 from p2pslinger.peer.events import Events, Noted
 from p2pslinger.rules.permits import PRESENT, Course, Facts, Now, Permit, permit
-from p2pslinger.rules.preferences import DEFAULTS, Preferences
+from p2pslinger.rules.preferences import DEFAULTS
 from p2pslinger.rules.reasons import Reason, reason_for
 from p2pslinger.sandbox.sensors.sensor import Question, Sensors
-from p2pslinger.store import prefsfile
 from p2pslinger.wire.facts import PermitFacts, ReasonFacts
 
 #: Seconds between two looks at the file, and at the sensors.
@@ -37,43 +35,6 @@ LATER = 5.0
 
 #: Seconds at least between two looks, however soon something is due.
 SOONEST = 0.2
-
-
-class Wishes(Protocol):
-    """Where the preferences are written down."""
-
-    def stamp(self) -> object:
-        """Return something that is another after each change."""
-
-    def read(self) -> Preferences:
-        """Return them.
-
-        Raises:
-            UsageError: they can't be understood.
-        """
-
-
-class WrittenWishes:
-    """Preferences in a file.
-
-    Args:
-        file: Its path, whether or not it exists.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def stamp(self) -> object:
-        """See `Wishes.stamp`."""
-        try:
-            found = self.file.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
-
-    def read(self) -> Preferences:
-        """See `Wishes.read`."""
-        return prefsfile.load(self.file)
 
 
 @dataclass(frozen=True)
@@ -161,9 +122,10 @@ class Governing:
             self._reread()
             self._decide(Facts())
 
-    def look_soon(self) -> None:
-        """Look again at once: the owner wants to know."""
-        self._wake.set()
+    def heard(self) -> None:
+        """There may be work of others: look at once, unless that has just been done."""
+        if self._loop.time() - self._looked >= LOOK:
+            self._wake.set()
 
     async def keep_governing(self) -> None:
         """Look again and again, for as long as the peer runs."""
@@ -193,9 +155,34 @@ class Governing:
                 facts = await self._sensors.look(self._question())
         self._decide(facts)
 
-    def report(self, facts: PermitFacts) -> PermitFacts:
-        """Fill in what this peer permits, and what it has seen."""
-        return facts
+    async def report(self) -> PermitFacts:
+        """Look, and tell what others may have now and why not more."""
+        await self.look()
+        given, facts, sensors = self._course.permit, self.facts, self._sensors
+        most = self._ground.slots if given.slots is None else given.slots
+        return PermitFacts(
+            sensors is not None,
+            self.trouble,
+            given.reason,
+            given.since,
+            0 if given.suspended else min(most, self._ground.slots),
+            given.share,
+            given.memory,
+            facts.on_battery,
+            facts.idle,
+            facts.load,
+            facts.program,
+            {} if sensors is None else sensors.sources(),
+        )
+
+    def notes(self) -> list[str]:
+        """Return what the owner should know."""
+        if not self.trouble:
+            return []
+        until = (
+            "what it said before holds" if self._understood else "others get nothing"
+        )
+        return [f"{self.trouble}; until that is mended, {until}"]
 
     # --- inside -------------------------------------------------------------------
 

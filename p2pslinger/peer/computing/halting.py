@@ -62,6 +62,11 @@ class Halting:
         """Tell whether a station holds work of others."""
         return any(one.job.submitter != self._me for one in station.assignments)
 
+    @property
+    def used(self) -> float:
+        """Processor seconds that the slots have used, those that there are."""
+        return sum(one.slot.used for one in self._stations if one.slot is not None)
+
     def memory(self, station: Station) -> int:
         """Return the bytes that a station's next slot may use."""
         terms, permit = self._terms, self._permit

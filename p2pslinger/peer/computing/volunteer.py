@@ -111,14 +111,15 @@ class Volunteer:
             refuse=refuse,
         )
         me, abandon = self._roster.me, self._abandon
-        self._halting = Halting(
+        #: Sees to it that others have what they may have, and no more.
+        self.halting = Halting(
             loop, me, self.stations, terms, self._parking, abandon=abandon
         )
         self._staffing = Staffing(
             loop,
             owner,
             source,
-            self._halting.memory,
+            self.halting.memory,
             done=self._done,
             exited=self._exited,
             ready=self._staffed,
@@ -126,9 +127,6 @@ class Volunteer:
         )
         #: Says what the slots can be from now on.
         self.offer = self._parking.offer
-        #: Says what others may have from now on.
-        self.govern = self._halting.apply
-        self.works_for_others = self._halting.works_for_others
         self._heartbeat = Heartbeat(loop, self.stations, self.revoke)
         self._timeouts = Timeouts(loop, self.stations)
         #: Tasks computed since the peer started.
@@ -145,7 +143,7 @@ class Volunteer:
         self._parking.close()
         for station in self.stations:
             self._abandon(station, list(station.assignments))
-        self._halting.close()
+        self.halting.close()
         self._heartbeat.close()
         self._timeouts.close()
         self._orphans.close()
@@ -244,7 +242,7 @@ class Volunteer:
             refuse(keeper, work.grants)  # it has crossed our asking otherwise
         else:
             if station.halted:
-                self._halting.make_room(station)
+                self.halting.make_room(station)
             assignment = Assignment(keeper, job, confinement)
             assignment.left.extend(work.grants)
             if assignment.shards() is None:
@@ -254,7 +252,7 @@ class Volunteer:
                 self._prepare(station, assignment)
         self._parking.fill(station)
         self._heartbeat.go_on()
-        self._halting.throttle.go_on()
+        self.halting.throttle.go_on()
 
     def _prepare(self, station: Station, assignment: Assignment) -> None:
         """Begin an assignment, now or when all that it needs is here."""

@@ -7,6 +7,8 @@ known to be sealed: a program that changes or cuts it afterwards must not hurt i
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import cast
 
 from p2pslinger.errors import PeerError
@@ -26,16 +28,31 @@ class ProgramConnection(Connection):
 
     Attributes:
         socket: That socket, or None if it can't.
+        process: The program's id, or 0 if nobody knows.
     """
 
     socket: PassingSocket | None = None
+    process: int = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, and find the socket."""
         sock = transport.get_extra_info("socket")
         if sock is not None:
             self.socket = passing(sock.fileno())
+            self.process = _process_behind(sock)
         super().connection_made(transport)
+
+
+def _process_behind(sock: socket.socket) -> int:
+    """Return who has opened the other end, as the kernel says."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return 0
+    try:
+        raw = sock.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i"))
+    except OSError:
+        return 0
+    return int(struct.unpack("3i", raw)[0])
 
 
 def taken(connection: Connection, name: int, size: int) -> bytes:

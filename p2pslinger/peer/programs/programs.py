@@ -124,6 +124,11 @@ class Programs:
         """Return the open connections."""
         return list(self._jobs)
 
+    def processes(self) -> set[int]:
+        """Return the ids of the processes that are connected, as far as known."""
+        found = (one for one in self._jobs if isinstance(one, ProgramConnection))
+        return {one.process for one in found if one.process}
+
     def refuse(self) -> None:
         """Take no more programs: the peer is about to go."""
         self._closing = True

@@ -1,0 +1,221 @@
+"""An owner has preferences: work for others stops, goes on, or goes back."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from p2pslinger.peer.computing.halting import GIVE_BACK
+from p2pslinger.rules.preferences import DEFAULTS, Preferences
+from p2pslinger.rules.reasons import Reason
+from p2pslinger.testing.fixtures import VirtualTime
+from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
+from p2pslinger.testing.sensors import Played
+from p2pslinger.wire.manifest import Policy
+
+#: Seconds within which a peer has noticed something, and acted on it.
+NOTICED = 2.5
+
+
+def same(x: int) -> int:
+    return x
+
+
+async def ann_and_bob(
+    grid: SimulatedGrid, played: Played, *, slots: int = 1, task: float = 60.0
+) -> tuple[SimulatedPeer, SimulatedPeer]:
+    """Start Ann, who submits, and Bob, whose machine has an owner."""
+    ann = await grid.add("ann")
+    bob = await grid.add("bob", slots=slots, bootstrap=[ann], sensors=played)
+    bob.slots.cost = lambda _: task
+    await grid.until(
+        lambda: bool(ann.peer.links.open) and bob.peer.volunteer.ready == slots,
+        within=10,
+    )
+    return ann, bob
+
+
+def wish(peer: SimulatedPeer, wishes: Preferences) -> None:
+    peer.wishes.preferences = wishes
+
+
+def used(peer: SimulatedPeer) -> float:
+    return sum(slot.used for slot in peer.slots.live)
+
+
+def why(peer: SimulatedPeer) -> str:
+    reason = peer.peer.explaining.peer()
+    return reason.code if reason else ""
+
+
+def test_work_for_others_stops_on_battery_and_goes_on_where_it_was(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        played = Played()
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await ann_and_bob(grid, played)
+            job = await ann.submit(same, range(1))
+            await grid.until(lambda: used(bob) > 20, within=60)
+            assert why(bob) == ""
+
+            played.on_battery = True
+            await asyncio.sleep(NOTICED)
+            before = used(bob)
+            assert why(bob) == Reason.ON_BATTERY
+            await asyncio.sleep(GIVE_BACK / 2)
+            assert used(bob) == before
+
+            played.on_battery = False
+            took = await grid.until(lambda: bool(bob.slots.computed), within=60)
+            assert took < 60 - before + NOTICED, "it went on where it was"
+            assert await job.results() == [0]
+            assert bob.slots.computed.total() == 1
+
+    virtual.run(main)
+
+
+def test_after_two_minutes_what_stands_still_is_given_back(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        played = Played()
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await ann_and_bob(grid, played)
+            job = await ann.submit(same, range(1))
+            await grid.until(lambda: used(bob) > 5, within=60)
+            wish(bob, replace(DEFAULTS, enabled=False))
+            await asyncio.sleep(NOTICED + GIVE_BACK - 10)
+            assert bob.peer.volunteer.stations[0].assignments
+            await asyncio.sleep(10)
+            assert not bob.peer.volunteer.stations[0].assignments
+            assert why(bob) == Reason.DISABLED
+
+            eve = await grid.add("eve", slots=1, bootstrap=[ann])
+            assert await job.results() == [0]
+            assert eve.slots.computed.total() == 1
+            assert not bob.slots.computed
+
+    virtual.run(main)
+
+
+def test_own_work_takes_the_place_of_what_stands_still(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        played = Played()
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await ann_and_bob(grid, played)
+            theirs = await ann.submit(same, range(1))
+            await grid.until(lambda: used(bob) > 5, within=60)
+            played.on_battery = True
+            await asyncio.sleep(NOTICED)
+            assert bob.peer.volunteer.stations[0].halted
+
+            bob.slots.cost = lambda _: 0.1
+            own = await bob.submit(same, [7])
+            began = asyncio.get_running_loop().time()
+            assert await own.results() == [7]
+            assert asyncio.get_running_loop().time() - began < 1
+            await asyncio.sleep(300)
+            assert bob.slots.computed.total() == 1, "and nothing of the others'"
+
+            played.on_battery = False
+            assert await theirs.results() == [0]
+
+    virtual.run(main)
+
+
+def test_own_work_is_never_held_back(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        played = Played(on_battery=True, idle=0.0, load=1.0, program="make")
+        async with SimulatedGrid(virtual.network()) as grid:
+            _, bob = await ann_and_bob(grid, played, slots=2, task=30.0)
+            wish(bob, replace(DEFAULTS, enabled=False, cores=1, core_share=0.1))
+            own = await bob.submit(same, range(4))
+            began = asyncio.get_running_loop().time()
+            assert await own.results() == [0, 1, 2, 3]
+            assert asyncio.get_running_loop().time() - began < 62
+
+    virtual.run(main)
+
+
+def test_others_have_no_more_slots_than_the_owner_says(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        played = Played()
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await ann_and_bob(grid, played, slots=3, task=10.0)
+            wish(bob, replace(DEFAULTS, cores=1))
+            await asyncio.sleep(NOTICED)
+            await ann.submit(same, range(200))
+            most = 0
+            for _ in range(100):
+                await asyncio.sleep(0.5)
+                most = max(most, bob.peer.volunteer.busy)
+            assert most == 1
+            wish(bob, replace(DEFAULTS, cores=2))
+            await grid.until(lambda: bob.peer.volunteer.busy == 2, within=NOTICED + 1)
+            wish(bob, DEFAULTS)
+            await grid.until(lambda: bob.peer.volunteer.busy == 3, within=NOTICED + 1)
+            wish(bob, replace(DEFAULTS, cores=1))
+            await grid.until(lambda: bob.peer.volunteer.busy == 1, within=NOTICED + 1)
+
+    virtual.run(main)
+
+
+def test_a_part_of_a_core_is_a_part_of_a_core(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await ann_and_bob(grid, Played(), task=1000.0)
+            wish(bob, replace(DEFAULTS, core_share=0.25))
+            await asyncio.sleep(NOTICED)
+            await ann.submit(same, range(1))
+            await grid.until(lambda: used(bob) > 0, within=10)
+            before = used(bob)
+            await asyncio.sleep(100)
+            assert 24 < used(bob) - before < 26
+            wish(bob, DEFAULTS)
+            await asyncio.sleep(NOTICED)
+            before = used(bob)
+            await asyncio.sleep(100)
+            assert used(bob) - before > 99
+
+    virtual.run(main)
+
+
+def test_a_tasks_time_out_does_not_run_while_it_stands_still(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        played = Played()
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await ann_and_bob(grid, played, task=30.0)
+            program = await ann.program()
+            job = await program.submit(same, range(1), policy=Policy(timeout=40.0))
+            await grid.until(lambda: used(bob) > 10, within=60)
+            played.on_battery = True
+            await asyncio.sleep(100)
+            played.on_battery = False
+            assert await job.results() == [0]
+
+    virtual.run(main)
+
+
+def test_sensors_are_asked_only_while_there_is_work_of_others(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        played = Played()
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await ann_and_bob(grid, played, task=0.1)
+            await asyncio.sleep(60)
+            assert played.looks == 0
+            job = await ann.submit(same, range(5))
+            await job.results()
+            await asyncio.sleep(10)
+            assert played.looks > 0
+            assert not played.asked.input, "nobody needs to know who uses the machine"
+            wish(bob, replace(DEFAULTS, when_idle=True, foreign_load=None))
+            await ann.submit(same, range(1000))
+            await asyncio.sleep(NOTICED)
+            assert played.asked.input
+
+    virtual.run(main)
