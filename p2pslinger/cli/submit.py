@@ -13,10 +13,12 @@ from p2pslinger.cli.options import as_json
 from p2pslinger.cli.render import show_json
 from p2pslinger.cli.spans import read_span
 from p2pslinger.cli.words import counted, of_id, printable
+from p2pslinger.client.needing import asked
+from p2pslinger.errors import UsageError
 
 EPILOG = (
     "slinger submit script.py:function arguments.jsonl\n"
-    "slinger submit package.module:function - --keepers 3 --keep 2w --name sums"
+    "slinger submit package.module:function - --keepers 3 --requires 'numpy>=2'"
 )
 
 
@@ -36,6 +38,32 @@ class Submitted(msgspec.Struct, frozen=True):
     tasks: int
     kept: tuple[int, int]
     warning: str
+
+
+def read_requires(
+    _: click.Context, __: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Read requirements.
+
+    Raises:
+        BadParameter: there is one that is none, or too many.
+    """
+    try:
+        return asked(value, None).packages if value else ()
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def read_platform(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    """Read a platform.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    try:
+        return asked(None, value).platform
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command(cls=Command, epilog=EPILOG)
@@ -68,6 +96,19 @@ class Submitted(msgspec.Struct, frozen=True):
 @click.option(
     "--timeout", callback=read_span, metavar="TIME", help="What a task may take."
 )
+@click.option(
+    "--requires",
+    multiple=True,
+    callback=read_requires,
+    metavar="PACKAGE",
+    help='A package that a peer must have to compute it, as "numpy>=2"; repeatable.',
+)
+@click.option(
+    "--platform",
+    callback=read_platform,
+    metavar="NAME",
+    help="What its machine must be: linux, linux-x86_64, macos-arm64 and the like.",
+)
 @click.option("--wait", is_flag=True, help="Return when the job is done.")
 @as_json
 def submit(  # noqa: PLR0917 - click passes them by name
@@ -80,6 +121,8 @@ def submit(  # noqa: PLR0917 - click passes them by name
     keep: float | None,
     priority: int,
     timeout: float | None,
+    requires: tuple[str, ...],
+    platform: str,
     wait: bool,
     as_json: bool,
 ) -> None:
@@ -106,6 +149,8 @@ def submit(  # noqa: PLR0917 - click passes them by name
             require_keepers=require_keepers,
             keep=keep,
             priority=priority,
+            requires=requires or None,
+            platform=platform or None,
         )
         told = Submitted(job.id, job.name, len(values), job.kept, job.why_not_kept)
     _tell(told, as_json=as_json)

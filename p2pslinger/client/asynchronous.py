@@ -12,6 +12,7 @@ thread of its own.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -21,26 +22,34 @@ from p2pslinger.client.grid import Grid
 from p2pslinger.client.values import Trust
 
 
-def aconnect(*, trust: Trust = "safe", data: str | Path | None = None) -> AsyncGrid:
+def aconnect(
+    *,
+    trust: Trust = "safe",
+    data: str | Path | None = None,
+    requires: Iterable[str] | None = None,
+    platform: str | None = None,
+) -> AsyncGrid:
     """Connect to this machine's peer for an `async with` block; see `connect`.
 
     Args:
         trust: How far values from other peers are decoded: "safe" or "pickle".
         data: The peer's data folder, if it is not the usual one.
+        requires, platform: What a peer must have, as for `connect`.
     """
-    return AsyncGrid(trust, data)
+    return AsyncGrid(
+        partial(connect, trust=trust, data=data, requires=requires, platform=platform)
+    )
 
 
 class AsyncGrid:
     """Made by `aconnect`; gives a `Grid`.
 
     Args:
-        trust: As for `connect`.
-        data: Likewise.
+        connect: Makes it.
     """
 
-    def __init__(self, trust: Trust, data: str | Path | None) -> None:
-        self._connect = partial(connect, trust=trust, data=data)
+    def __init__(self, connect: Callable[[], Grid]) -> None:
+        self._connect = connect
         self._grid: Grid | None = None
 
     async def __aenter__(self) -> Grid:

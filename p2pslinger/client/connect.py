@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from p2pslinger import paths
@@ -11,6 +11,7 @@ from p2pslinger.client.children import start_peer
 from p2pslinger.client.grid import Grid
 from p2pslinger.client.link import Link, NoPeerError
 from p2pslinger.client.localgrid import LocalGrid
+from p2pslinger.client.needing import asked
 from p2pslinger.client.values import Trust
 from p2pslinger.errors import UnavailableError, UsageError
 from p2pslinger.wire.control import GetStatus
@@ -25,20 +26,31 @@ LOOK = 0.02
 LOOKS = 25
 
 
-def connect(*, trust: Trust = "safe", data: str | Path | None = None) -> Grid:
+def connect(
+    *,
+    trust: Trust = "safe",
+    data: str | Path | None = None,
+    requires: Iterable[str] | None = None,
+    platform: str | None = None,
+) -> Grid:
     """Connect to this machine's peer; if none runs, start one that ends with us.
 
     Args:
         trust: How far values from other peers are decoded: "safe" (plain data) or
             "pickle" (anything: whoever computed it could run code here).
         data: The peer's data folder, if it is not the usual one.
+        requires: Packages that a peer must have to compute this program's functions,
+            as "numpy>=2". Others never see the tasks.
+        platform: What its machine must be: "linux", "macos-arm64" and the like.
 
     Raises:
+        UsageError: a requirement is none.
         UnavailableError: no peer runs, and none can be started; the text says why.
         IncompatibleError: the peer is of another version.
     """
+    needs = asked(requires, platform)
     folder = Path(data) if data is not None else paths.default_data_folder()
-    return Grid(_link(folder), trust=trust)
+    return Grid(_link(folder), trust=trust, needs=needs)
 
 
 def local(

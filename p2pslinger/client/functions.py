@@ -22,6 +22,7 @@ from p2pslinger.client.rows import Rows
 from p2pslinger.client.session import Session
 from p2pslinger.client.stream import RetiredError, Stream
 from p2pslinger.wire.manifest import Policy
+from p2pslinger.wire.needs import NOTHING, Needs
 
 #: Functions whose jobs stay open though nothing of them is under way: opening one again
 #: costs a millisecond, and each costs some memory here, at the peer and in the slots.
@@ -37,10 +38,12 @@ class Terms:
     Attributes:
         policy: What the peers have to know of it.
         first: What a slot calls before, if anything.
+        needs: What the peers must have.
     """
 
     policy: Policy
     first: Initializer | None = None
+    needs: Needs = NOTHING
 
     def pack(self, function: Callable[..., object]) -> FunctionPackage:
         """Pack a function, and what is to be called first.
@@ -66,7 +69,7 @@ class Functions:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lock = threading.RLock()
-        self._shared: dict[tuple[bytes, Policy], _Shared] = {}
+        self._shared: dict[tuple[bytes, Policy, Needs], _Shared] = {}
         self._most = SHARED
 
     def submit(
@@ -194,14 +197,14 @@ class Functions:
 
     def _job_of(self, package: FunctionPackage, terms: Terms) -> _Shared:
         """Return the open job of a function."""
-        key = (package.code, terms.policy)
+        key = (package.code, terms.policy, terms.needs)
         self._session.check()
         with self._lock:
             known = self._shared.get(key)
             if known is None or known.stream.broken:
                 self._retire_some()
                 stream = self._session.stream()
-                stream.open(package.name, package, terms.policy)
+                stream.open(package.name, package, terms.policy, needs=terms.needs)
                 useless = partial(self.give_up, terms.first)
                 calls = Calls(package.modules, stream.withdraw, useless)
                 known = self._shared[key] = _Shared(stream, calls, terms.first)

@@ -23,6 +23,7 @@ from p2pslinger.client.initializer import Initializer
 from p2pslinger.client.job import Job
 from p2pslinger.client.keeping import KEEPERS, Keeping, seconds_of
 from p2pslinger.client.link import Link
+from p2pslinger.client.needing import asked
 from p2pslinger.client.options import GridOptions, check_map
 from p2pslinger.client.packing import pack_source
 from p2pslinger.client.session import Session
@@ -44,6 +45,7 @@ from p2pslinger.wire.control import (
 )
 from p2pslinger.wire.facts import JobFacts, PeerFacts, StatusFacts, TallyFacts, WhyFacts
 from p2pslinger.wire.manifest import Policy
+from p2pslinger.wire.needs import NOTHING, Needs
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,6 +62,7 @@ class Grid(Executor, Awaiting):
         keepers: Peers that are to keep a started job, if it does not say how many.
         initializer: Called by each slot before it calls a function for the first time.
         initargs: Its arguments.
+        needs: What peers must have to compute a function, if it does not say.
     """
 
     def __init__(
@@ -71,13 +74,14 @@ class Grid(Executor, Awaiting):
         keepers: int = KEEPERS,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[object, ...] = (),
+        needs: Needs = NOTHING,
     ) -> None:
         first = None if initializer is None else Initializer(initializer, initargs)
         self._link = link
         self._keepers = keepers
         self._session = Session(link, trust, on_close)
         self._functions = Functions(self._session)
-        self._terms = Terms(Policy(), first)
+        self._terms = Terms(Policy(), first, needs)
 
     # --- running functions --------------------------------------------------------
 
@@ -160,7 +164,8 @@ class Grid(Executor, Awaiting):
             timeout: As for `map`.
             errors: "raise" the exception of a failed task, or "return" it in its place.
         """
-        package, terms = pack_source(source, function), Terms(self._terms.policy)
+        package = pack_source(source, function)
+        terms = Terms(self._terms.policy, needs=self._terms.needs)
         return self._functions.run(
             package, arguments, timeout, star=False, terms=terms, errors=errors
         )
@@ -176,6 +181,8 @@ class Grid(Executor, Awaiting):
         require_keepers: bool = False,
         keep: float | timedelta | None = None,
         priority: int = 0,
+        requires: Iterable[str] | None = None,
+        platform: str | None = None,
     ) -> Job[T]:
         """Start a job that goes on when this program ends, and this machine.
 
@@ -194,15 +201,18 @@ class Grid(Executor, Awaiting):
             keep: How long it is kept, results included: seconds, or a time span. By
                 default a week.
             priority: Higher first among this machine's jobs, -100 to 100.
+            requires: Packages that a peer must have to compute it, as "numpy>=2".
+            platform: What its machine must be: "linux", "macos-arm64" and the like.
 
         Raises:
             PackingError: the function or an argument can't be sent.
-            UsageError: a number is out of bounds.
+            UsageError: a number is out of bounds, or a requirement is none.
             UnavailableError: the peer has not taken all of the job, or too few others
                 have and they are required.
         """
         wanted = self._keepers if keepers is None else keepers
         seconds = None if keep is None else seconds_of(keep)
+        needs = asked(requires, platform, self._terms.needs)
         package = self._terms.pack(fn)
         policy = msgspec.structs.replace(
             self._terms.policy, durable=True, timeout=timeout
@@ -215,6 +225,7 @@ class Grid(Executor, Awaiting):
             name=name or package.name,
             policy=policy,
             keeping=Keeping(wanted, seconds, priority),
+            needs=needs,
             require=require_keepers,
         )
         if job.why_not_kept:
@@ -267,6 +278,8 @@ class Grid(Executor, Awaiting):
         seeded: bool = True,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[object, ...] = (),
+        requires: Iterable[str] | None = None,
+        platform: str | None = None,
     ) -> GridOptions:
         """Return this grid with other options for the functions that it runs.
 
@@ -277,11 +290,18 @@ class Grid(Executor, Awaiting):
             initializer: Called by each slot before it calls a function for the first
                 time; by default this grid's. If it fails, so does everything.
             initargs: Its arguments.
+            requires: Packages that a peer must have, as "numpy>=2"; by default what
+                this grid requires.
+            platform: What its machine must be: "linux", "macos-arm64" and the like.
+
+        Raises:
+            UsageError: a requirement is none.
         """
         first = self._terms.first
         if initializer is not None:
             first = Initializer(initializer, initargs)
-        terms = Terms(Policy(timeout=timeout, seeded=seeded), first)
+        needs = asked(requires, platform, self._terms.needs)
+        terms = Terms(Policy(timeout=timeout, seeded=seeded), first, needs)
         return GridOptions(self._functions, terms)
 
     # --- asking -------------------------------------------------------------------

@@ -23,6 +23,7 @@ from p2pslinger.ids import to_text
 from p2pslinger.wire.control import Attached
 from p2pslinger.wire.facts import JobFacts
 from p2pslinger.wire.manifest import Policy
+from p2pslinger.wire.needs import Needs
 from p2pslinger.wire.owning import AwaitKept, KeptBy, Ticket
 
 #: Seconds to wait for the rest of a job that another program is still sending.
@@ -41,6 +42,7 @@ def start_job(
     name: str,
     policy: Policy,
     keeping: Keeping,
+    needs: Needs,
     require: bool,
 ) -> Job[object]:
     """Start a job; return when it is safe, or when that takes too long.
@@ -53,6 +55,7 @@ def start_job(
         name: What to call the job.
         policy: How it is to be run.
         keeping: How it is to be kept.
+        needs: What the peers that compute it must have.
         require: Cancel it rather than have it with fewer keepers.
 
     Raises:
@@ -65,7 +68,7 @@ def start_job(
     link.check_waiting()
     stream, rows = session.stream(), Rows(keep=True)
     try:
-        stream.open(name, package, policy, keeping)
+        stream.open(name, package, policy, keeping, needs)
         put_all(stream, rows, package, arguments, star=star)
         stream.seal()
         stream.wait_until_sent()

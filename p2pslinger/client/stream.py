@@ -39,6 +39,7 @@ from p2pslinger.wire.control import (
 from p2pslinger.wire.facts import JobFacts
 from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.manifest import Policy
+from p2pslinger.wire.needs import NOTHING, Needs
 from p2pslinger.wire.owning import ChangeJob
 
 #: Seconds that the peer gets to say which job it is that has to be stopped.
@@ -111,6 +112,7 @@ class Stream:
         package: FunctionPackage,
         policy: Policy,
         keeping: Keeping = NOT_KEPT,
+        needs: Needs = NOTHING,
     ) -> None:
         """Submit the job; arguments may follow at once.
 
@@ -127,6 +129,7 @@ class Stream:
             keeping.keepers,
             keeping.seconds,
             keeping.priority,
+            needs,
         )
         if function.code:
             try:

@@ -31,7 +31,7 @@ from p2pslinger.wire.needs import Needs
 from p2pslinger.wire.records import Notice
 
 #: Seconds between two looks: how exact a beginning is, and what neighbours know of us.
-LOOK = 5.0
+LOOK = 2.0
 
 #: Jobs that are looked at each time. Of the others a wait begins when somebody asks.
 JOBS = 256

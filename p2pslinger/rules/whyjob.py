@@ -176,5 +176,5 @@ def _lacking(lack: Lack) -> str:
 
 def _none_of(count: int) -> str:
     if count == 1:
-        return "the 1 peer that asks for work does not have it"
-    return f"none of the {count} peers that ask for work has it"
+        return "the 1 peer that offers slots does not have it"
+    return f"none of the {count} peers that offer slots has it"

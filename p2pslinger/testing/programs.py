@@ -36,6 +36,7 @@ from p2pslinger.wire.control import (
 from p2pslinger.wire.facts import JobFacts
 from p2pslinger.wire.manifest import Function, Policy
 from p2pslinger.wire.messages import Hello
+from p2pslinger.wire.needs import NOTHING, Needs
 from p2pslinger.wire.owning import ChangeJob, GetTicket, Ticket
 
 __all__ = ["Program", "ProgramJob"]
@@ -72,6 +73,7 @@ class Program:
         name: str = "",
         policy: Policy | None = None,
         keepers: int = 2,
+        needs: Needs = NOTHING,
     ) -> ProgramJob:
         """Submit a job of one task for each argument.
 
@@ -81,6 +83,7 @@ class Program:
             name: What people call the job.
             policy: How it wants to be run.
             keepers: Of a durable job: keepers wanted besides this peer.
+            needs: What peers must have to compute it.
 
         Raises:
             PackingError: something in it can't be sent.
@@ -101,7 +104,12 @@ class Program:
             python,
         )
         ask = OpenJob(
-            handle, name or described.name, described, policy or Policy(), keepers
+            handle,
+            name or described.name,
+            described,
+            policy or Policy(),
+            keepers,
+            needs=needs,
         )
         answer = await self._connection.request(ask, package.code if big else None)
         job.id = JobId(cast("Opened", answer).job)

@@ -188,22 +188,22 @@ JOB_CASES: list[tuple[dict[str, Any], Reason, str]] = [
     (
         {"prospects": (OTHER,)},
         Reason.NO_PYTHON,
-        "it needs Python 3.12, and the 1 peer that asks for work does not have it",
+        "it needs Python 3.12, and the 1 peer that offers slots does not have it",
     ),
     (
         {"prospects": (OTHER, OTHER, NONE)},
         Reason.NO_PYTHON,
-        "it needs Python 3.12, and none of the 2 peers that ask for work has it",
+        "it needs Python 3.12, and none of the 2 peers that offer slots has it",
     ),
     (
         {"needs": Needs(("scipy",))},
         Reason.NO_PACKAGE,
-        "it needs scipy, and the 1 peer that asks for work does not have it",
+        "it needs scipy, and the 1 peer that offers slots does not have it",
     ),
     (
         {"needs": Needs(platform="darwin")},
         Reason.NO_PLATFORM,
-        "it needs a machine like darwin, and the 1 peer that asks for work does not "
+        "it needs a machine like darwin, and the 1 peer that offers slots does not "
         "have it",
     ),
     (

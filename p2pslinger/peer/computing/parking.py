@@ -84,6 +84,11 @@ class Parking:
         for keeper in self._told:
             self._tell(keeper)
 
+    def tell(self, keeper: KeeperLink) -> None:
+        """Say to a keeper what the slots can be, unless it knows."""
+        if keeper not in self._told:
+            self._tell(keeper)
+
     def lose(self, keeper: KeeperLink) -> None:
         """Forget a keeper that is gone; it answers nothing any more."""
         self._told.pop(keeper, None)
@@ -214,8 +219,7 @@ class Parking:
                 self._took(station, keeper, work)
 
         station.wants[number] = (keeper, queued)
-        if keeper not in self._told:
-            self._tell(keeper)
+        self.tell(keeper)
         keeper.want(Want(number, queued, not station.lent), answered)
 
     def _tell(self, keeper: KeeperLink) -> None:

@@ -127,6 +127,8 @@ class Volunteer:
         )
         #: Says what the slots can be from now on.
         self.offer = self._parking.offer
+        #: Says it to a keeper, unless it knows.
+        self.tell = self._parking.tell
         self._heartbeat = Heartbeat(loop, self.stations, self.revoke)
         self._timeouts = Timeouts(loop, self.stations)
         #: Tasks computed since the peer started.

@@ -117,8 +117,16 @@ class Workplaces:
             keepers, key=lambda one: (one not in self._keepers, _distance(one, me))
         )
 
+    def _tell(self) -> None:
+        """Tell every keeper in reach what our slots can be, so that it knows if not."""
+        if self._volunteer.stations:
+            for peer in {PeerId(one.keeper) for one in self._notices.open_notices()}:
+                if peer in self._keepers and self._works_at(peer):
+                    self._volunteer.tell(self._keepers[peer])
+
     def _look(self) -> None:
         self._looking = False
+        self._tell()
         reached = {
             job: [self._keepers[peer] for peer in peers if peer in self._keepers]
             for job, peers in self._kept().items()
