@@ -58,6 +58,7 @@ class Launcher:
         self._groups: cgroups.Groups | None = None
         self._sought = False
         self._pending: set[asyncio.Future[None]] = set()  # what close() waits for
+        self._closing = False
 
     @property
     def zygote(self) -> int | None:
@@ -122,6 +123,7 @@ class Launcher:
 
     async def close(self) -> None:
         """End every slot and zygote; each slot's `on_exit` is called before."""
+        self._closing = True
         for nursery in self._nurseries:
             nursery.leave()
         while self._pending:
@@ -152,6 +154,8 @@ class Launcher:
         return nursery
 
     def _open(self, confinement: Confinement, number: int) -> Nursery:
+        if self._closing:
+            raise UnavailableError("no slot: the peer is shutting down")
         if not hasattr(os, "fork"):
             raise UnavailableError(
                 f"this peer can't compute: slots need fork(), which {sys.platform} "

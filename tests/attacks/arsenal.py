@@ -5,15 +5,14 @@ is bounded, so that it does no harm where nothing stops it.
 """
 
 # An attack names the system call that it is about.
-# ruff: noqa: PTH101, PTH104, PTH108, PTH123, PTH208
+# ruff: noqa: PTH101, PTH104, PTH108, PTH208
 
 from __future__ import annotations
 
 import ctypes
-import fcntl
+import errno
 import gc
 import os
-import resource
 import signal
 import socket
 import sys
@@ -38,7 +37,33 @@ from tests.attacks.bombs import (
     swap_in_segments,
     thread_bomb,
 )
+from tests.attacks.processes import (
+    end_a_program,
+    end_a_program_by_handle,
+    end_a_program_by_owning_a_pipe,
+    end_a_program_by_thread,
+    end_everybody,
+    end_the_parent,
+    find_a_process_by_its_session,
+    limit_a_program,
+    list_processes,
+    look_into_siblings,
+    pin_a_program,
+    read_a_programs_environment,
+    read_a_programs_memory,
+    slow_a_program,
+    stop_siblings,
+    take_a_siblings_descriptor,
+    trace_a_program,
+    write_a_programs_memory,
+)
 from tests.attacks.scene import Sights
+
+
+def double(x: int) -> int:
+    """Do no harm."""
+    return 2 * x
+
 
 # --- files ------------------------------------------------------------------------
 
@@ -102,12 +127,12 @@ def read_by_any_descriptor(at: Sights) -> object:
         except OSError:
             pass
     if not any(found):
-        raise PermissionError("nothing is behind any descriptor")
+        raise PermissionError(errno.EPERM, "nothing is behind any descriptor")
     return found
 
 
 def read_the_environment(at: Sights) -> object:
-    return os.environ["SLINGER_AUTHKEY"]
+    return os.environ["OWNERS_SECRET"]
 
 
 # --- the network ------------------------------------------------------------------
@@ -132,6 +157,23 @@ def write_to_a_service(at: Sights) -> object:
         return sock.sendto(b"x", at.path)
 
 
+def connect_to_a_service(at: Sights) -> object:
+    """As a program connects to its machine's peer."""
+    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    for kind in kinds:
+        with socket.socket(socket.AF_UNIX, kind) as sock:
+            try:
+                sock.connect(at.path)
+            except ConnectionError:
+                continue  # it is of the other kind
+            except OSError as error:
+                if error.errno != errno.EPROTOTYPE:
+                    raise
+                continue
+            return "connected"
+    raise AssertionError("there is no service")
+
+
 def aim_a_pair_at_a_service(at: Sights) -> object:
     """A filter does not see where sendmsg() aims, so such a pair must not exist."""
     ours, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -148,82 +190,6 @@ def listen_to_the_kernel(at: Sights) -> object:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as sock:
         sock.bind((0, 0))
         return sock.getsockname()
-
-
-# --- other processes --------------------------------------------------------------
-
-
-def end_a_program(at: Sights) -> object:
-    os.kill(at.victim, signal.SIGTERM)
-    return "ended"
-
-
-def end_a_program_by_thread(at: Sights) -> object:
-    return kernel("tgkill", at.victim, at.victim, signal.SIGKILL)
-
-
-def end_a_program_by_handle(at: Sights) -> object:
-    signal.pidfd_send_signal(os.pidfd_open(at.victim), signal.SIGKILL)
-    return "ended"
-
-
-def end_a_program_by_owning_a_pipe(at: Sights) -> object:
-    """Have the kernel send SIGIO, which ends whoever does not expect it."""
-    ours, theirs = socket.socketpair()
-    fcntl.fcntl(ours, fcntl.F_SETOWN, at.victim)
-    fcntl.fcntl(ours, fcntl.F_SETFL, os.O_ASYNC)
-    theirs.send(b"x")
-    return "ended"
-
-
-def end_the_parent(at: Sights) -> object:
-    os.kill(os.getppid(), signal.SIGCONT)
-    return "it could have been SIGKILL"
-
-
-def end_everybody(at: Sights) -> object:
-    """Send a signal that harms nobody to all processes at once."""
-    os.kill(-1, signal.SIGCONT)
-    return "it could have been SIGKILL"
-
-
-def trace_a_program(at: Sights) -> object:
-    return kernel("ptrace", 16, at.victim, None, None)  # PTRACE_ATTACH
-
-
-def read_a_programs_memory(at: Sights) -> object:
-    with open(f"/proc/{at.victim}/maps") as file:
-        first = int(file.readline().split("-")[0], 16)
-    buffer = ctypes.create_string_buffer(8)
-    here = (ctypes.c_size_t * 2)(ctypes.addressof(buffer), 8)
-    there = (ctypes.c_size_t * 2)(first, 8)
-    return kernel("process_vm_readv", at.victim, here, 1, there, 1, 0)
-
-
-def read_a_programs_environment(at: Sights) -> object:
-    return Path(f"/proc/{at.victim}/environ").read_bytes()
-
-
-def list_processes(at: Sights) -> object:
-    return [name for name in os.listdir("/proc") if name.isdigit()]
-
-
-def find_a_process_by_its_session(at: Sights) -> object:
-    return os.getsid(at.victim)
-
-
-def slow_a_program(at: Sights) -> object:
-    os.setpriority(os.PRIO_PROCESS, at.victim, 19)
-    return "slowed"
-
-
-def pin_a_program(at: Sights) -> object:
-    os.sched_setaffinity(at.victim, {0})
-    return "pinned"
-
-
-def limit_a_program(at: Sights) -> object:
-    return resource.prlimit(at.victim, resource.RLIMIT_CPU)
 
 
 # --- what must be named elsewhere -------------------------------------------------
@@ -260,6 +226,27 @@ def loop_for_ever(at: Sights) -> object:
         pass
 
 
+def stop_oneself(at: Sights) -> object:
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return "stopped"
+
+
+def crash(at: Sights) -> object:
+    return ctypes.string_at(0)
+
+
+def leave_threads(at: Sights) -> object:
+    """Leave threads behind that compute on after the task."""
+
+    def compute() -> None:
+        while True:
+            pass
+
+    for _ in range(THREADS_LEFT):
+        threading.Thread(target=compute, daemon=True).start()
+    return THREADS_LEFT
+
+
 def speak_for_the_runner(at: Sights) -> object:
     """Say something to the daemon on every socket that there is."""
     for sock in [o for o in gc.get_objects() if isinstance(o, socket.socket)]:
@@ -268,6 +255,9 @@ def speak_for_the_runner(at: Sights) -> object:
     threading.Event().wait()
     return None
 
+
+#: Threads that a task leaves behind.
+THREADS_LEFT = 4
 
 _PLACES = (
     *("/tmp", "/var/tmp", "/dev/shm", "/run", "/scratch", "/", ".", sys.prefix),
@@ -296,6 +286,7 @@ ATTACKS: dict[Attack, set[str]] = {
     send_a_datagram: {"PermissionError"},
     listen: {"PermissionError"},
     write_to_a_service: {"PermissionError"},
+    connect_to_a_service: {"PermissionError"},
     aim_a_pair_at_a_service: {"PermissionError"},
     connect_to_an_abstract_socket: {"PermissionError"},
     listen_to_the_kernel: {"PermissionError"},
@@ -310,6 +301,10 @@ ATTACKS: dict[Attack, set[str]] = {
     read_a_programs_environment: {"PermissionError", "FileNotFoundError"},
     list_processes: {"PermissionError"},
     find_a_process_by_its_session: {"PermissionError"},
+    write_a_programs_memory: {"PermissionError", "FileNotFoundError"},
+    look_into_siblings: {"PermissionError"},
+    stop_siblings: {"PermissionError"},
+    take_a_siblings_descriptor: {"OSError", "PermissionError"},
     slow_a_program: {"PermissionError"},
     pin_a_program: {"PermissionError"},
     limit_a_program: {"PermissionError"},
@@ -328,3 +323,29 @@ ATTACKS: dict[Attack, set[str]] = {
     swap_in_segments: {"PermissionError"},
     keep_a_key: {"PermissionError"},
 }
+
+#: Those that are played on the peer's own things as well: its identity, its folder, its
+#: process, its control socket, its other slots.
+AT_HOME = (
+    read_the_key,
+    list_the_folder,
+    write_a_file,
+    truncate_the_key,
+    delete_the_key,
+    open_the_key_to_all,
+    write_to_a_service,
+    connect_to_a_service,
+    aim_a_pair_at_a_service,
+    end_a_program,
+    end_a_program_by_handle,
+    end_a_program_by_owning_a_pipe,
+    trace_a_program,
+    read_a_programs_memory,
+    write_a_programs_memory,
+    read_a_programs_environment,
+    look_into_siblings,
+    stop_siblings,
+    take_a_siblings_descriptor,
+    slow_a_program,
+    limit_a_program,
+)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from p2pslinger.sandbox.confine import bubblewrap, landlock
 from p2pslinger.sandbox.confine.confinement import Confinement
+from tests.attacks.scene import KEY
+from tests.attacks.siege import Siege, siege
 from tests.attacks.stranger import command
 
 #: Seconds for the control: all attacks, one after the other.
@@ -36,6 +39,27 @@ def confinement(request: pytest.FixtureRequest) -> Confinement:
     if why := lacking(kind):
         pytest.skip(why)
     return kind
+
+
+@pytest.fixture(
+    scope="module",
+    params=[Confinement.GOOD, Confinement.STRONG],
+    ids=lambda c: c.value,
+)
+def besieged(request: pytest.FixtureRequest) -> Iterator[Siege]:
+    """Give a peer that is attacked, for each way of confining that there is here."""
+    kind = Confinement(request.param)
+    if why := lacking(kind):
+        pytest.skip(why)
+    with siege(kind, KEY) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def attacked(besieged: Siege) -> Siege:
+    """Play every attack."""
+    besieged.play()
+    return besieged
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ def tried(attack: Attack, stage: Scene) -> str:
 
 def main() -> None:
     """Try everything."""
-    os.environ["SLINGER_AUTHKEY"] = KEY
+    os.environ["OWNERS_SECRET"] = KEY
     for attack in ATTACKS:
         with scene() as stage:
             word = tried(attack, stage)

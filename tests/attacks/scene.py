@@ -36,6 +36,7 @@ class Sights(Protocol):
         abstract: Name of a stream socket of a service that has no path.
         token: Something new, for names.
         descriptor: Number of a descriptor of the key, open in the daemon.
+        siblings: Process ids of other slots, and of what makes them.
     """
 
     key: str
@@ -47,6 +48,7 @@ class Sights(Protocol):
     abstract: str
     token: str
     descriptor: int
+    siblings: list[int]
 
 
 class Scene:
@@ -89,6 +91,7 @@ class Scene:
             abstract=token,
             token=token,
             descriptor=descriptor,
+            siblings=[self._victim.pid],
         )
 
     def harm(self) -> list[str]:

@@ -1,213 +1,161 @@
-"""Attacks by what a task answers: values, errors, output that hurt whoever reads them.
+"""Attacks by what a task answers: values, errors, output, lies in the slot's framing.
 
-The daemon unpickles nothing that comes from a slot, and holds no more of it than its
-bounds say. What a program does with a value is its own matter: see `trust=`.
+No daemon unpickles anything that comes from a slot, nor does the program that asks for
+it; and each holds no more of it than its bounds say.
 """
 
 from __future__ import annotations
 
-import os
 import pickle
 import resource
-import sys
-from collections.abc import Awaitable, Callable
+import struct
 from pathlib import Path
-from typing import NoReturn
 
+import psutil
 import pytest
 
-from p2pslinger.sandbox import output
-from p2pslinger.sandbox.confine.confinement import Confinement
-from p2pslinger.sandbox.packed import VALUE_BYTES
-from p2pslinger.sandbox.slot import Failure
-from tests.sandbox.desk import Desk, Worker, at_a_desk, packaged
+from p2pslinger.errors import (
+    PeerError,
+    RemoteError,
+    SlingerError,
+    TaskKilledError,
+    UntrustedValueError,
+)
+from p2pslinger.sandbox import frames, output
+from p2pslinger.sandbox.packed import ITEM_VALUES, SCALAR_VALUES, VALUE_BYTES
+from p2pslinger.wire.packed import pack_items
+from tests.attacks import answers
+from tests.attacks.siege import PATIENCE, Siege
+
+#: Values of a range that are no values, and what the program says of them.
+CODEC_BOMBS: dict[str, tuple[bytes, int, type[SlingerError]]] = {
+    "a function by name": (
+        pickle.dumps([answers.Bomb("/tmp/codec")], 5),
+        SCALAR_VALUES,
+        UntrustedValueError,
+    ),
+    "a numbered place of the memo far away": (
+        b"\x80\x05]r\xff\xff\xff\x7f.",
+        SCALAR_VALUES,
+        UntrustedValueError,
+    ),
+    "bytes longer than the world": (
+        b"\x80\x05\x8e" + struct.pack("<Q", 1 << 60) + b".",
+        SCALAR_VALUES,
+        PeerError,
+    ),
+    "more values than tasks": (pickle.dumps([1, 2, 3], 5), SCALAR_VALUES, PeerError),
+    "no list": (pickle.dumps({}, 5), SCALAR_VALUES, PeerError),
+    "noise": (b"\xff" * 64, SCALAR_VALUES, PeerError),
+    "nothing": (b"", SCALAR_VALUES, PeerError),
+    "items without an end": (struct.pack("<Q", 1 << 60), ITEM_VALUES, PeerError),
+    "an item that names a function": (
+        pack_items([pickle.dumps(answers.Bomb("/tmp/codec"), 5)]),
+        ITEM_VALUES,
+        UntrustedValueError,
+    ),
+}
 
 
-def double(x: int) -> int:
-    return 2 * x
+def framed(*fields: object, kind: int = frames.DONE) -> bytes:
+    body = frames.DONE_BODY.pack(*fields)
+    return frames.HEAD.pack(kind, len(body)) + body
 
 
-def played(confinement: Confinement, play: Callable[[Worker], Awaitable[None]]) -> None:
-    """Play with one slot, which must go on afterwards, and so must another."""
-
-    async def scenario(desk: Desk) -> None:
-        bystander = await desk.worker(confinement=confinement)
-        worker = await desk.worker(confinement=confinement)
-        await play(worker)
-        assert await worker.call(double, 21) == 42
-        assert await bystander.call(double, 21) == 42
-
-    at_a_desk(scenario)
+#: Frames that no honest slot sends. There are more in tests/sandbox/test_hostile.py.
+LIES = {
+    "an endless frame": frames.HEAD.pack(frames.DONE, 2**32 - 1),
+    "a result that nobody asked for": framed(9, 9, 0, False, 0.0, 0.0, 0, 0) * 3,
+}
 
 
-class Bomb:
-    """A value whose unpickling runs a function of its maker's choice."""
-
-    def __init__(self, mark: str) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (self.mark,)
-
-
-def test_a_value_that_acts_when_unpickled_is_not_unpickled(
-    confinement: Confinement, tmp_path: Path
+def test_a_value_that_acts_when_unpickled_is_unpickled_nowhere(
+    besieged: Siege, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
-
-    def answer(mark: str) -> Bomb:
-        return Bomb(mark)
-
-    async def play(worker: Worker) -> None:
-        job = worker.load(packaged(answer), [str(mark)])
-        worker.order(job, 0, 1)
-        outcome = await worker.outcome()
-        assert b"mkdir" in outcome.values, "it has arrived"
-
-    played(confinement, play)
+    future = besieged.call(answers.answer_with_a_bomb, str(mark))
+    with pytest.raises(UntrustedValueError, match="mkdir"):
+        future.result(PATIENCE)
     assert not mark.exists()
+    besieged.goes_on()
 
 
-def test_an_error_that_acts_when_unpickled_is_shown_and_not_unpickled(
-    confinement: Confinement, tmp_path: Path
+def test_an_error_that_acts_when_unpickled_is_told_in_words(
+    besieged: Siege, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
-
-    class Loaded(Exception):
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return os.mkdir, (str(self),)
-
-    def fail(mark: str) -> NoReturn:
-        raise Loaded(mark)
-
-    async def play(worker: Worker) -> None:
-        failure = await worker.fail(fail, str(mark))
-        assert failure.type.endswith("Loaded")
-        assert failure.pickled == b"", "its unpickling was refused to it there as well"
-
-    played(confinement, play)
+    error = besieged.call(answers.fail_with_a_bomb, str(mark)).exception(PATIENCE)
+    assert isinstance(error, RemoteError)
+    assert "LoadedError" in str(error)
     assert not mark.exists()
+    besieged.goes_on()
 
 
-def test_an_error_with_a_hostile_text_is_cut(confinement: Confinement) -> None:
-    class Endless(Exception):
-        def __str__(self) -> str:
-            return "x" * 50_000_000
-
-        def __repr__(self) -> str:
-            raise SystemExit("no repr")
-
-    class Argument:
-        def __repr__(self) -> str:
-            raise KeyboardInterrupt
-
-    def fail() -> NoReturn:
-        def deeper(left: int, argument: Argument) -> None:
-            if left:
-                deeper(left - 1, argument)
-            raise Endless
-
-        deeper(500, Argument())
-        raise AssertionError
-
-    async def play(worker: Worker) -> None:
-        failure = await worker.fail(fail)
-        size = len(failure.message) + len(failure.traceback) + len(failure.arguments)
-        assert size < 50_000
-
-    played(confinement, play)
+def test_an_error_with_a_hostile_text_is_cut(besieged: Siege) -> None:
+    error = besieged.call(answers.fail_endlessly).exception(PATIENCE)
+    assert isinstance(error, RemoteError)
+    assert len(str(error)) + len(str(error.__cause__)) < 50_000
+    besieged.goes_on()
 
 
-def test_a_value_that_is_too_large_or_too_deep_fails_alone(
-    confinement: Confinement,
-) -> None:
-    def large(size: int) -> bytes:
-        return bytes(size)
-
-    def deep(levels: int) -> list[object]:
-        value: list[object] = []
-        for _ in range(levels):
-            value = [value]
-        return value
-
-    async def play(worker: Worker) -> None:
-        too_large = await worker.fail(large, VALUE_BYTES + 1)
-        assert "too large" in too_large.message
-        too_deep = await worker.fail(deep, 100_000)
-        assert "recursion" in too_deep.message
-
-    played(confinement, play)
+def test_a_value_that_is_too_large_or_too_deep_fails_alone(besieged: Siege) -> None:
+    large = besieged.call(answers.answer_at_length, VALUE_BYTES + 1)
+    deep = besieged.call(answers.answer_deeply, 100_000)
+    error = large.exception(PATIENCE)
+    assert isinstance(error, MemoryError) or "too large" in str(error)
+    assert "recursion" in str(deep.exception(PATIENCE))
+    besieged.goes_on()
 
 
-def test_a_value_that_is_small_only_when_packed_stays_packed(
-    confinement: Confinement,
-) -> None:
-    """Its pickle says "the same list again": unpacked it has 10**30 elements."""
-
-    def folded() -> list[object]:
-        value: list[object] = [0]
-        for _ in range(30):
-            value = [value] * 10
-        return value
-
-    async def play(worker: Worker) -> None:
-        job = worker.load(packaged(folded), [((), {})], form=2)
-        worker.order(job, 0, 1)
-        assert len((await worker.outcome()).values) < 10_000
-
-    played(confinement, play)
+def test_a_value_that_is_small_only_when_packed_stays_small(besieged: Siege) -> None:
+    value = besieged.call(answers.answer_folded).result(PATIENCE)
+    assert value[0] is value[9], "the same list again, not ten of them"
+    besieged.goes_on()
 
 
-def test_endless_output_is_held_in_part_and_slows_nobody_else(
-    confinement: Confinement,
-) -> None:
+def test_endless_output_is_held_in_part(besieged: Siege) -> None:
     size = 100_000_000
-
-    def talk(size: int) -> int:
-        for _ in range(size // 1_000_000):
-            sys.stdout.write("x" * 1_000_000)
-        return size
-
-    async def play(worker: Worker) -> None:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        job = worker.load(packaged(talk), [size])
-        worker.order(job, 0, 1)
-        outcome = await worker.outcome()
-        assert pickle.loads(outcome.values) == [size]
-        assert len(outcome.output) <= output.KEPT + 100, "and a word about the rest"
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        assert grown * 1024 < size / 2
-
-    played(confinement, play)
+    before = besieged.daemon.memory_info().rss
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert besieged.call(answers.talk, size).result(PATIENCE) == size
+    assert besieged.daemon.memory_info().rss - before < size / 2
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - own
+    assert grown * 1024 < size / 2
+    assert size / 100 > output.KEPT
+    besieged.goes_on()
 
 
 def test_an_argument_that_acts_when_unpickled_acts_in_the_slot(
-    confinement: Confinement, tmp_path: Path
+    besieged: Siege, tmp_path: Path
 ) -> None:
     """The other way round: a submitter against the volunteer."""
     mark = tmp_path / "mark"
-
-    def take(value: object) -> object:
-        return value
-
-    async def play(worker: Worker) -> None:
-        (refused,) = await worker.compute(packaged(take), [Bomb(str(mark))], form=1)
-        assert isinstance(refused, Failure)
-        assert refused.type in {"PermissionError", "FileNotFoundError", "OSError"}
-
-    played(confinement, play)
+    error = besieged.call(answers.take, answers.Bomb(str(mark))).exception(PATIENCE)
+    assert isinstance(error, OSError)
     assert not mark.exists()
+    besieged.goes_on()
 
 
-@pytest.mark.parametrize("form", [0, 1])
-def test_a_shard_of_nonsense_fails_its_tasks(
-    form: int, confinement: Confinement
+@pytest.mark.parametrize("bomb", CODEC_BOMBS)
+def test_values_that_are_none_are_an_error_and_no_code(
+    bomb: str, besieged: Siege
 ) -> None:
-    async def play(worker: Worker) -> None:
-        worker.slot.load(77, packaged(double), None)
-        worker.slot.shard(77, 0, form, b"\x80\x05nonsense")
-        worker.order(77, 0, 3)
-        failures = (await worker.outcome()).failures
-        assert [failure.index for failure in failures] == [0, 1, 2]
+    data, form, error = CODEC_BOMBS[bomb]
+    before = psutil.Process().memory_info().rss
+    future = besieged.call(answers.answer_with, data, form)
+    with pytest.raises(error):
+        future.result(PATIENCE)
+    assert psutil.Process().memory_info().rss - before < 100_000_000
+    assert not Path("/tmp/codec").exists()
+    besieged.goes_on()
 
-    played(confinement, play)
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_slot_that_lies_in_its_framing_is_killed_alone(
+    lie: str, besieged: Siege
+) -> None:
+    lying = besieged.call(answers.say, LIES[lie])
+    besieged.goes_on()
+    with pytest.raises(TaskKilledError, match="SIGKILL"):
+        lying.result(PATIENCE)
+    besieged.goes_on()

@@ -1,54 +1,20 @@
-"""Attacks by an ordinary task in a slot for others' work, and what becomes of each.
+"""Attacks by submitted tasks on a real peer, and what becomes of each.
 
-Whatever a task tries, the owner's things are as before, the slot goes on or is
-replaced, and other slots notice nothing. The same attacks without a sandbox show that
+Whatever a task tries, the owner's things and the peer's are as before, the peer goes
+on, and its other slots notice nothing. The same attacks without a sandbox show that
 each works.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Awaitable, Callable
-
 import pytest
 
-from p2pslinger.sandbox.confine.confinement import Confinement
-from p2pslinger.sandbox.slot import Failure
+from p2pslinger.errors import TaskKilledError, TaskTimeoutError
 from tests.attacks import arsenal
-from tests.attacks.arsenal import ATTACKS, Attack
+from tests.attacks.arsenal import AT_HOME, ATTACKS, Attack
 from tests.attacks.conftest import Shown
-from tests.attacks.scene import KEY, Scene, scene
-from tests.sandbox.desk import Desk, Worker, at_a_desk, packaged, until
-
-#: Bytes that a slot may have: far less than a bomb takes, as much as Python needs.
-MEMORY = 1 << 28
-
-Play = Callable[[Desk, Scene], Awaitable[None]]
-
-
-@pytest.fixture(autouse=True)
-def a_secret_in_the_daemons_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLINGER_AUTHKEY", KEY)
-
-
-def double(x: int) -> int:
-    return 2 * x
-
-
-async def still_works(worker: Worker) -> None:
-    assert await worker.call(double, 21) == 42
-
-
-def played(play: Play) -> None:
-    """Play at a desk, next to what may not be harmed."""
-
-    async def scenario(desk: Desk) -> None:
-        with scene() as stage:
-            await play(desk, stage)
-            assert stage.harm() == []
-
-    at_a_desk(scenario)
+from tests.attacks.siege import PATIENCE, Attempt, Siege
+from tests.grid.place import until
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.__name__)
@@ -60,107 +26,70 @@ def test_without_a_sandbox_the_attack_works(attack: Attack, shown: Shown) -> Non
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.__name__)
-def test_an_attack_is_refused_and_the_slot_goes_on(
-    attack: Attack, confinement: Confinement
+def test_an_attack_on_the_owners_things_is_refused(
+    attack: Attack, attacked: Siege
 ) -> None:
-    async def play(desk: Desk, stage: Scene) -> None:
-        bystander = await desk.worker(confinement=confinement)
-        attacker = await desk.worker(memory=MEMORY, confinement=confinement)
-        refused = await attacker.call(attack, stage.sights)
-        assert isinstance(refused, Failure), refused
-        assert refused.type in ATTACKS[attack], refused.traceback
-        await still_works(attacker)
-        await still_works(bystander)
-
-    played(play)
+    refused(attack, attacked.attempts[attack])
 
 
-def test_nothing_is_left_for_the_next_submitter(confinement: Confinement) -> None:
-    async def play(desk: Desk, stage: Scene) -> None:
-        first = await desk.worker(confinement=confinement)
-        left = await first.call(arsenal.leave_notes, stage.sights)
-        strong = confinement is Confinement.STRONG
-        assert left == (["."] if strong else [])
-        assert await first.call(arsenal.find_notes, stage.sights) == left
-        beside = await desk.worker(confinement=confinement)
-        assert await beside.call(arsenal.find_notes, stage.sights) == []
-        first.slot.kill()
-        await first.exit()
-        after = await desk.worker(confinement=confinement)
-        assert await after.call(arsenal.find_notes, stage.sights) == []
-
-    played(play)
-
-
-def test_a_loop_that_ignores_signals_ends_when_its_slot_is_killed(
-    confinement: Confinement,
+@pytest.mark.parametrize("attack", AT_HOME, ids=lambda a: a.__name__)
+def test_an_attack_on_the_peers_own_things_is_refused(
+    attack: Attack, attacked: Siege
 ) -> None:
-    async def play(desk: Desk, stage: Scene) -> None:
-        bystander = await desk.worker(confinement=confinement)
-        looping = await desk.worker(confinement=confinement)
-        job = looping.load(packaged(arsenal.loop_for_ever), [stage.sights])
-        looping.order(job, 0, 1)
-        await until(lambda: looping.slot.index is not None)
-        await still_works(bystander)
-        looping.slot.kill()
-        assert (await looping.exit()).signal == signal.SIGKILL
-        await still_works(bystander)
-
-    played(play)
+    refused(attack, attacked.at_home[attack])
 
 
-def test_a_slot_that_speaks_for_its_runner_is_killed_alone(
-    confinement: Confinement,
-) -> None:
-    async def play(desk: Desk, stage: Scene) -> None:
-        bystander = await desk.worker(confinement=confinement)
-        liar = await desk.worker(confinement=confinement)
-        ended = await liar.die(arsenal.speak_for_the_runner, stage.sights)
-        assert ended.signal == signal.SIGKILL
-        await still_works(bystander)
-        await still_works(await desk.worker(confinement=confinement))
-
-    played(play)
+def refused(attack: Attack, attempt: Attempt) -> None:
+    """See that an attack was, and that its submitter is told why."""
+    assert attempt.kind in ATTACKS[attack], attempt.text
+    if attempt.kind in {"PermissionError", "FileNotFoundError"}:
+        assert "This task ran for another machine's owner" in attempt.text
 
 
-def test_a_crash_says_how_it_ended_and_dumps_nothing(confinement: Confinement) -> None:
-    def crash() -> None:
-        import ctypes
-
-        ctypes.string_at(0)
-
-    async def play(desk: Desk, stage: Scene) -> None:
-        ended = await (await desk.worker(confinement=confinement)).die(crash)
-        assert ended.signal == signal.SIGSEGV
-        assert b"Segmentation fault" in ended.output
-
-    played(play)
+def test_after_all_of_them_the_peer_and_its_slots_go_on(attacked: Siege) -> None:
+    attacked.goes_on()
 
 
-def test_a_stopped_slot_can_be_killed(confinement: Confinement) -> None:
-    """Its owner knows its process id, though inside it has another."""
-
-    async def play(desk: Desk, stage: Scene) -> None:
-        worker = await desk.worker(confinement=confinement)
-        pid = worker.slot.pid
-        assert pid != await worker.call(os.getpid) or confinement is Confinement.GOOD
-        os.kill(pid, signal.SIGSTOP)
-        os.kill(pid, signal.SIGCONT)
-        await still_works(worker)
-        os.kill(pid, signal.SIGSTOP)
-        worker.slot.kill()
-        assert (await worker.exit()).signal == signal.SIGKILL
-
-    played(play)
+def test_a_loop_that_ignores_signals_ends_at_its_time_out(besieged: Siege) -> None:
+    job = besieged.grid.start(
+        arsenal.loop_for_ever, [besieged.stage.sights], timeout=0.5, keepers=0
+    )
+    besieged.goes_on()
+    with pytest.raises(TaskTimeoutError):
+        list(job.results())
+    besieged.goes_on()
 
 
-def test_a_slot_ends_with_its_daemon(confinement: Confinement) -> None:
-    async def play(desk: Desk, stage: Scene) -> None:
-        worker = await desk.worker(confinement=confinement)
-        pid = worker.slot.pid
-        await desk.launcher.close()
-        await worker.exit()
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+def test_a_slot_that_speaks_for_its_runner_is_killed_alone(besieged: Siege) -> None:
+    lying = besieged.call(arsenal.speak_for_the_runner, besieged.stage.sights)
+    besieged.goes_on()
+    with pytest.raises(TaskKilledError, match="SIGKILL"):
+        lying.result(PATIENCE)
+    besieged.goes_on()
 
-    played(play)
+
+def test_a_task_that_freezes_its_slot_is_ended_with_it(besieged: Siege) -> None:
+    """It stops itself: heartbeats go on, since they do not come from the slot."""
+    job = besieged.grid.start(
+        arsenal.stop_oneself, [besieged.stage.sights], timeout=0.5, keepers=0
+    )
+    with pytest.raises(TaskTimeoutError):
+        list(job.results())
+    besieged.goes_on()
+
+
+def test_a_crash_says_how_it_ended_and_dumps_nothing(besieged: Siege) -> None:
+    crashed = besieged.call(arsenal.crash, besieged.stage.sights)
+    with pytest.raises(TaskKilledError, match="SIGSEGV") as killed:
+        crashed.result(PATIENCE)
+    assert "Segmentation fault" in str(killed.value)
+    besieged.goes_on()
+
+
+def test_threads_that_a_task_leaves_end_with_its_slot(besieged: Siege) -> None:
+    besieged.goes_on()
+    before = besieged.threads()
+    besieged.call(arsenal.leave_threads, besieged.stage.sights).result(PATIENCE)
+    assert besieged.threads() >= before + arsenal.THREADS_LEFT
+    until(lambda: besieged.threads() <= before)
+    besieged.goes_on()

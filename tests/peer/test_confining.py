@@ -9,6 +9,7 @@ import pytest
 from p2pslinger import limits
 from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.peer.computing.parking import PAUSE
+from p2pslinger.peer.computing.staffing import IDLE
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.level import Finding, Level
 from p2pslinger.testing.fixtures import VirtualTime
@@ -166,6 +167,28 @@ def test_a_slot_that_can_not_be_confined_any_more_is_reported_and_own_work_goes_
         bob.hand(JobThere.make(ME).work((0, 1)))
         await asyncio.sleep(SOON)
         assert bob.computed == [(0, 1)]
+
+    with_ann_and_bob(virtual, story, confining=with_(STRONG))
+
+
+def test_a_strangers_slot_ends_when_it_has_had_nothing_to_do_for_a_while(
+    virtual: VirtualTime,
+) -> None:
+    async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
+        job = JobThere.make(ANN)
+        for index in range(5):
+            ann.hand(job.work((index, index + 1)))
+            await asyncio.sleep(IDLE - 1)
+            assert kinds(floor) == [Confinement.STRONG], "more may come"
+        (slot,) = floor.slots.live
+        await asyncio.sleep(2)
+        assert kinds(floor) == [Confinement.OWN]
+        assert slot not in floor.slots.live
+        await asyncio.sleep(60)
+        bob.hand(JobThere.make(ME).work((0, 1)))
+        await asyncio.sleep(60)
+        assert bob.computed == [(0, 1)]
+        assert len(ann.computed) == 5
 
     with_ann_and_bob(virtual, story, confining=with_(STRONG))
 

@@ -5,7 +5,9 @@ it has done anything: a machine without memory must not fork for ever. A task th
 its process is no fault of the slot, so the next one is made at once; only if nothing
 but such tasks comes, there is a breath in between.
 
-Where a confined slot can't be made, the station gets one for the owner's own work.
+A confined slot that has nothing to do is ended after a while: whatever a task has left
+running in it ends with it. Where a confined slot can't be made, the station gets one
+for the owner's own work.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ YOUNG = 1.0
 #: Slots in a row that tasks kill at once before there is a pause, and its seconds.
 #: Three tries of each of a few such tasks come first: they are granted again first.
 QUICK, BREATH = 8, 0.1
+
+#: Seconds that a confined slot stays for its submitter's next task. A new one takes a
+#: tenth of a second.
+IDLE = 3.0
 
 
 class Staffing:
@@ -67,7 +73,12 @@ class Staffing:
         self._exited = exited
         self._ready = ready
         self._failed = failed
+        self._closed = False
         self.broken = ""
+
+    def close(self) -> None:
+        """Make no more slots."""
+        self._closed = True
 
     def staff(self, station: Station, *, after: float = 0.0) -> None:
         """Get a station without a slot another one, after that many seconds."""
@@ -85,11 +96,24 @@ class Staffing:
         self.broken = "a slot has ended as soon as it was there"
         return float(min(LAST_RETRY, FIRST_RETRY * 2 ** min(station.deaths - 1, 10)))
 
+    def rest_from(self, station: Station) -> None:
+        """See that a confined slot without work ends, if no more comes."""
+        if not station.assignments and station.confinement is not Confinement.OWN:
+            self._loop.call_later(IDLE, self._retire, station, station.begun)
+
+    def _retire(self, station: Station, begun: int) -> None:
+        idle = not station.assignments and not station.line
+        confined = station.confinement is not Confinement.OWN
+        if idle and confined and station.begun == begun:
+            station.change(Confinement.OWN)
+
     async def _staff(self, station: Station, after: float) -> None:
         wait = FIRST_RETRY
         if after:
             await asyncio.sleep(after)
         while why := await self._adopt(station):
+            if self._closed:
+                return
             if station.confinement is not Confinement.OWN:
                 station.confinement = Confinement.OWN  # this may be possible still
                 self._failed(station, why)

@@ -55,6 +55,7 @@ class Station:
         at_since: When it was first seen there, seconds of the loop's clock.
         withdrawn: The grant whose order the slot has been told not to begin.
         since: When the slot came.
+        begun: How often it has begun something.
         useful: The slot has reported an outcome.
         deaths: Slots in a row that have ended early, without one.
         lent: It may work for others.
@@ -79,6 +80,7 @@ class Station:
     at_since: float = 0.0
     withdrawn: Grant | None = None
     since: float = 0.0
+    begun: int = 0
     useful: bool = False
     deaths: int = 0
     lent: bool = True
@@ -140,6 +142,7 @@ class Station:
             for one in placed.head.shared:
                 self._give_shared(slot, job, one.digest)
         self.submitter = job.submitter
+        self.begun += 1
         for grant in assignment.left:
             self.line.append((assignment, grant))
             slot.run(job.order(grant))

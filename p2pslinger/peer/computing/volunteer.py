@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from p2pslinger.errors import PeerError, SlingerError
+from p2pslinger.errors import PeerError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.computing.assignments import Assignment
 from p2pslinger.peer.computing.confining import Confining
@@ -28,13 +28,14 @@ from p2pslinger.peer.computing.orphans import Orphans
 from p2pslinger.peer.computing.outbox import Outbox
 from p2pslinger.peer.computing.outcomes import died, finished
 from p2pslinger.peer.computing.parking import Parking
+from p2pslinger.peer.computing.readying import Readying
 from p2pslinger.peer.computing.retained import Retained
 from p2pslinger.peer.computing.roster import Roster
 from p2pslinger.peer.computing.staffing import Staffing
 from p2pslinger.peer.computing.station import Station
 from p2pslinger.peer.computing.terms import Terms
 from p2pslinger.peer.computing.timers import Heartbeat, Timeouts
-from p2pslinger.peer.events import Dropped, Events, SlotDied
+from p2pslinger.peer.events import Events, SlotDied
 from p2pslinger.peer.owner import Owner
 from p2pslinger.sandbox.slot import Exit, Outcome, SlotSource
 from p2pslinger.wire.identity import Identity
@@ -81,7 +82,6 @@ class Volunteer:
         self._confining = confining
         self._doubt = doubt
         self._events = events
-        self._at_fault = at_fault
         self._closing = False
         self.stations = [Station() for _ in range(terms.slots)]
         self._jobs = JobsHere(terms.grid, blobs, forget=self._forget)
@@ -129,6 +129,9 @@ class Volunteer:
         self.offer = self._parking.offer
         #: Says it to a keeper, unless it knows.
         self.tell = self._parking.tell
+        self._readying = Readying(
+            events, at_fault=at_fault, begin=self._begin, fail=self._unready
+        )
         self._heartbeat = Heartbeat(loop, self.stations, self.revoke)
         self._timeouts = Timeouts(loop, self.stations)
         #: Tasks computed since the peer started.
@@ -142,6 +145,7 @@ class Volunteer:
     def close(self) -> None:
         """Take no more work; what runs is given back."""
         self._closing = True
+        self._staffing.close()
         self._parking.close()
         for station in self.stations:
             self._abandon(station, list(station.assignments))
@@ -231,7 +235,7 @@ class Volunteer:
         try:
             job = self._jobs.read(keeper, work)
         except PeerError as error:
-            self._blame(keeper, error)
+            self._readying.blame(keeper, error)
             return
         if job is not None:
             self._roster.gave(job, keeper)
@@ -261,7 +265,7 @@ class Volunteer:
         if not station.suits(assignment):
             self._change_slot(station, assignment)
         elif not assignment.is_complete:
-            self._owner.spawn(self._get_ready(station, assignment))
+            self._owner.spawn(self._readying.get_ready(station, assignment))
         else:
             self._begin(station, assignment)
 
@@ -281,38 +285,20 @@ class Volunteer:
 
     def _unstaffed(self, station: Station, why: str) -> None:
         """Give back what no slot can be made for."""
-        for assignment in station.assignments:
-            self._parking.pause(assignment.keeper)
-        self._abandon(station, list(station.assignments))
+        for assignment in list(station.assignments):
+            self._unready(station, assignment)
         self._doubt(why)
 
-    async def _get_ready(self, station: Station, assignment: Assignment) -> None:
-        """Fetch what is too big for a message, then begin."""
-        while assignment in station.assignments:
-            keeper = assignment.keeper
-            try:
-                if not await assignment.fetch_next():
-                    self._begin(station, assignment)
-                    return
-            except SlingerError as error:
-                self._blame(keeper, error)
-                if assignment.keeper is not keeper:
-                    continue  # another one has taken over, and may have it
-                if assignment in station.assignments:
-                    self._parking.pause(keeper)
-                    self._abandon(station, [assignment])
+    def _unready(self, station: Station, assignment: Assignment) -> None:
+        """Give back what can't be computed now, and do not ask for it at once."""
+        self._parking.pause(assignment.keeper)
+        self._abandon(station, [assignment])
 
     def _begin(self, station: Station, assignment: Assignment) -> None:
         if station.begin(assignment):
             self._timeouts.watch(assignment.timeout)
         else:
             self._abandon(station, [assignment])
-
-    def _blame(self, keeper: KeeperLink, error: SlingerError) -> None:
-        """Report what a keeper could not do, or should not have done."""
-        self._events.emit(Dropped("work", str(error)))
-        if isinstance(error, PeerError):
-            self._at_fault(keeper.peer, error)
 
     # --- results go out -----------------------------------------------------------
 
@@ -348,6 +334,7 @@ class Volunteer:
                 for placed in other.needs(assignment.job)
             )
             station.shed()
+            self._staffing.rest_from(station)
             self._parking.fill(station)
 
     # --- slots end ----------------------------------------------------------------
@@ -392,6 +379,7 @@ class Volunteer:
             station.kill("no longer wanted")
         else:
             station.withdraw()
+        self._staffing.rest_from(station)
         self._parking.fill(station)
 
     def _give_up(self, assignment: Assignment) -> None:
