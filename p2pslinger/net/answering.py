@@ -87,6 +87,7 @@ class Answering:
             self._outbox.say(_REPLY_BODY, number, payload)
             ended = partial(self._sent, exchange)
             sender = Sender(body, kinds=_KINDS, number=number, ended=ended)
+            sender.credit += exchange.credit
             exchange.sender = sender
             self._outbox.send(sender)
 
@@ -143,14 +144,17 @@ class Answering:
             self._body_of(exchange).end()
 
     def hear_credit(self, number: int, payload: bytes) -> None:
-        """ANSWER_CREDIT: the other end has read some of an answer's body."""
+        """ANSWER_CREDIT: there is room for an answer's body, or some was read of it."""
         exchange, size = self._known(number), decode_credit(payload)
         if exchange is None:
             return
-        if exchange.sender is None:
-            raise PeerError(f"gave credit to answer {number}, which has no body")
-        exchange.sender.credit += size
-        self._outbox.send(exchange.sender)
+        if exchange.sender is not None:
+            exchange.sender.credit += size
+            self._outbox.send(exchange.sender)
+        else:
+            exchange.credit += size
+            if exchange.credit > limits.BODY_WINDOW:
+                raise PeerError(f"granted answer {number} more than a window at once")
 
     # --- the parts ----------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from p2pslinger.errors import (
     SlingerError,
     UnavailableError,
 )
-from p2pslinger.net.body import Body, BodySource, Sender
+from p2pslinger.net.body import FIRST_CREDIT, Body, BodySource, Sender
 from p2pslinger.net.exchange import Done, encode_message, from_fail
 from p2pslinger.net.outbox import Outbox
 from p2pslinger.wire.frames import Kind, decode_credit, encode_credit
@@ -60,6 +60,7 @@ class Asking:
         "_codec",
         "_last",
         "_outbox",
+        "_rooms",
         "_senders",
     )
 
@@ -73,10 +74,15 @@ class Asking:
         self._asked: dict[int, Done] = {}
         self._senders: dict[int, Sender] = {}
         self._bodies: dict[int, Body] = {}
+        self._rooms: dict[int, int] = {}  # bytes granted to bodies to come
         self._cancelled: dict[int, None] = {}
 
     def ask(
-        self, message: msgspec.Struct, done: Done, body: BodySource | None = None
+        self,
+        message: msgspec.Struct,
+        done: Done,
+        body: BodySource | None = None,
+        room: int = 0,
     ) -> int:
         """Send a request, or refuse it if there are too many; see `Connection.ask`."""
         if len(self._asked) + len(self._bodies) >= limits.OPEN_REQUESTS:
@@ -88,6 +94,10 @@ class Asking:
         self._asked[number] = done
         if body is None:
             self._outbox.say(_REQUEST, number, payload)
+            if room > FIRST_CREDIT:
+                self._rooms[number] = room
+                # A sender without credit does not look whether that was all.
+                self._grant(number, room - FIRST_CREDIT + 1)
         else:
             self._outbox.say(_REQUEST_BODY, number, payload)
             ended = partial(self._sent, number)
@@ -99,6 +109,7 @@ class Asking:
     def cancel(self, number: int) -> None:
         """Lose interest; see `Connection.cancel`."""
         body = self._bodies.pop(number, None)
+        self._rooms.pop(number, None)
         if self._asked.pop(number, None) is None and body is None:
             return
         if body is not None:
@@ -130,6 +141,8 @@ class Asking:
             return
         message = self._codec.decode(payload)
         del self._asked[number]
+        if self._rooms:
+            self._rooms.pop(number, None)
         if self._senders:
             self._stop_sending(number)
         self._answer(done, message, None)
@@ -143,7 +156,8 @@ class Asking:
         message = self._codec.decode(payload)
         del self._asked[number]
         grant = partial(self._grant, number)
-        self._bodies[number] = body = Body(grant, partial(self.cancel, number))
+        drop, room = partial(self.cancel, number), self._rooms.pop(number, 0)
+        self._bodies[number] = body = Body(grant, drop, room)
         self._answer(done, message, body)
 
     def hear_fail(self, number: int, payload: bytes) -> None:
@@ -151,6 +165,7 @@ class Asking:
         error = from_fail(decode_fail(payload))
         done = self._asked.pop(number, None)
         body = self._bodies.pop(number, None)
+        self._rooms.pop(number, None)
         self._stop_sending(number)
         if done is not None:
             self._answer(done, error, None)
@@ -259,6 +274,7 @@ async def wait_for(
     message: msgspec.Struct,
     body: BodySource | None,
     timeout: float | None,
+    room: int = 0,
 ) -> tuple[msgspec.Struct, Body | None]:
     """Ask and wait for the answer; see `Connection.request`."""
     answered: asyncio.Future[tuple[msgspec.Struct, Body | None]]
@@ -272,7 +288,7 @@ async def wait_for(
         else:
             answered.set_result((answer, rest))
 
-    number = connection.ask(message, done, body)
+    number = connection.ask(message, done, body, room)
     try:
         async with asyncio.timeout(timeout):
             return await answered

@@ -42,6 +42,8 @@ class Body:
     Args:
         grant: Tells the sender that it may send so many more bytes.
         drop: Tells the sender that nobody reads on.
+        room: Bytes that were granted when it was asked for; 0 if nobody knew how many
+            there would be. It is granted no more than that.
     """
 
     __slots__ = (
@@ -51,6 +53,7 @@ class Body:
         "_ended",
         "_error",
         "_grant",
+        "_is_granted",
         "_opened",
         "_owed",
         "_pieces",
@@ -58,12 +61,16 @@ class Body:
     )
 
     def __init__(
-        self, grant: Callable[[int], None], drop: Callable[[], None] | None = None
+        self,
+        grant: Callable[[int], None],
+        drop: Callable[[], None] | None = None,
+        room: int = 0,
     ) -> None:
         self._grant = grant
         self._drop = drop
         self._pieces: deque[bytes] = deque()
-        self._credit = FIRST_CREDIT  # bytes that the sender may still send
+        self._credit = max(FIRST_CREDIT, room)  # bytes that the sender may still send
+        self._is_granted = room > 0
         self._owed = 0  # bytes consumed and not yet granted again
         self._opened = False  # whether anyone has begun to read
         self._ended = False
@@ -165,6 +172,8 @@ class Body:
             self._waiter = None
 
     def _consumed(self, size: int) -> None:
+        if self._is_granted:
+            return
         self._owed += size
         if self._owed >= CREDIT_STEP and not self._ended:
             self._credit += self._owed

@@ -131,15 +131,23 @@ class Connection(asyncio.Protocol):
     # --- asking -------------------------------------------------------------------
 
     def ask(
-        self, message: msgspec.Struct, done: Done, body: BodySource | None = None
+        self,
+        message: msgspec.Struct,
+        done: Done,
+        body: BodySource | None = None,
+        room: int = 0,
     ) -> int:
         """Send a request; `done` gets the answer. Return its number, for `cancel`.
+
+        Args:
+            room: Bytes of the answer's body that may come at once, less than a window;
+                more are a breach.
 
         Raises:
             TooLargeError: the message does not fit a frame.
         """
         if self._opened and not self._over:
-            return self._asking.ask(message, done, body)
+            return self._asking.ask(message, done, body, room)
         return refuse(done, self._lost("is not open"))
 
     async def request(
@@ -163,13 +171,15 @@ class Connection(asyncio.Protocol):
         return reply
 
     async def fetch(
-        self, message: msgspec.Struct, timeout: float | None = None
+        self, message: msgspec.Struct, timeout: float | None = None, room: int = 0
     ) -> tuple[msgspec.Struct, Body]:
         """Send a request whose answer has a body; read it to its end, or close it.
 
+        With `room` for all of it, if that is known, it comes without further questions.
+
         Raises what `request` raises, and PeerError if there is no body.
         """
-        reply, body = await wait_for(self, message, None, timeout)
+        reply, body = await wait_for(self, message, None, timeout, room)
         if body is None:
             raise PeerError(f"answered {type(message).__name__} without a body")
         return reply, body
@@ -213,8 +223,8 @@ class Connection(asyncio.Protocol):
         self._mine = self._say_hello()
         self.outbox.say(_HELLO, 0, encode(self._mine))
 
-    def data_received(self, data: bytes) -> None:
-        """Handle every frame that is complete, in order."""
+    def data_received(self, data: bytes | memoryview) -> None:
+        """Handle every frame that is complete, in order; nothing of `data` is kept."""
         if self._over:
             return
         self.bytes_in += len(data)

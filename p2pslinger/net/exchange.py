@@ -46,6 +46,7 @@ class Exchange:
         "answered",
         "body",
         "cancelled",
+        "credit",
         "number",
         "on_cancel",
         "sender",
@@ -59,6 +60,7 @@ class Exchange:
         self.answered = False
         self.on_cancel: Callable[[], None] | None = None
         self.sender: Sender | None = None  # of the answer's body; not the handler's
+        self.credit = 0  # bytes that were granted to it before it was there
 
     @property
     def connection(self) -> Connection:

@@ -25,6 +25,7 @@ from p2pslinger.errors import (
     UnavailableError,
     WrongGridError,
 )
+from p2pslinger.net.buffered import Buffered
 from p2pslinger.net.certificates import SERVER_NAME, contexts, public_key
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.greeting import where
@@ -121,14 +122,15 @@ class TlsStreams:
 
     async def _connect(self, host: str, port: int, make: Make) -> Connection:
         loop = asyncio.get_running_loop()
-        transport, connection = await loop.create_connection(
-            make,
+        transport, buffered = await loop.create_connection(
+            lambda: Buffered(make()),
             host,
             port,
             ssl=self._client,
             server_hostname=SERVER_NAME,
             happy_eyeballs_delay=EYEBALLS,
         )
+        connection = buffered.connection
         try:
             tune(transport.get_extra_info("socket"))
             await connection.ready
@@ -223,11 +225,14 @@ class TlsListening:
 
     async def _shake_hands(self, accepted: socket.socket) -> Connection:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.connect_accepted_socket(
-            self._make, accepted, ssl=self._context, ssl_handshake_timeout=HANDSHAKE
+        _, buffered = await loop.connect_accepted_socket(
+            lambda: Buffered(self._make()),
+            accepted,
+            ssl=self._context,
+            ssl_handshake_timeout=HANDSHAKE,
         )
         tune(accepted)
-        return connection
+        return buffered.connection
 
 
 def tune(connected: socket.socket) -> None:

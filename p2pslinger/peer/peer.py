@@ -235,7 +235,9 @@ class Peer:
             grid=grid,
             owner=self.owner,
             keeper=self.keeper,
-            lending=Lending(self.library, self.owner, self._blob),
+            lending=Lending(
+                self.library, self.owner, self._blob, self.submitter.chunks
+            ),
             volunteer=self.volunteer,
             notices=self.notices,
             links=lambda: self.links,

@@ -26,6 +26,7 @@ from p2pslinger import paths
 from p2pslinger.errors import AuthkeyError
 from p2pslinger.net.discovery import LanDiscovery
 from p2pslinger.net.streams import TlsStreams
+from p2pslinger.peer.blobs.arriving import gathering
 from p2pslinger.peer.computing.wishes import WrittenWishes
 from p2pslinger.peer.config import Config
 from p2pslinger.peer.disk import ThreadDisk
@@ -125,7 +126,7 @@ async def _run(
         identity=identity,
         authkey=key,
         state=open_state(folder.state),
-        blobs=Blobs(folder.blobs),
+        blobs=Blobs(folder.blobs, gather=gathering),
         world=world,
         memory=_memory(config),
     )

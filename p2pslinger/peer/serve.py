@@ -17,6 +17,7 @@ from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handlers
 from p2pslinger.net.gossip import Notices
+from p2pslinger.peer.blobs.arriving import arrived
 from p2pslinger.peer.blobs.lending import Lending
 from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.durable.custody import Custody
@@ -25,7 +26,6 @@ from p2pslinger.peer.links import Links
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.seats import Seat
 from p2pslinger.peer.underway import take_glimpses
-from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.glimpse import Glimpses
 from p2pslinger.wire.identity import Purpose, Signed, verify
 from p2pslinger.wire.messages import (
@@ -197,14 +197,10 @@ class Serving:
             size = sum(result.size for result in big)
             if size > limits.BLOB:
                 raise PeerError(f"delivered {size} bytes, more than a blob may have")
-            data = await body.read_all(size)
-            blobs, at = {}, 0
-            for result in big:
-                part = data[at : at + result.size]
-                at += result.size
-                if blob_digest(part) != result.digest:
-                    raise PeerError("delivered other values than it has signed")
-                blobs[result.digest] = part
+            values = await arrived(body, [result.size for result in big])
+            if [name for _, name in values] != [result.digest for result in big]:
+                raise PeerError("delivered other values than it has signed")
+            blobs: dict[bytes, bytes] = {name: data for data, name in values}
             self._take(seat, signed, results, blobs, exchange)
         except PeerError as error:
             exchange.fail(error)

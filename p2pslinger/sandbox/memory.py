@@ -75,6 +75,17 @@ class MemoryFile:
         self.size += size
         return size
 
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Put bytes at their place; what is not written is zeros."""
+        end, left = offset + len(data), memoryview(data)
+        while left:
+            left = left[os.pwrite(self._fd, left, end - len(left)) :]
+        self.size = max(self.size, end)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return bytes that were written."""
+        return os.pread(self._fd, size, offset)
+
     def rewrite(self, data: bytes) -> None:
         """Write over the beginning."""
         os.pwrite(self._fd, data, 0)

@@ -17,12 +17,14 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 from blake3 import blake3
 
 from p2pslinger.errors import DiskError, PeerError, UnavailableError
 from p2pslinger.ids import BlobId, JobId, short
 from p2pslinger.store.folder import FULL, disk_error, sync_folder
+from p2pslinger.store.gathering import Gathering
 from p2pslinger.store.room import Held, Room
 from p2pslinger.wire.blobs import CHUNK, ChunkList
 
@@ -47,13 +49,13 @@ class Partial:
         self._durable = durable and room.folder is not None
         self._lock = threading.Lock()
         self._open = True
-        self._parts: dict[int, Sequence[bytes]] | None = None
+        self._memory: Gathering | None = None
         self._fd = -1
         begun = room.claim(self.blob, chunks.size)
         try:
             wants_file = begun or self._durable
             if not wants_file and room.reserve_memory(chunks.size):
-                self._parts = {}
+                self._memory = self._gathering()
             else:
                 self._fd = self._open_file()
                 self._resume()
@@ -67,7 +69,7 @@ class Partial:
         return self.have == self.chunks.all
 
     def write(self, index: int, *pieces: bytes) -> None:
-        """Add a chunk; its pieces are not copied as long as it is in memory.
+        """Add a chunk, in pieces.
 
         Raises:
             PeerError: these are not its bytes.
@@ -77,8 +79,8 @@ class Partial:
         self.chunks.check(index, *pieces)
         with self._lock:
             self._expect_open()
-            if self._parts is not None:
-                self._parts[index] = pieces
+            if self._memory is not None:
+                self._write_memory(self._memory, index * CHUNK, pieces)
             else:
                 self._write_file(index * CHUNK, pieces)
             self.have |= 1 << index
@@ -94,8 +96,9 @@ class Partial:
             self._expect_open()
             if not self.have >> index & 1:
                 raise UnavailableError(f"chunk {index} is not here yet")
-            if self._parts is not None:
-                return b"".join(self._parts[index])
+            if self._memory is not None:
+                size = self.chunks.length(index)
+                return self._memory.read_at(index * CHUNK, size)
             data = self._read_file(index)
             if blake3(data).digest() != self.chunks.digests[index]:
                 self.have &= ~(1 << index)
@@ -165,9 +168,8 @@ class Partial:
 
     def _settle(self, pins: set[JobId]) -> bool:
         size = self.chunks.size
-        if self._parts is not None:
-            every = range(len(self.chunks.digests))
-            data = b"".join(piece for i in every for piece in self._parts[i])
+        if self._memory is not None:
+            data = self._sealed(self._memory)
             held = Held(size, data, False, pins, self.chunks)
             return self._room.settle(self.blob, held, None)
         if self._durable:
@@ -182,14 +184,41 @@ class Partial:
 
     def _drop(self) -> None:
         """Leave nothing behind."""
-        memory = self.chunks.size if self._parts is not None else 0
+        memory = self.chunks.size if self._memory is not None else 0
         self._room.release(self.chunks.size, memory)
-        if self._parts is None and self._room.folder is not None:
+        if self._memory is not None:
+            self._memory.close()
+        elif self._room.folder is not None:
             try:
                 self._path.unlink(missing_ok=True)
             except OSError:
                 pass  # then it is a leftover of the next start
-        self._parts = None
+        self._memory = None
+
+    # --- the memory ---------------------------------------------------------------
+
+    def _gathering(self) -> Gathering:
+        try:
+            return self._room.gather(self.chunks.size)
+        except OSError as error:
+            self._room.release(0, self.chunks.size)
+            raise _no_memory(self.chunks.size, error) from None
+
+    def _write_memory(
+        self, memory: Gathering, offset: int, pieces: Sequence[bytes]
+    ) -> None:
+        for piece in pieces:
+            try:
+                memory.write_at(offset, piece)
+            except OSError as error:
+                raise _no_memory(len(piece), error) from None
+            offset += len(piece)
+
+    def _sealed(self, memory: Gathering) -> bytes:
+        try:
+            return cast(bytes, memory.seal())  # read like any others
+        except (OSError, ValueError) as error:
+            raise _no_memory(self.chunks.size, error) from None
 
     # --- the file -----------------------------------------------------------------
 
@@ -233,3 +262,7 @@ class Partial:
                     if error.errno in FULL and self._room.evict(files=True):
                         continue
                     raise disk_error(self._path, "written", error, len(left)) from None
+
+
+def _no_memory(size: int, error: Exception) -> DiskError:
+    return DiskError(f"there is no memory for {size:,} bytes of a blob: {error}")

@@ -24,6 +24,7 @@ from p2pslinger.store.blobfolder import BlobFolder
 from p2pslinger.store.blobpartial import Partial
 from p2pslinger.store.blobwriter import Writer
 from p2pslinger.store.folder import disk_error
+from p2pslinger.store.gathering import Gather, Plain
 from p2pslinger.store.room import Room
 from p2pslinger.wire.blobs import CHUNK, ChunkList, Digester, chunks_of
 
@@ -42,13 +43,20 @@ class Blobs:
         folder: Where files go; None for a peer that leaves nothing behind.
         quota: Bytes of all blobs together.
         memory: Bytes of those in memory; without a folder, the quota counts alone.
+        gather: Makes the memory for those that come in chunks.
     """
 
     def __init__(
-        self, folder: Path | None, *, quota: int = QUOTA, memory: int = MEMORY
+        self,
+        folder: Path | None,
+        *,
+        quota: int = QUOTA,
+        memory: int = MEMORY,
+        gather: Gather = Plain,
     ) -> None:
         self._folder = BlobFolder(folder) if folder else None
-        self._room = Room(self._folder, quota, memory if folder else quota)
+        memory = memory if folder else quota
+        self._room = Room(self._folder, quota, memory, gather)
 
     @classmethod
     def in_memory(cls, quota: int = QUOTA) -> Blobs:

@@ -17,6 +17,7 @@ from pathlib import Path
 from p2pslinger.errors import DiskError, UnavailableError
 from p2pslinger.ids import BlobId, JobId, short
 from p2pslinger.store.blobfolder import BlobFolder
+from p2pslinger.store.gathering import Gather, Plain
 from p2pslinger.wire.blobs import ChunkList
 
 
@@ -48,14 +49,22 @@ class Room:
         folder: Where the files are; None if there are none.
         quota: Bytes of all blobs.
         memory: Bytes of those in memory.
+        gather: Makes the memory that a blob is gathered in.
 
     Attributes:
         lock: Held by whoever does two things here that belong together.
         used: Bytes of all blobs, those being written included.
     """
 
-    def __init__(self, folder: BlobFolder | None, quota: int, memory: int) -> None:
+    def __init__(
+        self,
+        folder: BlobFolder | None,
+        quota: int,
+        memory: int,
+        gather: Gather = Plain,
+    ) -> None:
         self.folder = folder
+        self.gather = gather
         self.lock = threading.RLock()
         self.used = 0
         self._used_memory = 0

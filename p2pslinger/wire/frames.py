@@ -14,8 +14,9 @@ number of the request.
 
 Either end may be the asker. Bodies flow in both directions of an exchange: the asker's
 PIECEs carry its own number, the answerer's are ANSWER_PIECEs. REQUEST_BODY and
-REPLY_BODY announce that pieces follow; a FAIL may also come instead of the rest of an
-answer's body. A PIECE has at least one byte, an END none, a CREDIT four.
+REPLY_BODY announce that pieces follow; an asker that knows how much will come may grant
+it right behind its REQUEST. A FAIL may also come instead of the rest of an answer's
+body. A PIECE has at least one byte, an END none, a CREDIT four.
 """
 
 from __future__ import annotations
@@ -111,8 +112,8 @@ class FrameReader:
         self._left = 0  # bytes of a piece that are still to come
         self._kind = self._number = 0  # that piece's
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """Take bytes; return frames that are complete.
+    def feed(self, data: bytes | memoryview) -> list[Frame]:
+        """Take bytes, and keep no view of them; return frames that are complete.
 
         Cutting stops behind a hello (the limit may change then) and in front of a
         broken frame: feed b"" until nothing comes.

@@ -309,3 +309,33 @@ def test_many_bodies_take_turns() -> None:
         assert wholes == [bytes(MIB)] * 40
 
     talk(story, Ear(), serving(bytes(MIB)))
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_body_that_was_given_room_comes_whole_and_without_further_credit(
+    lazy: bool,
+) -> None:
+    data = bytes(range(256)) * (MIB // 256)
+
+    async def story(one: Connection, two: Connection) -> None:
+        before = one.outbox.frames
+        _, body = await one.fetch(Question("?"), room=MIB)
+        assert await body.read_all(MIB) == data
+        assert one.outbox.frames == before + 2  # the request, and one credit
+        assert await one.request(Question("no body this time")) == Answer("here")
+        assert not one._asking._rooms
+
+    talk(story, Ear(), serving(iter([data]) if lazy else data))
+
+
+def test_more_than_the_room_that_was_given_is_a_breach() -> None:
+    ear = Ear()
+
+    async def story(one: Connection, two: Connection) -> None:
+        _, body = await one.fetch(Question("?"), room=MIB)
+        two._answering._known(1).sender.credit += MIB  # type: ignore[union-attr]
+        with pytest.raises((ConnectionLostError, PeerError)):
+            await body.read_all(3 * MIB)
+        assert [type(why) for why in ear.ends] == [PeerError]
+
+    talk(story, ear, serving(bytes(3 * MIB)))

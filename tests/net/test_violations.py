@@ -86,9 +86,13 @@ VIOLATIONS: dict[str, tuple[Said, str]] = {
         [(Kind.ANSWER_CREDIT, 1, encode_credit(1))],
         "never made",
     ),
-    "an answer's credit for no body": (
-        [(Kind.REQUEST, 1, QUESTION), (Kind.ANSWER_CREDIT, 1, encode_credit(1))],
-        "has no body",
+    "an answer's credit beyond a window before there is an answer": (
+        [
+            (Kind.REQUEST, 1, QUESTION),
+            (Kind.ANSWER_CREDIT, 1, encode_credit(limits.BODY_WINDOW)),
+            (Kind.ANSWER_CREDIT, 1, encode_credit(1)),
+        ],
+        "more than a window",
     ),
     "too many requests": (
         [(Kind.REQUEST, i + 1, QUESTION) for i in range(limits.OPEN_REQUESTS + 1)],

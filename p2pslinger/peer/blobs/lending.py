@@ -60,14 +60,20 @@ class Lending:
         owner: Owns the tasks that read them.
         own: Gives the bytes of what a job submitted here holds in memory, or raises
             UnavailableError.
+        listed: Tells what such bytes consist of, if that is known.
     """
 
     def __init__(
-        self, library: Library, owner: Owner, own: Callable[[JobId, bytes], bytes]
+        self,
+        library: Library,
+        owner: Owner,
+        own: Callable[[JobId, bytes], bytes],
+        listed: Callable[[JobId, bytes], ChunkList | None] = lambda *_: None,
     ) -> None:
         self._library = library
         self._owner = owner
         self._own = own
+        self._listed = listed
         self._swarms: OrderedDict[tuple[JobId, BlobId], Swarm] = OrderedDict()
         self._lists: OrderedDict[BlobId, ChunkList] = OrderedDict()
         self._lent: Counter[Connection] = Counter()
@@ -211,6 +217,9 @@ class Lending:
         fetching = library.fetching(job, blob)
         if fetching is not None and fetching.partial is not None:
             return fetching.partial.chunks
+        known = self._listed(job, blob)
+        if known is not None:
+            return known
         if blob not in self._lists:
             data = self._own(job, blob)
             self._lists[blob] = await library.disk(lambda: chunks_of(data))

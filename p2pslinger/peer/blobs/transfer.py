@@ -277,7 +277,7 @@ class Transfer:
     async def _get(self, giver: Giver, index: int) -> list[bytes]:
         ask = GetChunk(self._job, self._partial.blob, index)
         length = self._partial.chunks.length(index)
-        _, body = await giver.connection.fetch(ask)
+        _, body = await giver.connection.fetch(ask, room=length)
         pieces: list[bytes] = []
         try:
             async for piece in body:

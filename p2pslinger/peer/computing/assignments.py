@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from p2pslinger import limits
 from p2pslinger.peer.computing.jobshere import JobHere, Placed
-from p2pslinger.peer.computing.keepers import KeeperLink, OwnKeeper
+from p2pslinger.peer.computing.keepers import KeeperLink, OwnKeeper, RemoteKeeper
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.wire.messages import Grant
 
@@ -78,7 +78,9 @@ class Assignment:
         for placed in job.missing(self.shards() or ()):
             head = placed.head
             data = await keeper.fetch(job.id, head.digest, head.size)
-            job.put(placed, data, checked=isinstance(keeper, OwnKeeper))
+            # Our library has checked it chunk by chunk, or has made its name.
+            checked = isinstance(keeper, RemoteKeeper | OwnKeeper)
+            job.put(placed, data, checked=checked)
             return True
         for one in job.missing_shared(self.shards() or ()):
             data = await keeper.fetch(job.id, one.digest, one.size)

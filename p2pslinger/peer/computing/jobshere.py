@@ -136,7 +136,7 @@ class JobHere:
         Args:
             placed: The shard.
             data: Its bytes.
-            checked: They come from this peer, which has given them their digest.
+            checked: They were got by their digest, and checked as they came.
 
         Raises:
             PeerError: they are not the ones that were signed.

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from p2pslinger.wire.blobs import ChunkList
+
 
 class HeldBlobs:
     """Bytes by their digest, counted: two tasks may well return the same megabyte."""
 
     def __init__(self) -> None:
         self._held: dict[bytes, tuple[bytes, int]] = {}
+        self._chunks: dict[bytes, ChunkList] = {}
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def add(self, digest: bytes, data: bytes) -> None:
-        """Hold `data` for one more who needs it."""
+    def add(self, digest: bytes, data: bytes, chunks: ChunkList | None = None) -> None:
+        """Hold `data` for one more who needs it, and what it consists of, if known."""
         held, count = self._held.get(digest, (data, 0))
         self._held[digest] = held, count + 1
+        if chunks is not None:
+            self._chunks[digest] = chunks
+
+    def chunks(self, digest: bytes) -> ChunkList | None:
+        """Return what the bytes with that digest consist of, if that is known."""
+        return self._chunks.get(digest)
 
     def get(self, digest: bytes) -> bytes | None:
         """Return the bytes with that digest, or None."""
@@ -28,3 +37,4 @@ class HeldBlobs:
             self._held[digest] = data, count - 1
         else:
             self._held.pop(digest, None)
+            self._chunks.pop(digest, None)

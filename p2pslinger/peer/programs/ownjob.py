@@ -15,7 +15,7 @@ from p2pslinger.peer.seats import KeptJob, Seat
 from p2pslinger.peer.shelf import LazyBatch, Shard, Shelf
 from p2pslinger.peer.underway import UnderWay
 from p2pslinger.rules.spans import Span
-from p2pslinger.wire.blobs import blob_digest
+from p2pslinger.wire.blobs import chunks_of
 from p2pslinger.wire.control import RangeOut, ShardIn
 from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.identity import Identity
@@ -52,11 +52,10 @@ class OwnJob:
     def append(self, shards: list[tuple[ShardIn, bytes]]) -> list[Shard]:
         """Number and sign shards; each comes with its bytes."""
         board = self.kept.board
+        lists = [chunks_of(data) for _, data in shards]
         heads = [
-            ShardHead(
-                shard.count, shard.form, blob_digest(data), len(data), shard.shared
-            )
-            for shard, data in shards
+            ShardHead(shard.count, shard.form, chunks.blob, chunks.size, shard.shared)
+            for (shard, _), chunks in zip(shards, lists, strict=True)
         ]
         base = board.append(sum(head.count for head in heads))
         batch = ShardBatch(self.id, self.shards, base, self.chain, tuple(heads))
@@ -64,10 +63,10 @@ class OwnJob:
         self.chain = blake3(self.chain + body).digest()
         described = LazyBatch(self.shards, body, self.key, self.grid)
         made = []
-        for head, (_, data) in zip(heads, shards, strict=True):
+        for head, (_, data), chunks in zip(heads, shards, lists, strict=True):
             inline = len(data) <= limits.INLINE
             if not inline:
-                self.arguments.add(head.digest, data)
+                self.arguments.add(head.digest, data, chunks)
             made.append(
                 Shard(self.shards, base, head, data if inline else None, described)
             )

@@ -22,7 +22,7 @@ from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.programs.ownjob import OwnJob
 from p2pslinger.peer.seats import KeptJob
 from p2pslinger.rules.board import Board
-from p2pslinger.wire.blobs import blob_digest
+from p2pslinger.wire.blobs import ChunkList, blob_digest
 from p2pslinger.wire.control import OpenJob, ShardIn
 from p2pslinger.wire.identity import Identity, Signed
 from p2pslinger.wire.manifest import (
@@ -175,6 +175,11 @@ class Submitter:
         data = shard.data if shard.data is not None else own.arguments.get(digest)
         assert data is not None  # as long as the shard is on its shelf
         return data
+
+    def chunks(self, job: JobId, digest: bytes) -> ChunkList | None:
+        """Return what arguments that are still needed consist of, if that is known."""
+        own = self.jobs.get(job)
+        return None if own is None else own.arguments.chunks(digest)
 
     def find(self, text: str) -> OwnJob | None:
         """Return the job whose id is, or starts with, `text`; None if none is here.

@@ -1,0 +1,79 @@
+"""Big values that arrive as a body: gathered in memory that can be handed on.
+
+They are named while they come: a piece is hashed while the processor still has it at
+hand, and what would be copied out of a list at the end is in its place already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import cast
+
+from p2pslinger.errors import PeerError, UnavailableError
+from p2pslinger.ids import BlobId
+from p2pslinger.net.body import Body
+from p2pslinger.sandbox.memory import LEAST, MemoryFile, UnsealedError, has_room
+from p2pslinger.store.gathering import Gathering, Plain
+from p2pslinger.wire.blobs import Digester
+
+
+def gathering(size: int) -> Gathering:
+    """Return memory for so many bytes, which can be handed on if that pays.
+
+    Raises:
+        OSError: there is none.
+    """
+    return MemoryFile() if size >= LEAST and has_room() else Plain(size)
+
+
+async def arrived(body: Body, sizes: Sequence[int]) -> list[tuple[bytes, BlobId]]:
+    """Read values of these sizes, one behind the other; return each with its name.
+
+    Raises:
+        PeerError: the body has more bytes than they, or fewer.
+        UnavailableError: there is no memory for them.
+        ConnectionLostError: it has ended too early.
+    """
+    with ExitStack() as end:
+        end.callback(body.close)
+        try:
+            values = [_Value(size) for size in sizes]
+            for value in values:
+                end.callback(value.memory.close)
+            at = 0
+            async for piece in body:
+                rest = piece
+                while rest:
+                    if at == len(values):
+                        raise PeerError(f"sent a body of more than {sum(sizes)} bytes")
+                    rest = values[at].take(rest)
+                    at += not values[at].left
+            if at < len(values):
+                raise PeerError(f"sent a body of fewer than {sum(sizes)} bytes")
+            return [value.finish() for value in values]
+        except (OSError, UnsealedError) as error:
+            text = f"there is no memory for {sum(sizes):,} bytes of results: {error}"
+            raise UnavailableError(text) from None
+
+
+class _Value:
+    """One value, as far as it has come."""
+
+    def __init__(self, size: int) -> None:
+        self.memory = gathering(size)
+        self.left = size
+        self._size = size
+        self._digester = Digester()
+
+    def take(self, piece: bytes) -> bytes:
+        """Take what is ours of a piece; return the rest."""
+        ours = piece if len(piece) <= self.left else piece[: self.left]
+        self.memory.write_at(self._size - self.left, ours)
+        self._digester.update(ours)
+        self.left -= len(ours)
+        return b"" if ours is piece else piece[len(ours) :]
+
+    def finish(self) -> tuple[bytes, BlobId]:
+        """Return the value, which is read like any bytes, and its name."""
+        return cast(bytes, self.memory.seal()), self._digester.chunks().blob
