@@ -7,6 +7,15 @@ prove to be itself but nobody else.
 
 The authority's certificate is the same bytes at every member, and nothing expires:
 a grid must not stop because a clock is wrong. Who must go, goes by re-keying.
+
+While a grid goes over to another authkey, there is an authority for each. The newest
+one signs the leaves, and the older ones vouch for it:
+
+    leaf <- newest                            for who holds the newest
+    leaf <- newest, by older <- older         for who has an older one only
+
+So one chain is accepted by both, no name in the handshake says which is wanted, and
+who holds the newest alone accepts nobody who lacks it.
 """
 
 from __future__ import annotations
@@ -17,7 +26,7 @@ import hashlib
 import os
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cryptography import x509
@@ -51,21 +60,31 @@ PURPOSE = "certificate authority"
 
 
 def contexts(
-    identity: Identity, authkey: Authkey
+    identity: Identity, authkey: Authkey, older: Iterable[Authkey] = ()
 ) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return the contexts of this peer's server and client sockets (about 2 ms)."""
-    authority = Ed25519PrivateKey.from_private_bytes(authkey.key_for(PURPOSE))
+    """Return the contexts of this peer's server and client sockets (about 2 ms).
+
+    Args:
+        identity: Who it is.
+        authkey: The grid's newest.
+        older: Others that count.
+    """
+    authority, *before = (
+        Ed25519PrivateKey.from_private_bytes(one.key_for(PURPOSE))
+        for one in (authkey, *older)
+    )
     root = authority_certificate(authority)
     leaf = leaf_certificate(identity, authority, root)
     key = Ed25519PrivateKey.from_private_bytes(identity.secret)
-    chain = leaf.public_bytes(Encoding.PEM) + key.private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
+    vouched = [vouch(authority, one) for one in before]
+    chain = b"".join(one.public_bytes(Encoding.PEM) for one in (leaf, *vouched))
+    chain += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    roots = [root, *map(authority_certificate, before)]
+    accepted = b"".join(one.public_bytes(Encoding.DER) for one in roots)
     with _as_file(chain) as path:
-        root_bytes = root.public_bytes(Encoding.DER)
         return (
-            _context(ssl.PROTOCOL_TLS_SERVER, root_bytes, path),
-            _context(ssl.PROTOCOL_TLS_CLIENT, root_bytes, path),
+            _context(ssl.PROTOCOL_TLS_SERVER, accepted, path),
+            _context(ssl.PROTOCOL_TLS_CLIENT, accepted, path),
         )
 
 
@@ -95,6 +114,24 @@ def authority_certificate(key: Ed25519PrivateKey) -> x509.Certificate:
             x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
         )
         .sign(key, None)
+    )
+
+
+def vouch(newer: Ed25519PrivateKey, older: Ed25519PrivateKey) -> x509.Certificate:
+    """Return the older authority's word that the newer one is the grid's as well."""
+    key_id = x509.SubjectKeyIdentifier.from_public_key
+    return (
+        _builder("p2pslinger grid", "p2pslinger grid", newer.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .add_extension(key_id(newer.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
+                key_id(older.public_key())
+            ),
+            critical=False,
+        )
+        .sign(older, None)
     )
 
 

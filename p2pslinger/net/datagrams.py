@@ -20,6 +20,10 @@ sealed payload and tag. The header and the receiver's id are authenticated with 
 5. What is oversized, truncated, foreign, off in time or seen before is counted and
    dropped, unanswered. The cheap tests come first: a flood costs little.
 6. Sealing proves membership, not identity: any member can write any sender.
+7. While a grid goes over to another authkey there is a key for each. Any of them opens;
+   what is sent is sealed with the newest that its receiver is known to use. To one of
+   whom that is not known it goes once under each: what was sealed for another key is
+   dropped like anything that does not open.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ import asyncio
 import hmac
 import struct
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -38,6 +42,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from p2pslinger import limits
 from p2pslinger.errors import TooLargeError
 from p2pslinger.ids import PeerId
+
+#: For what a grid's key for datagrams is derived.
+PURPOSE = "datagrams"
 
 #: The first bytes say which version, and whether the sender knew the receiver's id.
 TO_ONE, TO_ANYONE = b"\xd51", b"\xd50"
@@ -92,6 +99,7 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class _Session:
+    grid: bytes  # the grid's key that it follows from
     key: bytes  # not the cipher: that is 0.8 µs to make, but 2 KB to keep
     newest: int = 0
     highest: int = 0
@@ -138,9 +146,16 @@ class Seals:
     ) -> None:
         self.dropped = dropped
         self._me = me
-        self._key = key
+        self._keys: tuple[bytes, ...] = (key,)
+        self._floor = 0
         self._wall = wall
         self.renew(boot)
+
+    def use(self, keys: Sequence[bytes]) -> None:
+        """Take other keys from now on, the newest first."""
+        self._keys = tuple(keys)
+        self._ciphers = self._make_ciphers()
+        self._used.clear()
 
     def renew(self, boot: bytes) -> None:
         """Begin anew under another boot, as after a restart.
@@ -150,15 +165,25 @@ class Seals:
         """
         self._boot = boot
         self._counter = 0
-        self._cipher = AESGCM(self._key_of(self._me, boot))
+        self._ciphers = self._make_ciphers()
+        self._used: OrderedDict[PeerId, bytes] = OrderedDict()
         self._sessions: OrderedDict[bytes, _Session] = OrderedDict()
         self._boots: OrderedDict[PeerId, tuple[int, bytes]] = OrderedDict()
         self._floor = 0
 
     def seal(self, payload: bytes, to: PeerId | None) -> bytes:
-        """Seal `payload` for one peer, or for whoever gets it."""
+        """Seal `payload` for one peer, or for whoever gets it; see `copies`."""
+        return self.copies(payload, to)[0]
+
+    def copies(self, payload: bytes, to: PeerId | None) -> list[bytes]:
+        """Seal `payload`: once, or under each key if the receiver's is not known."""
         if len(payload) > ROOM:
             raise TooLargeError(f"a datagram holds {ROOM} bytes, not {len(payload)}")
+        used = self._used.get(to) if to is not None else None
+        keys = self._keys if used is None else (used,)
+        return [self._seal(payload, to, self._ciphers[key]) for key in keys]
+
+    def _seal(self, payload: bytes, to: PeerId | None, cipher: AESGCM) -> bytes:
         self._counter += 1
         header = _HEADER.pack(
             TO_ANYONE if to is None else TO_ONE,
@@ -170,7 +195,7 @@ class Seals:
         )
         nonce = b"\0\0\0\0" + header[-8:]
         bound = header + (to or _NO_PEER)
-        return header + self._cipher.encrypt(nonce, payload, bound)
+        return header + cipher.encrypt(nonce, payload, bound)
 
     def open(self, datagram: bytes) -> tuple[PeerId, bool, bytes] | None:
         """Return sender, whether it is fresh, and payload; or count why not."""
@@ -190,26 +215,53 @@ class Seals:
         known = self._sessions.get(sender + boot)
         if known.has_seen(counter) if known else stamp <= self._floor:
             return self._drop("replayed")
-        session = known or _Session(self._key_of(sender, boot))
-        to = self._me if magic == TO_ONE else _NO_PEER
-        try:
-            payload = AESGCM(session.key).decrypt(
-                b"\0\0\0\0" + datagram[_HEADER.size - 8 : _HEADER.size],
-                datagram[_HEADER.size :],
-                datagram[: _HEADER.size] + to,
-            )
-        except InvalidTag:
+        first = self._keys[0]
+        session = known or _Session(first, self._key_of(first, sender, boot))
+        payload = self._decrypt(datagram, session)
+        if payload is None:
             return self._drop("foreign")
         session.note(counter, stamp)
         self._remember(PeerId(sender), boot, session)
         return PeerId(sender), magic == TO_ONE and ours == self._boot, payload
+
+    def _decrypt(self, datagram: bytes, session: _Session) -> bytes | None:
+        """Open a datagram under any key of the grid; the session learns which."""
+        magic, sender, boot, *_ = _HEADER.unpack_from(datagram)
+        nonce = b"\0\0\0\0" + datagram[_HEADER.size - 8 : _HEADER.size]
+        bound = datagram[: _HEADER.size] + (self._me if magic == TO_ONE else _NO_PEER)
+        for grid in self._keys:
+            same = grid == session.grid
+            key = session.key if same else self._key_of(grid, sender, boot)
+            try:
+                payload = AESGCM(key).decrypt(nonce, datagram[_HEADER.size :], bound)
+            except InvalidTag:
+                continue
+            session.grid, session.key = grid, key
+            return payload
+        return None
 
     def boot_of(self, peer: PeerId) -> bytes | None:
         """Return the newest boot heard of a peer: another one means a restart."""
         stamped = self._boots.get(peer)
         return stamped[1] if stamped else None
 
+    def _make_ciphers(self) -> dict[bytes, AESGCM]:
+        return {
+            grid: AESGCM(self._key_of(grid, self._me, self._boot))
+            for grid in self._keys
+        }
+
+    def _note_use(self, sender: PeerId, grid: bytes) -> None:
+        """Remember the newest key that a peer has used."""
+        used = self._used.get(sender)
+        if used is None or self._keys.index(grid) < self._keys.index(used):
+            self._used[sender] = grid
+            if len(self._used) > SESSIONS:
+                self._used.popitem(last=False)
+
     def _remember(self, sender: PeerId, boot: bytes, session: _Session) -> None:
+        if len(self._keys) > 1:
+            self._note_use(sender, session.grid)
         self._sessions[sender + boot] = session
         self._sessions.move_to_end(sender + boot)
         oldest = next(iter(self._sessions.values()))
@@ -223,10 +275,10 @@ class Seals:
         if len(self._boots) > SESSIONS:
             self._boots.popitem(last=False)
 
-    def _key_of(self, sender: bytes, boot: bytes) -> bytes:
+    def _key_of(self, grid: bytes, sender: bytes, boot: bytes) -> bytes:
         # One block of HKDF-Expand (RFC 5869); the grid key is a good one already.
         info = b"p2pslinger boot" + sender + boot + b"\x01"
-        return hmac.digest(self._key, info, "sha256")
+        return hmac.digest(grid, info, "sha256")
 
     def _now(self) -> int:
         return max(0, round(self._wall() * 1000))
@@ -278,7 +330,8 @@ class SealedPort(asyncio.DatagramProtocol):
         self.sent += 1
         mapped = self._is_v6 and ":" not in to.host
         host = f"::ffff:{to.host}" if mapped else to.host
-        self._socket.sendto(self._seals.seal(payload, to.peer), (host, to.port))
+        for datagram in self._seals.copies(payload, to.peer):
+            self._socket.sendto(datagram, (host, to.port))
 
     def close(self) -> None:
         """Free the port."""

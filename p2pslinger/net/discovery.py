@@ -1,8 +1,8 @@
 """Peers of this grid on the local network, found by multicast DNS.
 
-- A service is called by a hash of the grid's key and the peer's short id. Only members
-  recognise it, two grids on one network never mix, and strangers learn no more than
-  that there is a grid.
+- A service is called by a hash of the grid's id and the peer's short id. Two grids on
+  one network never mix, and strangers learn no more than that there is a grid, which
+  its ports tell them as well. It stays the same when the grid gets another authkey.
 - What is found is a hint: somebody to dial. Who answers proves membership by TLS.
 - A machine without network or multicast is no error. It is noted, and the other ways
   to join go on.
@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from p2pslinger import limits
-from p2pslinger.ids import PeerId, short
-from p2pslinger.wire.authkey import Authkey
+from p2pslinger.ids import GridId, PeerId, short
 
 if TYPE_CHECKING:
     from zeroconf import ServiceStateChange, Zeroconf
@@ -46,9 +45,9 @@ PATIENCE = 5.0
 OnFound = Callable[[str, int], None]
 
 
-def grid_label(authkey: Authkey) -> str:
+def grid_label(grid: GridId) -> str:
     """Return what this grid's services are called by: 14 letters and digits."""
-    digest = hashlib.sha256(authkey.key_for("lan discovery")).digest()
+    digest = hashlib.sha256(b"p2pslinger lan discovery v1" + grid).digest()
     return short(digest) + short(digest[5:])
 
 

@@ -43,7 +43,8 @@ async def knock(
     try:
         for pause in PAUSES:
             await asyncio.sleep(pause)
-            transport.sendto(seals.seal(KNOCK + token, peer), to)
+            for datagram in seals.copies(KNOCK + token, peer):
+                transport.sendto(datagram, to)
     finally:
         transport.close()
     return True

@@ -28,7 +28,7 @@ from typing import Any
 
 from p2pslinger.errors import PeerError, UnavailableError, UsageError
 from p2pslinger.ids import PeerId
-from p2pslinger.net.datagrams import BOOT, Place, SealedPort, Seals
+from p2pslinger.net.datagrams import BOOT, PURPOSE, Place, SealedPort, Seals
 from p2pslinger.net.dhtstore import KEY_RECORDS, RecordStore, check
 from p2pslinger.net.directory import Contact, Directory
 from p2pslinger.net.handover import Handover
@@ -39,6 +39,7 @@ from p2pslinger.net.reach import is_usable, resolve
 from p2pslinger.net.refresh import Refresh
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity, Signed
+from p2pslinger.wire.keyring import Keyring
 
 #: Contacts that the look-up of a refresh is content with.
 REFRESH_CLOSEST = 8
@@ -78,7 +79,7 @@ class Overlay:
         self._store = RecordStore(authkey.grid, refuses)
         self._seals = Seals(
             me=self._me,
-            key=authkey.key_for("datagrams"),
+            key=authkey.key_for(PURPOSE),
             boot=rng.randbytes(BOOT),
             wall=wall,
             dropped=self.dropped,
@@ -189,6 +190,10 @@ class Overlay:
     async def knock(self, peer: PeerId, host: str, port: int, token: bytes) -> bool:
         """Send datagrams that `peer` does not expect; return whether we could."""
         return await knock(self._seals, self._host, (host, port), peer, token)
+
+    def use(self, keyring: Keyring) -> None:
+        """Take other authkeys from now on."""
+        self._seals.use([key.key_for(PURPOSE) for key in keyring])
 
     def renew(self) -> None:
         """Begin anew with everybody, as after a restart: the clock has been set."""

@@ -32,6 +32,7 @@ from p2pslinger.net.greeting import where
 from p2pslinger.net.ports import PortTakenError, open_sockets
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.keyring import Keyring
 
 __all__ = ["Listening", "PortTakenError", "Streams", "TlsStreams"]
 
@@ -97,12 +98,21 @@ class Streams(Protocol):
     def peer_key(self, transport: asyncio.BaseTransport) -> bytes:
         """Return the public key that the other end has proved to hold."""
 
+    def use(self, keyring: Keyring) -> None:
+        """Take other authkeys from now on; open connections stay as they are."""
+
 
 class TlsStreams:
     """Streams over real sockets."""
 
     def __init__(self, identity: Identity, authkey: Authkey) -> None:
-        self._server, self._client = contexts(identity, authkey)
+        self._identity = identity
+        self.use(Keyring(authkey))
+
+    def use(self, keyring: Keyring) -> None:
+        """See `Streams.use`."""
+        newest, *older = keyring
+        self._server, self._client = contexts(self._identity, newest, older)
 
     async def dial(
         self, host: str, port: int, make: Make, timeout: float
@@ -141,7 +151,7 @@ class TlsStreams:
 
     async def listen(self, host: str | None, port: int, make: Make) -> Listening:
         """See `Streams.listen`."""
-        return TlsListening(open_sockets(host, port), self._server, make)
+        return TlsListening(open_sockets(host, port), lambda: self._server, make)
 
     def peer_key(self, transport: asyncio.BaseTransport) -> bytes:
         """See `Streams.peer_key`."""
@@ -156,7 +166,10 @@ class TlsListening:
     """Sockets that accept, and the handshakes under way; see `Listening`."""
 
     def __init__(
-        self, sockets: list[socket.socket], context: ssl.SSLContext, make: Make
+        self,
+        sockets: list[socket.socket],
+        context: Callable[[], ssl.SSLContext],
+        make: Make,
     ) -> None:
         self.port: int = sockets[0].getsockname()[1]
         self.refused = 0
@@ -228,7 +241,7 @@ class TlsListening:
         _, buffered = await loop.connect_accepted_socket(
             lambda: Buffered(self._make()),
             accepted,
-            ssl=self._context,
+            ssl=self._context(),
             ssl_handshake_timeout=HANDSHAKE,
         )
         tune(accepted)
@@ -250,7 +263,8 @@ def translate(error: OSError, place: str) -> SlingerError:
     if isinstance(error, ssl.SSLCertVerificationError) or "UNKNOWN_CA" in str(error):
         return WrongGridError(
             f"{place} does not hold this grid's authkey: compare `slinger status` on "
-            "both machines"
+            "both machines; if the grid has a new one, run `slinger rekey --join` on "
+            "the machine that lacks it"
         )
     if isinstance(error, ssl.SSLError):
         return UnavailableError(

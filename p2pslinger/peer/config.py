@@ -24,9 +24,10 @@ from p2pslinger import limits, paths
 from p2pslinger.errors import AuthkeyError, UsageError
 from p2pslinger.peer.settings import CALLERS_ONLY, SETTINGS
 from p2pslinger.sandbox.level import Level
-from p2pslinger.store.keyfile import load_authkey
+from p2pslinger.store.keyfile import load_authkey, load_keyring
 from p2pslinger.wire import authkey as authkeys
 from p2pslinger.wire.authkey import Authkey
+from p2pslinger.wire.keyring import Keyring
 from p2pslinger.wire.records import Address
 
 
@@ -81,6 +82,12 @@ class Config:
         if self.slots is not None:
             return self.slots
         return cores() if self.program_bound else max(1, cores() - 1)
+
+    def find_keyring(self) -> Keyring | None:
+        """Return the authkeys that count; see `find_authkey`."""
+        if self.authkey is not None:
+            return Keyring(self.authkey)
+        return load_keyring(self.data)
 
     def find_authkey(self) -> Authkey | None:
         """Return the authkey of the settings, else the data folder's, else None.

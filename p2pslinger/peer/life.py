@@ -77,6 +77,7 @@ class Life:
         self, control: Path | None, ready: Callable[[str], None] | None
     ) -> None:
         peer = self._peer
+        peer.membership.rekeying.connect(peer.links, peer.overlay)
         await peer.volunteer.start()
         peer.governing.begin()
         peer.workplaces.open()
@@ -101,7 +102,7 @@ class Life:
             peer.probing.now()
         elif not peer.config.program_bound:
             peer.probing.begin()
-        peer.owner.spawn(peer.people.keep_looking())
+        peer.owner.spawn(peer.membership.keep_looking())
         if ready is not None:
             addresses = card.make().addresses
             ready(f"{addresses[0].host if addresses else ''}:{peer.port}")

@@ -29,6 +29,7 @@ from p2pslinger.net.streams import Listening, Streams
 from p2pslinger.peer.events import Dropped, Events, PeerJoined, PeerLeft
 from p2pslinger.version import __version__
 from p2pslinger.wire.identity import Identity, Signed
+from p2pslinger.wire.keyring import Holds
 from p2pslinger.wire.messages import PEER_CODEC, Hello, NewCard
 from p2pslinger.wire.records import PeerCard, open_signed
 
@@ -58,6 +59,7 @@ class Link:
         signed: The card as it was signed, to pass on.
         dialled: We made the connection.
         clock: Seconds that its clock is ahead of ours, give or take the delay.
+        holds: Which authkey it uses.
     """
 
     connection: Connection
@@ -66,6 +68,7 @@ class Link:
     signed: Signed
     dialled: bool
     clock: float
+    holds: Holds | None = None
 
 
 class Links:
@@ -82,6 +85,7 @@ class Links:
         joined: Called with every new link.
         left: Called with every link that is gone, and why.
         met_self: Called with the card, and the address, of whoever has our identity.
+        holding: Tells which authkey we use.
         refuses: Tells with whom there is to be no connection.
         events: Where to report.
     """
@@ -99,6 +103,7 @@ class Links:
         joined: Callable[[Link], None],
         left: Callable[[Link, str], None],
         met_self: Callable[[PeerCard, str], None],
+        holding: Callable[[], Holds],
         refuses: Callable[[PeerId], bool],
         events: Events,
     ) -> None:
@@ -112,9 +117,10 @@ class Links:
         self._joined = joined
         self._left = left
         self._met_self = met_self
+        self._holding = holding
         self._refuses = refuses
         self._events = events
-        self._heard: dict[Connection, tuple[PeerCard, Signed, float]] = {}
+        self._heard: dict[Connection, tuple[PeerCard, Hello]] = {}
         self._dialled: set[Connection] = set()
         self._listening: Listening | None = None
         self._closing = False
@@ -194,6 +200,12 @@ class Links:
             card = open_signed(PeerCard, signed, self._grid)
             self.open[peer] = replace(link, card=card, signed=signed)
 
+    def holds(self, peer: PeerId, holds: Holds) -> None:
+        """Note that a neighbour uses another authkey."""
+        link = self.open.get(peer)
+        if link is not None:
+            self.open[peer] = replace(link, holds=holds)
+
     def refuse(self, peer: PeerId, error: PeerError) -> None:
         """Break with a peer that does not keep to the protocol."""
         self._dropped["protocol"] += 1
@@ -231,11 +243,13 @@ class Links:
         if connection not in self._heard:  # a probe, ours or the other's
             connection.close()
             return
-        card, signed, clock = self._heard.pop(connection)
+        card, hello = self._heard.pop(connection)
         peer = connection.peer
         assert peer is not None
         dialled = connection in self._dialled
-        link = Link(connection, peer, card, signed, dialled, clock)
+        signed, clock = hello.card, hello.wall - self._wall()
+        assert signed is not None
+        link = Link(connection, peer, card, signed, dialled, clock, hello.holds)
         old = self.open.get(peer)
         if old is not None:
             if not self._better(link, old):
@@ -284,8 +298,11 @@ class Links:
         )
 
     def _hello(self, role: str) -> Hello:
-        card = self._card() if role == PEER else None
-        return Hello(limits.PROTOCOL, __version__, role, self._wall(), card)
+        wall = self._wall()
+        if role != PEER:
+            return Hello(limits.PROTOCOL, __version__, role, wall)
+        card, holds = self._card(), self._holding()
+        return Hello(limits.PROTOCOL, __version__, role, wall, card, holds)
 
     def _check(self, connection: Connection, hello: Hello) -> None:
         """Refuse whoever is not another peer with a card of its own."""
@@ -309,7 +326,7 @@ class Links:
                 f"peer {short(self._identity.id)} has {len(self.open)} connections, "
                 "as many as it takes"
             )
-        self._heard[connection] = (card, hello.card, hello.wall - self._wall())
+        self._heard[connection] = (card, hello)
 
 
 def _accept(connection: Connection, hello: Hello) -> None:

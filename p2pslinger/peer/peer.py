@@ -33,6 +33,7 @@ from p2pslinger.peer.journal import Journal
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.life import Life
 from p2pslinger.peer.links import Links
+from p2pslinger.peer.membership import Membership
 from p2pslinger.peer.neighbourhood import Neighbourhood
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.people import Acquaintance
@@ -48,8 +49,8 @@ from p2pslinger.peer.upkeep import Surroundings, Upkeep
 from p2pslinger.peer.world import World
 from p2pslinger.store.blobs import Blobs
 from p2pslinger.store.state import State
-from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.keyring import Keyring
 from p2pslinger.wire.needs import Needs
 
 
@@ -59,7 +60,7 @@ class Peer:
     Args:
         config: How it is to run.
         identity: Who it is.
-        authkey: The grid's.
+        keyring: The grid's authkeys.
         state: What it remembers.
         blobs: Its big data.
         world: Everything outside.
@@ -71,7 +72,7 @@ class Peer:
         *,
         config: Config,
         identity: Identity,
-        authkey: Authkey,
+        keyring: Keyring,
         state: State,
         blobs: Blobs,
         world: World,
@@ -80,7 +81,7 @@ class Peer:
         self._loop = asyncio.get_running_loop()
         self.config = config
         self.identity = identity
-        self._authkey = authkey
+        self._keyring = keyring
         self.state = state
         self._blobs = blobs
         self.world = world
@@ -103,17 +104,22 @@ class Peer:
     @property
     def grid(self) -> GridId:
         """Id of its grid."""
-        return self._authkey.grid
+        return self._keyring.grid
 
     @property
     def port(self) -> int:
         """The port that it listens on, TCP and UDP; 0 before it does."""
         return self.presence.card.port
 
+    @property
+    def people(self) -> Acquaintance:
+        """What its owner says of others."""
+        return self.membership.people
+
     # --- composition --------------------------------------------------------------
 
     def _compose(self, memory: int) -> None:
-        world, grid, me = self.world, self._authkey.grid, self.identity
+        world, grid, me = self.world, self._keyring.grid, self.identity
         self.offering = Offering(
             world.interpreters,
             self.owner,
@@ -123,7 +129,7 @@ class Peer:
         self.presence = Presence(
             config=self.config,
             identity=me,
-            authkey=self._authkey,
+            authkey=self._keyring.newest,
             world=world,
             owner=self.owner,
             events=self.events,
@@ -131,10 +137,11 @@ class Peer:
             end=self.life.end,
         )
         now = self.presence.clock.now
-        self.people = Acquaintance(
+        self.membership = Membership(
             me.id,
+            self._keyring,
             trusting=self.config.trust_members,
-            sayings=world.sayings,
+            world=world,
             changed=self.reactions.said,
             events=self.events,
         )
@@ -242,6 +249,7 @@ class Peer:
             notices=self.notices,
             links=lambda: self.links,
             credited=self.remembering.receipt,
+            rekeyed=self.membership.rekeying.hear,
             custody=self.custody,
         )
         self.links = Links(
@@ -255,12 +263,13 @@ class Peer:
             joined=self.reactions.joined,
             left=self.reactions.left,
             met_self=self.presence.twins.met,
+            holding=self.membership.rekeying.holds,
             refuses=self.people.is_banned,
             events=self.events,
         )
         self.overlay = Overlay(
             identity=me,
-            authkey=self._authkey,
+            authkey=self._keyring.newest,
             wall=now,
             rng=world.rng,
             spawn=self.owner.spawn,
@@ -305,7 +314,7 @@ class Peer:
         means = Means(
             self._loop,
             self.presence.clock.now,
-            self._authkey.grid,
+            self._keyring.grid,
             self.identity,
             self.journal,
             self.state.jobs,
@@ -366,7 +375,7 @@ class Peer:
 
     def notes(self) -> list[str]:
         """Return what the owner should know."""
-        parts = (self.presence, self.people, self.governing)
+        parts = (self.presence, self.membership, self.governing)
         return [note for part in parts for note in part.notes()]
 
     def _needs(self) -> Iterator[Needs]:

@@ -1,28 +1,19 @@
 """What the owner has said of others, read anew whenever it changes.
 
-The file is looked at every two seconds, which costs one system call, and at once when a
-command says that it has changed it. While it can't be understood, what it said before
-holds on, and the owner is told.
+While it can't be understood, what it said before holds on, and the owner is told.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
 from p2pslinger.errors import UsageError
 from p2pslinger.ids import PeerId
-from p2pslinger.net.connection import Connection
-from p2pslinger.net.exchange import Exchange, Handlers
 from p2pslinger.peer.events import Events, Noted
 from p2pslinger.rules.members import Members, People
 from p2pslinger.store import people as files
-from p2pslinger.wire.control import Done, Reread
-
-#: Seconds between two looks at the file.
-LOOK = 2.0
 
 
 class Sayings(Protocol):
@@ -121,15 +112,13 @@ class Acquaintance:
         if self.trouble:
             raise UsageError(self.trouble)
 
-    async def keep_looking(self) -> None:
-        """Notice when the file is edited."""
-        while True:
-            await asyncio.sleep(LOOK)
-            stamp = self._sayings.stamp()
-            if stamp != self._stamp:
-                self._stamp = stamp
-                if self._read():
-                    self._changed()
+    def look(self) -> None:
+        """Notice when the file has been edited."""
+        stamp = self._sayings.stamp()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            if self._read():
+                self._changed()
 
     # --- what others ask ----------------------------------------------------------
 
@@ -154,14 +143,6 @@ class Acquaintance:
         return self.members.petname(peer)
 
     # --- the file -----------------------------------------------------------------
-
-    def add_to(self, table: Handlers) -> None:
-        """Take the message of a command that has changed the file."""
-        table.on(Reread, self._told)
-
-    def _told(self, _: Connection, __: Reread, exchange: Exchange) -> None:
-        self.reread()
-        exchange.reply(Done())
 
     def notes(self) -> list[str]:
         """Return what the owner should know."""

@@ -33,6 +33,7 @@ class Reactions:
         peer, connection = self._peer, link.connection
         peer.probing.joined()
         peer.presence.joined(link)
+        peer.membership.rekeying.joined(link)
         peer.keeper.sit(
             link.peer, mine=peer.people.is_mine(link.peer), revoke=connection.push
         )

@@ -30,6 +30,7 @@ from p2pslinger.version import __version__
 from p2pslinger.wire.facts import (
     CheckFacts,
     PeerFacts,
+    RekeyFacts,
     StatusFacts,
 )
 from p2pslinger.wire.records import Address, Notice, PeerCard
@@ -61,6 +62,7 @@ class Subjects:
     dropped: Callable[[], Iterable[Mapping[str, int]]]
     presence: Presence
     petname: Callable[[PeerId], str]
+    rekeying: Callable[[], RekeyFacts | None]
 
 
 class Reports:
@@ -112,6 +114,7 @@ class Reports:
             about.presence.reach.facts(),
             about.presence.clock.off,
             sandbox_facts(about.confining),
+            about.rekeying(),
         )
 
     def _heard(self) -> list[Notice]:

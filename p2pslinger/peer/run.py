@@ -32,6 +32,7 @@ from p2pslinger.peer.config import Config
 from p2pslinger.peer.disk import ThreadDisk
 from p2pslinger.peer.peer import Peer
 from p2pslinger.peer.people import Written
+from p2pslinger.peer.rekeying import KeyFile
 from p2pslinger.peer.world import World
 from p2pslinger.sandbox.interpreters import Interpreters
 from p2pslinger.sandbox.launcher import Launcher
@@ -46,6 +47,7 @@ from p2pslinger.store.salvage import open_state
 from p2pslinger.wire import authkey as authkeys
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.keyring import Keyring
 
 LOOPBACK = "127.0.0.1"
 
@@ -91,22 +93,22 @@ async def _run(
     ready: Callable[[str], None] | None,
 ) -> None:
     chance = random.SystemRandom()
-    key = config.find_authkey()
-    alone = key is None
+    keyring = config.find_keyring()
+    alone = keyring is None
     identity = load_or_create_identity(folder.path)
-    if key is None:
+    if keyring is None:
         if not config.program_bound:
             raise AuthkeyError(
                 "this machine belongs to no grid yet: run `slinger init` to found one, "
                 "or `slinger init --join` with the authkey of one that exists"
             )
-        key = _own_authkey(identity)
+        keyring = Keyring(_own_authkey(identity))
         # Nobody else will ever join: no open port, and none that `slinger up` wants.
         config = replace(config, host=LOOPBACK, port=config.port * config.port_fixed)
     disk = ThreadDisk()
     wishes = paths.config_folder() / PREFERENCES
     world = World(
-        streams=TlsStreams(identity, key),
+        streams=TlsStreams(identity, keyring.newest),
         slots=Launcher(scratch),
         probe=partial(_probe, scratch),
         disk=disk,
@@ -119,12 +121,13 @@ async def _run(
         sayings=Written(paths.config_folder() / PEOPLE),
         wishes=WrittenWishes(wishes),
         sensors=Machine() if wishes.exists() or not config.throw_away else None,
+        keys=None if config.authkey or alone else KeyFile(config.data),
     )
     control = paths.control_path(folder.path)
     peer = Peer(
         config=config,
         identity=identity,
-        authkey=key,
+        keyring=keyring,
         state=open_state(folder.state),
         blobs=Blobs(folder.blobs, gather=gathering),
         world=world,

@@ -28,6 +28,7 @@ from p2pslinger.peer.seats import Seat
 from p2pslinger.peer.underway import take_glimpses
 from p2pslinger.wire.glimpse import Glimpses
 from p2pslinger.wire.identity import Purpose, Signed, verify
+from p2pslinger.wire.keyring import Holds
 from p2pslinger.wire.messages import (
     Cards,
     Compare,
@@ -69,6 +70,7 @@ class Serving:
         notices: Spreads news of jobs.
         links: Knows other peers' cards.
         credited: Called with a receipt that somebody gave us.
+        rekeyed: Hears which authkey a neighbour uses.
         custody: Has the durable jobs.
     """
 
@@ -84,6 +86,7 @@ class Serving:
         notices: Notices,
         links: Callable[[], Links],
         credited: Callable[[Signed], object],
+        rekeyed: Callable[[Connection, Holds, Exchange], None],
         custody: Custody,
     ) -> None:
         self._me = me
@@ -95,6 +98,7 @@ class Serving:
         self._notices = notices
         self._links = links
         self._credited = credited
+        self._rekeyed = rekeyed
         self._custody = custody
         self._unchecked: dict[Connection, Signed] = {}
 
@@ -115,6 +119,7 @@ class Serving:
         table.on(Compare, self._notices.on_compare)
         table.on(GetCards, self._cards)
         table.on(Receipts, self._receipts)
+        table.on(Holds, self._rekeyed)
         return table
 
     # --- for the keeper -----------------------------------------------------------

@@ -54,6 +54,7 @@ def make_reports(peer: Peer) -> tuple[Explaining, Reports, JobReports]:
             ),
             peer.presence,
             peer.people.petname,
+            peer.membership.rekeying.facts,
         )
     )
     jobs = JobReports(

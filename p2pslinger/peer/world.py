@@ -16,6 +16,7 @@ from p2pslinger.net.streams import Streams
 from p2pslinger.peer.computing.offering import Interpreters
 from p2pslinger.peer.computing.wishes import SpokenWishes, Wishes
 from p2pslinger.peer.people import Sayings, Spoken
+from p2pslinger.peer.rekeying import Keys
 from p2pslinger.sandbox.level import Finding
 from p2pslinger.sandbox.sensors.sensor import Sensors
 from p2pslinger.sandbox.slot import SlotSource
@@ -63,6 +64,7 @@ class World:
         sayings: What the owner says of other members.
         wishes: What the owner lets them have.
         sensors: What this machine says of itself; None: preferences do not apply.
+        keys: Where the grid's authkeys are kept; None for nowhere.
     """
 
     streams: Streams
@@ -78,3 +80,4 @@ class World:
     sayings: Sayings = field(default_factory=Spoken)
     wishes: Wishes = field(default_factory=SpokenWishes)
     sensors: Sensors | None = None
+    keys: Keys | None = None

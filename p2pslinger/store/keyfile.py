@@ -3,24 +3,29 @@
 - A key file has mode 0600 from its first byte: it is made under another name with
   O_EXCL, written, put on disk, and only then given its own.
 - One that others may read is refused: whoever read it is this peer, or in this grid.
+- The authkey's file holds the older ones, too, that count for a while: one file is
+  replaced in one step, so that no moment knows one without the other.
 - One that is damaged is refused too, and never overwritten. A new identity would be
   another peer; only the owner knows whether there is a copy of the old one.
 """
 
 from __future__ import annotations
 
+import datetime
 import os
 import secrets
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from p2pslinger.errors import AuthkeyError, DiskError, UsageError
 from p2pslinger.ids import from_text, short, to_text
-from p2pslinger.store.folder import disk_error, make_private, sync_folder
+from p2pslinger.store.folder import disk_error, exclusive, make_private, sync_folder
 from p2pslinger.wire import authkey
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.keyring import Keyring, Older
 
 IDENTITY = "identity.key"
 AUTHKEY = "authkey"
@@ -32,6 +37,9 @@ SECRET_BYTES = 32
 LARGEST = 1024
 
 _IDENTITY_TEXT = "# Who this peer is. A copy on a second machine would be a false twin."
+#: What a line begins with that holds an older authkey.
+_OLDER = "older-until"
+
 _AUTHKEY_TEXT = "# The grid's authkey: whoever has it is a member."
 
 
@@ -69,26 +77,42 @@ def load_identity(folder: Path) -> Identity | None:
 
 
 def load_authkey(folder: Path) -> Authkey | None:
-    """Return the authkey that `folder` holds, or None.
+    """Return the newest authkey that `folder` holds, or None; see `load_keyring`."""
+    found = load_keyring(folder)
+    return None if found is None else found.newest
+
+
+def load_keyring(folder: Path) -> Keyring | None:
+    """Return the authkeys that `folder` holds, or None; some may have ended.
 
     Raises:
         DiskError: the file is damaged, open to others, or can't be read.
     """
     path = folder / AUTHKEY
-    text = _load(path)
-    if text is None:
+    lines = _lines(path)
+    if lines is None:
         return None
     try:
-        return authkey.read(text)
-    except AuthkeyError:
+        newest, *older = lines or [""]
+        return Keyring(authkey.read(newest), tuple(map(_older, older)))
+    except (AuthkeyError, ValueError):
         raise DiskError(
             f"{path} is damaged: remove it, and run `slinger init` with the authkey "
             "that the grid's other machines have"
         ) from None
 
 
+def _older(line: str) -> Older:
+    """Read a line that says which authkey counts until when."""
+    word, until, text = line.split()
+    when = datetime.datetime.fromisoformat(until)
+    if word != _OLDER or when.tzinfo is None:
+        raise ValueError(line)
+    return Older(authkey.read(text), when.timestamp())
+
+
 def save_authkey(folder: Path, key: Authkey, *, replace: bool = False) -> None:
-    """Keep `key` in `folder`.
+    """Keep `key` in `folder`, and none beside it.
 
     Args:
         folder: Made, with mode 0700, if it does not exist.
@@ -106,7 +130,8 @@ def save_authkey(folder: Path, key: Authkey, *, replace: bool = False) -> None:
         return
     stored = False
     if held is None or replace:
-        stored = _save(path, _AUTHKEY_TEXT, key.to_text(), replace=held is not None)
+        text = _keyring_text(Keyring(key))
+        stored = _save(path, _AUTHKEY_TEXT, text, replace=held is not None)
     if not stored:
         grid = f" (grid {short(held.grid)})" if held else ""
         raise UsageError(
@@ -115,8 +140,46 @@ def save_authkey(folder: Path, key: Authkey, *, replace: bool = False) -> None:
         )
 
 
+def change_keyring(folder: Path, by: Callable[[Keyring], Keyring]) -> Keyring:
+    """Change which authkeys `folder` holds, in one step; return them.
+
+    Raises:
+        UsageError: there is none, or `by` refuses.
+        DiskError: the file is damaged, or can't be written.
+    """
+    path = folder / AUTHKEY
+    try:
+        with exclusive(folder / f".{AUTHKEY}.lock"):
+            held = load_keyring(folder)
+            if held is None:
+                raise UsageError(
+                    "this machine is in no grid yet: `slinger init` makes one, and "
+                    "`slinger init --join` joins one"
+                )
+            after = by(held)
+            if after != held:
+                _save(path, _AUTHKEY_TEXT, _keyring_text(after), replace=True)
+    except OSError as error:
+        raise disk_error(path, "written", error) from None
+    return after
+
+
+def _keyring_text(keyring: Keyring) -> str:
+    lines = [keyring.newest.to_text()]
+    for one in keyring.older:
+        until = datetime.datetime.fromtimestamp(one.until, datetime.UTC)
+        lines.append(f"{_OLDER} {until.isoformat()} {one.key.to_text()}")
+    return "\n".join(lines)
+
+
 def _load(path: Path) -> str | None:
     """Return the key's line in a key file, "" if it has none, None without a file."""
+    lines = _lines(path)
+    return None if lines is None else next(iter(lines), "")
+
+
+def _lines(path: Path) -> list[str] | None:
+    """Return a key file's lines that are no comment, None without a file."""
     try:
         fd = os.open(path, os.O_RDONLY)
         with os.fdopen(fd, "rb") as file:
@@ -132,7 +195,7 @@ def _load(path: Path) -> str | None:
             "so, remove it and make a new one"
         )
     lines = raw.decode("ascii", errors="replace").splitlines()
-    return next((line for line in lines if line and line[0] != "#"), "")
+    return [line for line in lines if line and line[0] != "#"]
 
 
 def _save(path: Path, comment: str, text: str, *, replace: bool) -> bool:

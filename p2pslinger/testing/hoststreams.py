@@ -1,6 +1,6 @@
 """Peers' streams on a simulated host: who is there is asserted, where TLS proves it.
 
-What stands for a certificate is a public key and a MAC under the key of the grid's CA.
+What stands for a certificate is a public key and a MAC under the key of each CA.
 So a peer that does not hold the authkey is found out before a word is said, as it is by
 TLS, and in the same words.
 """
@@ -22,8 +22,9 @@ from p2pslinger.testing.hosts import Host
 from p2pslinger.testing.streams import IDENTITY_KEY, PEER_KEY
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.keyring import Keyring
 
-#: Bytes of a public key; the MAC follows.
+#: Bytes of a public key, and of each MAC that follows.
 KEY = 32
 
 
@@ -38,8 +39,14 @@ class HostStreams:
 
     def __init__(self, host: Host, identity: Identity, authkey: Authkey) -> None:
         self._host = host
-        self._ca = authkey.key_for("certificate authority")
-        self._extra = {IDENTITY_KEY: identity.public + self._mac(identity.public)}
+        self._public = identity.public
+        self._extra: dict[str, object] = {}
+        self.use(Keyring(authkey))
+
+    def use(self, keyring: Keyring) -> None:
+        """Take other authkeys; see `Streams.use`. Each vouches for the newest."""
+        self._cas = [key.key_for("certificate authority") for key in keyring]
+        self._extra[IDENTITY_KEY] = b"".join((self._public, *self._macs(self._public)))
 
     async def dial(
         self, host: str, port: int, make: Make, timeout: float
@@ -71,13 +78,14 @@ class HostStreams:
         shown = transport.get_extra_info(PEER_KEY)
         if not isinstance(shown, bytes):
             raise PeerError("showed no certificate")
-        key, mac = shown[:KEY], shown[KEY:]
-        if not hmac.compare_digest(mac, self._mac(key)):
+        key = shown[:KEY]
+        macs = {shown[at : at + KEY] for at in range(KEY, len(shown), KEY)}
+        if macs.isdisjoint(self._macs(key)):
             raise WrongGridError("the other end does not hold this grid's authkey")
         return key
 
-    def _mac(self, key: bytes) -> bytes:
-        return hmac.digest(self._ca, key, hashlib.sha256)
+    def _macs(self, key: bytes) -> list[bytes]:
+        return [hmac.digest(ca, key, hashlib.sha256) for ca in self._cas]
 
 
 class HostListening:

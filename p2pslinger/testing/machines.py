@@ -22,6 +22,7 @@ from p2pslinger.peer.config import Config
 from p2pslinger.peer.events import Event
 from p2pslinger.peer.peer import Peer
 from p2pslinger.peer.people import Spoken
+from p2pslinger.peer.rekeying import KeptInMemory
 from p2pslinger.peer.world import World
 from p2pslinger.rules.members import People
 from p2pslinger.sandbox.sensors.sensor import Sensors
@@ -37,6 +38,7 @@ from p2pslinger.testing.programs import Program
 from p2pslinger.testing.slots import InlineSlots
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.keyring import Keyring
 from p2pslinger.wire.records import Address
 
 E = TypeVar("E")
@@ -68,6 +70,7 @@ class SimulatedPeer:
         disk: What it remembers; it may be full.
         blobs: Its big data; it outlives the process.
         sayings: What its owner says of others; see `say`.
+        keys: The grid's authkeys on its disk; see `rekey`.
         history: When what happened, in the world's seconds, all starts together.
         listeners: Called with everything that happens, whenever the peer runs.
     """
@@ -92,7 +95,7 @@ class SimulatedPeer:
         self.sensors: Sensors | None = None
         self.history: list[tuple[float, Event]] = []
         self.listeners: list[Callable[[Event], None]] = []
-        self._authkey = authkey
+        self.keys = KeptInMemory(Keyring(authkey))
         self._group = group
         self._seed = seed
         self._starts = 0
@@ -166,7 +169,7 @@ class SimulatedPeer:
         return Peer(
             config=self.config,
             identity=self.identity,
-            authkey=self._authkey,
+            keyring=self.keys.keyring,
             state=self.disk,
             blobs=self.blobs,
             world=self._world(),
@@ -233,7 +236,7 @@ class SimulatedPeer:
     def _world(self) -> World:
         """Return the simulation, as a peer sees it."""
         return World(
-            streams=HostStreams(self.host, self.identity, self._authkey),
+            streams=HostStreams(self.host, self.identity, self.keys.keyring.newest),
             slots=self.slots,
             probe=self.slots.probe,
             disk=self.disk,
@@ -246,6 +249,7 @@ class SimulatedPeer:
             addresses=lambda: [self.host.ip],
             interpreters=self.interpreters,
             sayings=self.sayings,
+            keys=self.keys,
         )
 
     def say(self, by: Callable[[People], People]) -> None:
@@ -253,6 +257,13 @@ class SimulatedPeer:
         self.sayings.people = by(self.sayings.people)
         if self._peer is not None:
             self._peer.people.reread()
+
+    def rekey(self, by: Callable[[Keyring], Keyring]) -> Keyring:
+        """Have its owner change which authkeys count."""
+        self.keys.keyring = by(self.keys.keyring)
+        if self._peer is not None:
+            self._peer.membership.rekeying.reread()
+        return self.keys.keyring
 
     # --- what tests ask -----------------------------------------------------------
 

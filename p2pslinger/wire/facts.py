@@ -253,6 +253,20 @@ class SandboxFacts(msgspec.Struct, frozen=True):
     tried: bool = True
 
 
+class RekeyFacts(msgspec.Struct, frozen=True):
+    """How far the grid has gone over to its newest authkey.
+
+    Attributes:
+        newer: Neighbours that use it.
+        known: Neighbours.
+        ends: Wall time at which this peer stops taking the older one.
+    """
+
+    newer: int
+    known: int
+    ends: float
+
+
 class StatusFacts(msgspec.Struct, frozen=True):
     """This peer.
 
@@ -276,6 +290,8 @@ class StatusFacts(msgspec.Struct, frozen=True):
         clock_off: Seconds that the neighbours' clocks are ahead: their median; None
             without neighbours.
         sandbox: How well it can confine tasks; None from a peer that does not say.
+        rekeying: How far the grid has gone over to its newest authkey; None without
+            an older one.
     """
 
     peer: str
@@ -296,6 +312,7 @@ class StatusFacts(msgspec.Struct, frozen=True):
     reach: ReachFacts | None = None
     clock_off: float | None = None
     sandbox: SandboxFacts | None = None
+    rekeying: RekeyFacts | None = None
 
 
 class PermitFacts(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from p2pslinger.wire.decoding import decode
 from p2pslinger.wire.glimpse import GlimpseMessage
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.keeping import KeepingMessage
+from p2pslinger.wire.keyring import Holds
 from p2pslinger.wire.needs import Offer
 from p2pslinger.wire.records import (
     Count,
@@ -43,6 +44,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
         role: "peer", or "program" on the control socket.
         wall: The sender's wall time: how far are our clocks apart?
         card: The sender's signed peer card; none from a program.
+        holds: Which authkey it uses; not said by a program.
     """
 
     protocol: int
@@ -50,6 +52,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     role: Text40
     wall: Wall
     card: Signed | None = None
+    holds: Holds | None = None
 
 
 # --- work -------------------------------------------------------------------------
@@ -317,6 +320,7 @@ class Fail(msgspec.Struct, frozen=True, array_like=True):
 
 PeerMessage = (
     Want
+    | Holds
     | Work
     | Deliver
     | Delivered

@@ -232,7 +232,7 @@ class Presence:
         discovery = self._world.discovery
         if discovery is None:
             return
-        label = grid_label(self._authkey)
+        label = grid_label(self._authkey.grid)
         async with self._discovering:  # the machine may move twice in a moment
             await discovery.close()
             note = await discovery.start(

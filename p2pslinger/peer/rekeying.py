@@ -1,0 +1,263 @@
+"""Going over from one authkey to the next, without the grid falling apart.
+
+    the owner: slinger rekey --> file --> here: streams, datagrams, what neighbours hear
+
+Until the older authkey ends, both open doors, so that machines can be moved one by one.
+Then it is forgotten, here and on disk, and whoever has not proved to hold the newer one
+is parted from. Each end tells the other by a proof which authkey it uses; one that is
+not known here is a newer one, and the owner is told what to do.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from p2pslinger.errors import SlingerError, UnavailableError, UsageError
+from p2pslinger.ids import PeerId, short
+from p2pslinger.net.connection import Connection
+from p2pslinger.net.exchange import Exchange
+from p2pslinger.net.overlay import Overlay
+from p2pslinger.net.streams import Streams
+from p2pslinger.peer.events import Events, Noted
+from p2pslinger.peer.links import Link, Links
+from p2pslinger.store.keyfile import AUTHKEY, change_keyring, load_keyring
+from p2pslinger.wire.facts import RekeyFacts
+from p2pslinger.wire.keyring import Holds, Keyring
+
+#: What an owner runs on a machine that lacks the newest authkey.
+REMEDY = "run `slinger rekey --join` on it with the newest authkey"
+
+
+class Keys(Protocol):
+    """Where the owner keeps the authkeys."""
+
+    def stamp(self) -> object:
+        """Return something that is another after each change."""
+
+    def read(self) -> Keyring | None:
+        """Return what is kept there.
+
+        Raises:
+            DiskError: it can't be read.
+        """
+
+    def tidy(self, now: float) -> None:
+        """Delete what has ended.
+
+        Raises:
+            SlingerError: it can't be.
+        """
+
+
+class KeyFile:
+    """The authkeys of a data folder.
+
+    Args:
+        folder: It.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def stamp(self) -> object:
+        """See `Keys.stamp`."""
+        try:
+            found = (self._folder / AUTHKEY).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def read(self) -> Keyring | None:
+        """See `Keys.read`."""
+        return load_keyring(self._folder)
+
+    def tidy(self, now: float) -> None:
+        """See `Keys.tidy`."""
+        change_keyring(self._folder, lambda kept: kept.at(now))
+
+
+class KeptInMemory:
+    """Authkeys that are in no file: of the settings, or of a simulation."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self.keyring = keyring
+
+    def stamp(self) -> object:
+        """See `Keys.stamp`."""
+        return self.keyring
+
+    def read(self) -> Keyring | None:
+        """See `Keys.read`."""
+        return self.keyring
+
+    def tidy(self, now: float) -> None:
+        """See `Keys.tidy`."""
+        self.keyring = self.keyring.at(now)
+
+
+class Rekeying:
+    """Which authkeys count at this peer.
+
+    Args:
+        me: This peer.
+        keys: Where they are kept.
+        keyring: What was there at the start.
+        wall: Gives the wall time, seconds.
+        streams: Is told of others.
+        events: Where to report.
+    """
+
+    _links: Links
+    _overlay: Overlay
+
+    def __init__(
+        self,
+        me: PeerId,
+        *,
+        keys: Keys,
+        keyring: Keyring,
+        wall: Callable[[], float],
+        streams: Streams,
+        events: Events,
+    ) -> None:
+        self._me = me
+        self._keys = keys
+        self._stamp = keys.stamp()
+        self._wall = wall
+        self._streams = streams
+        self._events = events
+        self._newer: dict[PeerId, float] = {}
+        self._untidy = bool(keyring.older)
+        self.keyring = keyring.at(wall())
+
+    def connect(self, links: Links, overlay: Overlay) -> None:
+        """Take in what else has to be told."""
+        self._links, self._overlay = links, overlay
+        self._streams.use(self.keyring)
+        overlay.use(self.keyring)
+
+    def holds(self) -> Holds:
+        """Return what neighbours are told: a proof, and until when we take another."""
+        return Holds(self.keyring.proof(self._me), self.keyring.ends)
+
+    # --- the owner ----------------------------------------------------------------
+
+    def look(self) -> None:
+        """See whether the owner has changed something, or an authkey has ended."""
+        stamp = self._keys.stamp()
+        if stamp != self._stamp:
+            try:
+                self.reread()
+            except SlingerError as error:
+                self._events.emit(Noted(str(error)))
+        left = self.keyring.at(self._wall())
+        if left != self.keyring:
+            self._use(left)
+            self._events.emit(Noted("the grid's older authkey has ended, as was said"))
+        if self._untidy:
+            self._tidy()
+
+    def reread(self) -> None:
+        """Take in what the owner has changed.
+
+        Raises:
+            UsageError: it is another grid's.
+            DiskError: it can't be read.
+        """
+        self._stamp = self._keys.stamp()
+        found = self._keys.read()
+        if found is None:
+            raise UsageError("the authkey is gone from the data folder: put it back")
+        if found.grid != self.keyring.grid:
+            raise UsageError(
+                "the data folder holds another grid's authkey now: start the peer "
+                "anew to go over to it (`slinger down`, `slinger up`)"
+            )
+        self._untidy = bool(found.older)
+        found = found.at(self._wall())
+        if found != self.keyring:
+            self._use(found)
+
+    def _tidy(self) -> None:
+        """Delete from the disk what has ended."""
+        now = self._wall()
+        try:
+            found = self._keys.read()
+            if found is not None and found != found.at(now):
+                self._keys.tidy(now)
+                self._stamp = self._keys.stamp()
+        except SlingerError as error:
+            self._untidy = False  # until something changes: it has been said
+            self._events.emit(Noted(f"the older authkey is not deleted: {error}"))
+        else:
+            self._untidy = bool(self.keyring.older)
+
+    def _use(self, keyring: Keyring) -> None:
+        before, self.keyring = self.keyring, keyring
+        self._streams.use(keyring)
+        self._overlay.use(keyring)
+        for link in list(self._links.open.values()):
+            ended = link.holds is None or (
+                keyring.age(link.peer, link.holds.proof) is None
+                and before.age(link.peer, link.holds.proof) is not None
+            )
+            if ended:
+                link.connection.close(self._parted(link.peer))
+            else:
+                link.connection.push(self.holds())
+
+    def _parted(self, peer: PeerId) -> UnavailableError:
+        """Say it so that it can be read at both ends."""
+        return UnavailableError(
+            f"the grid's older authkey does not count any more for peer "
+            f"{short(self._me)}, and {short(peer)} has no newer one: {REMEDY}"
+        )
+
+    # --- neighbours ---------------------------------------------------------------
+
+    def joined(self, link: Link) -> None:
+        """Hear which authkey a new neighbour uses."""
+        if link.holds is not None:
+            self._judge(link.peer, link.holds)
+
+    def hear(self, connection: Connection, holds: Holds, _: Exchange) -> None:
+        """A neighbour uses another authkey than before."""
+        assert connection.peer is not None
+        self._links.holds(connection.peer, holds)
+        self._judge(connection.peer, holds)
+
+    def _judge(self, peer: PeerId, holds: Holds) -> None:
+        if self.keyring.age(peer, holds.proof) is not None:
+            self._newer.clear()  # what we have is what others use
+        else:
+            self._newer[peer] = holds.ends
+            self._newer = dict(list(self._newer.items())[-16:])
+
+    # --- what the owner should know -----------------------------------------------
+
+    def facts(self) -> RekeyFacts | None:
+        """Return how far the neighbours have gone over, while there are two."""
+        if not self.keyring.older:
+            return None
+        links = self._links.open.values()
+        newer = sum(
+            link.holds is not None
+            and self.keyring.age(link.peer, link.holds.proof) == 0
+            for link in links
+        )
+        return RekeyFacts(newer, len(links), self.keyring.ends)
+
+    def notes(self) -> list[str]:
+        """Return what the owner should know."""
+        if not self._newer:
+            return []
+        ends = max(self._newer.values())
+        when = datetime.datetime.fromtimestamp(ends).strftime("%Y-%m-%d %H:%M")
+        until = f", and from {when} on they will not take this one's" if ends else ""
+        return [
+            "neighbours of this machine use a newer authkey than it has"
+            f"{until}: {REMEDY}"
+        ]
