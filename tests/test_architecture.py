@@ -56,6 +56,7 @@ EXCEPTIONS: dict[str, tuple[set[str], str]] = {
         "writes what is said when no peer may be running",
     ),
     "cli/prefs.py": ({"store"}, "sets preferences, whether or not a peer runs"),
+    "cli/rekey.py": ({"peer", "store"}, "stores the next authkey, as init the first"),
     "cli/checks.py": ({"peer", "store"}, "looks at a peer's files without the peer"),
 }
 

@@ -20,7 +20,7 @@ from p2pslinger.store.keyfile import load_identity
 from p2pslinger.store.people import SOME_DAY
 from p2pslinger.wire.control import Done, GetPeers, GetTally, Peers, Reread, Tally
 
-__all__ = ["SOME_DAY", "change", "find", "said"]
+__all__ = ["SOME_DAY", "change", "find", "said", "tell"]
 
 
 def said() -> People:
@@ -35,12 +35,17 @@ def said() -> People:
 def change(by: Callable[[People], People]) -> People:
     """Change the file, and have a running peer read it; return what it says now."""
     _, after = files.change(_file(), by)
+    tell()
+    return after
+
+
+def tell() -> None:
+    """Have a running peer read its files anew; one that starts later does it then."""
     try:
         with open_link() as link:
             put(link, Reread(), Done)
     except UnavailableError:
-        pass  # none is running: it reads the file when it starts
-    return after
+        pass
 
 
 def _file() -> Path:

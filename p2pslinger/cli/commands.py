@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "allow": ("people", "Treat a peer as your own."),
     "deny": ("people", "Compute nothing for a peer's jobs."),
     "ban": ("people", "Have nothing to do with a peer."),
+    "rekey": ("rekey", "Give the grid another authkey."),
     "submit": ("submit", "Start a job that goes on by itself."),
     "jobs": ("jobs", "List the jobs of this machine's peer, newest first."),
     "job": ("jobs", "Show one job: how far it is, why it waits, who computed it."),

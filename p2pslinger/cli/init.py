@@ -72,7 +72,7 @@ def init(join: bool, passphrase: bool, force: bool) -> None:
     config = load()
     _refuse_to_overwrite(config, force=force)
     if join:
-        key, told = authkeys.read(_ask("Authkey")), JOINED
+        key, told = authkeys.read(ask("Authkey")), JOINED
     elif passphrase:
         key, told = _stretch(), STRETCHED
     else:
@@ -117,14 +117,14 @@ def _refuse_to_overwrite(config: Config, *, force: bool) -> None:
 
 def _stretch() -> Authkey:
     """Ask for a grid's name and passphrase; return the authkey that they make."""
-    name = _ask("Name of the grid", hidden=False)
-    passphrase = _ask("Passphrase")
-    if _ask("Passphrase again") != passphrase:
+    name = ask("Name of the grid", hidden=False)
+    passphrase = ask("Passphrase")
+    if ask("Passphrase again") != passphrase:
         raise AuthkeyError("the two passphrases differ: nothing was changed")
     return authkeys.from_passphrase(name, passphrase)
 
 
-def _ask(what: str, *, hidden: bool = True) -> str:
+def ask(what: str, *, hidden: bool = True) -> str:
     """Ask on the terminal, or read a line of stdin if that is something else."""
     if sys.stdin.isatty():
         said: str = click.prompt(what, hide_input=hidden, err=True)

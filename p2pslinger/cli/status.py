@@ -8,9 +8,9 @@ from p2pslinger.cli.ask import ask
 from p2pslinger.cli.commands import Command
 from p2pslinger.cli.options import as_json, whole_ids
 from p2pslinger.cli.render import show_json, show_pairs, show_reason
-from p2pslinger.cli.words import counted, duration, of_id, printable
+from p2pslinger.cli.words import counted, duration, how_far, of_id, printable, when
 from p2pslinger.wire.control import GetStatus, Status
-from p2pslinger.wire.facts import ReachFacts, StatusFacts
+from p2pslinger.wire.facts import ReachFacts, RekeyFacts, StatusFacts
 
 
 @click.command(cls=Command, epilog="slinger status\nslinger status --json")
@@ -35,6 +35,7 @@ def show_status(facts: StatusFacts, *, whole: bool = False) -> None:
             ("reachable", reachable(facts.reach)),
             ("running", f"for {duration(facts.uptime)}, slinger {facts.software}"),
             ("neighbours", f"{facts.neighbours:,}"),
+            *rekeying(facts.rekeying),
             ("slots", f"{facts.slots:,}, {facts.busy:,} of them busy"),
             ("sandbox", printable(facts.sandbox.text) if facts.sandbox else "unknown"),
             ("computed", counted(facts.computed, "task")),
@@ -49,6 +50,13 @@ def show_status(facts: StatusFacts, *, whole: bool = False) -> None:
         click.echo(f"note: {printable(facts.reach.advice)}")
     for note in facts.notes:
         click.echo(f"note: {printable(note)}")
+
+
+def rekeying(facts: RekeyFacts | None) -> list[tuple[str, str]]:
+    """Return how far the neighbours have gone over to another authkey, if they are."""
+    if facts is None:
+        return []
+    return [("rekeying", how_far(facts.newer, facts.known, when(facts.ends)))]
 
 
 def reachable(reach: ReachFacts | None) -> str:

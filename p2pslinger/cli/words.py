@@ -35,6 +35,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def how_far(newer: int, known: int, ends: str) -> str:
+    """Return how many neighbours use the newest authkey, and how long they may not."""
+    used = f"{newer:,} of {counted(known, 'neighbour')} use the newest authkey"
+    return f"{used}; the older one ends on {ends}"
+
+
 def of_id(text: str, *, whole: bool = False) -> str:
     """Return an id's text form, or its first group: enough for a few dozen."""
     return printable(text if whole else text.partition("-")[0])

@@ -14,8 +14,9 @@ one signs the leaves, and the older ones vouch for it:
     leaf <- newest                            for who holds the newest
     leaf <- newest, by older <- older         for who has an older one only
 
-So one chain is accepted by both, no name in the handshake says which is wanted, and
-who holds the newest alone accepts nobody who lacks it.
+With more than two, each vouches for the next newer. So one chain is accepted by all, no
+name in the handshake says which is wanted, and who holds the newest alone accepts
+nobody who lacks it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import os
 import ssl
 import tempfile
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from cryptography import x509
@@ -76,7 +78,7 @@ def contexts(
     root = authority_certificate(authority)
     leaf = leaf_certificate(identity, authority, root)
     key = Ed25519PrivateKey.from_private_bytes(identity.secret)
-    vouched = [vouch(authority, one) for one in before]
+    vouched = [vouch(*two) for two in pairwise((authority, *before))]
     chain = b"".join(one.public_bytes(Encoding.PEM) for one in (leaf, *vouched))
     chain += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     roots = [root, *map(authority_certificate, before)]

@@ -25,8 +25,8 @@ from p2pslinger.peer.seats import UNKNOWN, KeptJob
 from p2pslinger.rules.fitting import lacks
 from p2pslinger.rules.whyjob import JobSituation, Prospect, why_waiting
 from p2pslinger.rules.whypeer import PeerSituation, why_idle, why_not_for_others
+from p2pslinger.wire.acquainting import NewCard
 from p2pslinger.wire.facts import ReasonFacts, WhyFacts
-from p2pslinger.wire.messages import NewCard
 from p2pslinger.wire.needs import Needs
 from p2pslinger.wire.records import Notice
 

@@ -77,7 +77,7 @@ class Life:
         self, control: Path | None, ready: Callable[[str], None] | None
     ) -> None:
         peer = self._peer
-        peer.membership.rekeying.connect(peer.links, peer.overlay)
+        peer.membership.rekeying.connect(peer.links, peer.overlay, peer.upkeep.moved)
         await peer.volunteer.start()
         peer.governing.begin()
         peer.workplaces.open()

@@ -28,9 +28,10 @@ from p2pslinger.net.exchange import Handler
 from p2pslinger.net.streams import Listening, Streams
 from p2pslinger.peer.events import Dropped, Events, PeerJoined, PeerLeft
 from p2pslinger.version import __version__
+from p2pslinger.wire.acquainting import NewCard
 from p2pslinger.wire.identity import Identity, Signed
 from p2pslinger.wire.keyring import Holds
-from p2pslinger.wire.messages import PEER_CODEC, Hello, NewCard
+from p2pslinger.wire.messages import PEER_CODEC, Hello
 from p2pslinger.wire.records import PeerCard, open_signed
 
 #: Seconds in which two connections between the same peers count as made at the same

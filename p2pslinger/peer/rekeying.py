@@ -30,6 +30,9 @@ from p2pslinger.wire.keyring import Holds, Keyring
 #: What an owner runs on a machine that lacks the newest authkey.
 REMEDY = "run `slinger rekey --join` on it with the newest authkey"
 
+#: Peers remembered that use an authkey which is not known here: some say enough.
+HEARD = 16
+
 
 class Keys(Protocol):
     """Where the owner keeps the authkeys."""
@@ -129,13 +132,15 @@ class Rekeying:
         self._wall = wall
         self._streams = streams
         self._events = events
-        self._newer: dict[PeerId, float] = {}
+        self._heard: dict[PeerId, Holds] = {}
         self._untidy = bool(keyring.older)
         self.keyring = keyring.at(wall())
 
-    def connect(self, links: Links, overlay: Overlay) -> None:
-        """Take in what else has to be told."""
-        self._links, self._overlay = links, overlay
+    def connect(
+        self, links: Links, overlay: Overlay, hurry: Callable[[], None]
+    ) -> None:
+        """Take in what else has to be told; `hurry` tries at once who could be met."""
+        self._links, self._overlay, self._hurry = links, overlay, hurry
         self._streams.use(self.keyring)
         overlay.use(self.keyring)
 
@@ -204,10 +209,10 @@ class Rekeying:
                 keyring.age(link.peer, link.holds.proof) is None
                 and before.age(link.peer, link.holds.proof) is not None
             )
+            link.connection.push(self.holds())  # so that its owner learns of it as well
             if ended:
                 link.connection.close(self._parted(link.peer))
-            else:
-                link.connection.push(self.holds())
+        self._hurry()
 
     def _parted(self, peer: PeerId) -> UnavailableError:
         """Say it so that it can be read at both ends."""
@@ -230,11 +235,12 @@ class Rekeying:
         self._judge(connection.peer, holds)
 
     def _judge(self, peer: PeerId, holds: Holds) -> None:
-        if self.keyring.age(peer, holds.proof) is not None:
-            self._newer.clear()  # what we have is what others use
-        else:
-            self._newer[peer] = holds.ends
-            self._newer = dict(list(self._newer.items())[-16:])
+        """Remember who uses an authkey that is not known here: it is a newer one."""
+        self._heard.pop(peer, None)
+        if self.keyring.age(peer, holds.proof) is None:
+            self._heard[peer] = holds
+            if len(self._heard) > HEARD:
+                del self._heard[next(iter(self._heard))]
 
     # --- what the owner should know -----------------------------------------------
 
@@ -252,12 +258,17 @@ class Rekeying:
 
     def notes(self) -> list[str]:
         """Return what the owner should know."""
-        if not self._newer:
+        unknown = [
+            holds.ends
+            for peer, holds in self._heard.items()
+            if self.keyring.age(peer, holds.proof) is None
+        ]
+        if not unknown:
             return []
-        ends = max(self._newer.values())
+        ends = max(unknown)
         when = datetime.datetime.fromtimestamp(ends).strftime("%Y-%m-%d %H:%M")
         until = f", and from {when} on they will not take this one's" if ends else ""
         return [
-            "neighbours of this machine use a newer authkey than it has"
-            f"{until}: {REMEDY}"
+            f"{len(unknown)} of the peers that this machine has met use a newer "
+            f"authkey than it has{until}: run `slinger rekey --join` here"
         ]

@@ -162,6 +162,10 @@ class Reports:
                 "set this machine's clock, best by NTP",
             )
         )
+        rekeying = about.rekeying()
+        if rekeying is not None:
+            text = f"{rekeying.newer} of {rekeying.known} neighbours use the newest one"
+            checks.append(CheckFacts("authkeys", True, text, ""))
         neighbours = len(about.links.open)
         checks.append(
             CheckFacts("neighbours", True, f"connected to {neighbours}", "")

@@ -26,15 +26,14 @@ from p2pslinger.peer.links import Links
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.seats import Seat
 from p2pslinger.peer.underway import take_glimpses
+from p2pslinger.wire.acquainting import Cards, GetCards
 from p2pslinger.wire.glimpse import Glimpses
 from p2pslinger.wire.identity import Purpose, Signed, verify
 from p2pslinger.wire.keyring import Holds
 from p2pslinger.wire.messages import (
-    Cards,
     Compare,
     Deliver,
     Delivered,
-    GetCards,
     GiveBack,
     Gossip,
     Receipts,

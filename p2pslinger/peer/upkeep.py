@@ -37,8 +37,8 @@ from p2pslinger.peer.events import Dropped, Events, Unreached
 from p2pslinger.peer.links import Link, Links
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.presence.listing import Listing
+from p2pslinger.wire.acquainting import Cards, GetCards
 from p2pslinger.wire.identity import Signed
-from p2pslinger.wire.messages import Cards, GetCards
 from p2pslinger.wire.records import PeerCard, open_signed, read
 
 #: Cards that are asked of a new neighbour when we know hardly anybody.

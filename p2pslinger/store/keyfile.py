@@ -21,7 +21,8 @@ from pathlib import Path
 
 from p2pslinger.errors import AuthkeyError, DiskError, UsageError
 from p2pslinger.ids import from_text, short, to_text
-from p2pslinger.store.folder import disk_error, exclusive, make_private, sync_folder
+from p2pslinger.store.folder import disk_error, make_private, sync_folder
+from p2pslinger.store.rewriting import alone
 from p2pslinger.wire import authkey
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
@@ -148,19 +149,17 @@ def change_keyring(folder: Path, by: Callable[[Keyring], Keyring]) -> Keyring:
         DiskError: the file is damaged, or can't be written.
     """
     path = folder / AUTHKEY
-    try:
-        with exclusive(folder / f".{AUTHKEY}.lock"):
-            held = load_keyring(folder)
-            if held is None:
-                raise UsageError(
-                    "this machine is in no grid yet: `slinger init` makes one, and "
-                    "`slinger init --join` joins one"
-                )
-            after = by(held)
-            if after != held:
-                _save(path, _AUTHKEY_TEXT, _keyring_text(after), replace=True)
-    except OSError as error:
-        raise disk_error(path, "written", error) from None
+    if load_keyring(folder) is None:
+        raise UsageError(
+            "this machine is in no grid yet: `slinger init` makes one, and "
+            "`slinger init --join` joins one"
+        )
+    with alone(path):
+        held = load_keyring(folder)
+        assert held is not None
+        after = by(held)
+        if after != held:
+            _save(path, _AUTHKEY_TEXT, _keyring_text(after), replace=True)
     return after
 
 

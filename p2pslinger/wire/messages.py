@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from p2pslinger import limits
+from p2pslinger.wire.acquainting import AcquaintingMessage
 from p2pslinger.wire.decoding import decode
 from p2pslinger.wire.glimpse import GlimpseMessage
 from p2pslinger.wire.identity import Signed
@@ -23,7 +24,6 @@ from p2pslinger.wire.records import (
     Count,
     Digest,
     Id,
-    Nonce,
     Number,
     Seconds,
     Sequence,
@@ -254,52 +254,6 @@ class Compared(msgspec.Struct, frozen=True, array_like=True, tag=13):
     notices: tuple[Signed, ...] = ()
 
 
-class GetCards(msgspec.Struct, frozen=True, array_like=True, tag=14):
-    """Ask for cards of peers that can be dialled. Answered by `Cards`."""
-
-    most: Annotated[int, Meta(ge=1, le=64)]
-
-
-class Cards(msgspec.Struct, frozen=True, array_like=True, tag=15):
-    """Signed cards of peers that the answerer is connected to."""
-
-    cards: Annotated[tuple[Signed, ...], Meta(max_length=64)]
-
-
-class DialBack(msgspec.Struct, frozen=True, array_like=True, tag=40):
-    """Ask to be dialled where this comes from, and nowhere else, to see if that works.
-
-    Answered by `DialledBack`, once it is clear, and by datagrams with the token.
-
-    Attributes:
-        port: Of ours, TCP and UDP.
-        token: What the datagrams are to bring.
-    """
-
-    port: Annotated[int, Meta(ge=1, le=65535)]
-    token: Nonce
-
-
-class DialledBack(msgspec.Struct, frozen=True, array_like=True, tag=41):
-    """What came of dialling somebody back.
-
-    Attributes:
-        host: The address that the question came from: how the answerer sees the asker.
-        stream: The asker itself answered there.
-        datagrams: Some were sent; the asker knows what has arrived.
-    """
-
-    host: Annotated[str, Meta(max_length=255)]
-    stream: bool
-    datagrams: bool
-
-
-class NewCard(msgspec.Struct, frozen=True, array_like=True, tag=42):
-    """Pushed: the sender's card has changed since its hello."""
-
-    card: Signed
-
-
 class Receipts(msgspec.Struct, frozen=True, array_like=True, tag=16):
     """Pushed by a submitter to a volunteer: signed receipts for what it computed."""
 
@@ -320,7 +274,7 @@ class Fail(msgspec.Struct, frozen=True, array_like=True):
 
 PeerMessage = (
     Want
-    | Holds
+    | AcquaintingMessage
     | Work
     | Deliver
     | Delivered
@@ -333,11 +287,6 @@ PeerMessage = (
     | Gossip
     | Compare
     | Compared
-    | GetCards
-    | Cards
-    | DialBack
-    | DialledBack
-    | NewCard
     | Receipts
     | Unwant
     | Offer

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -171,3 +172,52 @@ def test_what_is_no_peer_certificate_is_a_breach() -> None:
     )
     with pytest.raises(PeerError, match="not Ed25519"):
         public_key(made.public_bytes(Encoding.DER))
+
+
+# --- two authkeys at once -----------------------------------------------------------
+
+NEXT = authkey.from_random(bytes(range(8)) + b"n" * 32)  # of the same grid
+LAST = authkey.from_random(bytes(range(8)) + b"l" * 32)
+OLD_ONLY, NEW_ONLY = (GRID, ()), (NEXT, ())
+BOTH = (NEXT, (GRID,))
+Held = tuple[Authkey, tuple[Authkey, ...]]
+
+
+def meet(ann: Held, bob: Held) -> bool:
+    """Tell whether two peers with these authkeys accept each other, either dialling."""
+    outcomes = set()
+    for mine, theirs in ((ann, bob), (bob, ann)):
+        server, _ = contexts(ANN, *mine)
+        _, client = contexts(BOB, *theirs)
+        try:
+            outcomes.add(shake(client, server) == (ANN.public, BOB.public))
+        except ssl.SSLError:
+            outcomes.add(False)
+    assert len(outcomes) == 1
+    return outcomes.pop()
+
+
+def test_who_holds_both_authkeys_meets_who_holds_either() -> None:
+    assert meet(BOTH, BOTH)
+    assert meet(BOTH, OLD_ONLY)
+    assert meet(BOTH, NEW_ONLY)
+    assert meet((LAST, (NEXT, GRID)), OLD_ONLY)
+    assert meet((LAST, (NEXT, GRID)), NEW_ONLY)
+    assert meet((LAST, (NEXT, GRID)), BOTH)
+
+
+def test_an_authkey_that_has_ended_opens_nothing() -> None:
+    assert not meet(NEW_ONLY, OLD_ONLY)
+    assert not meet((LAST, (NEXT,)), OLD_ONLY)
+
+
+def test_who_has_the_older_authkey_alone_cannot_vouch_for_itself() -> None:
+    # The other way round: a chain that leads from the older authority to the newer one.
+    old = Ed25519PrivateKey.from_private_bytes(GRID.key_for(PURPOSE))
+    new = Ed25519PrivateKey.from_private_bytes(NEXT.key_for(PURPOSE))
+    word = certificates.vouch(new, old)
+
+    assert not meet((GRID, (LAST,)), NEW_ONLY)
+    with pytest.raises(InvalidSignature):
+        new.public_key().verify(word.signature, word.tbs_certificate_bytes)
+    old.public_key().verify(word.signature, word.tbs_certificate_bytes)

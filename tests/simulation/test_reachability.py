@@ -13,7 +13,7 @@ from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 from p2pslinger.testing.nat import RoutedNetwork
 from p2pslinger.testing.virtual import current
-from p2pslinger.wire.messages import DialBack, DialledBack
+from p2pslinger.wire.acquainting import DialBack, DialledBack
 from p2pslinger.wire.records import PeerCard, read
 
 TASKS = 60

@@ -16,7 +16,9 @@ from p2pslinger.errors import DiskError, UsageError
 from p2pslinger.store.keyfile import (
     AUTHKEY,
     IDENTITY,
+    change_keyring,
     load_authkey,
+    load_keyring,
     load_or_create_identity,
     save_authkey,
 )
@@ -208,3 +210,56 @@ def test_of_two_that_make_a_key_at_once_both_get_the_same(tmp_path: Path) -> Non
         ids.add(maker.communicate()[0])
 
     assert len(ids) == 1
+
+
+# --- two authkeys at once -----------------------------------------------------------
+
+
+def test_the_older_authkey_is_in_the_same_file_until_it_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    save_authkey(folder, OURS)
+    both = change_keyring(folder, lambda held: held.follow(b"n" * 32, 5e9))
+
+    assert list(both) == [both.newest, OURS]
+    assert load_keyring(folder) == both
+    assert load_authkey(folder) == both.newest
+    assert mode(folder / AUTHKEY) == 0o600
+
+    left = change_keyring(folder, lambda held: held.at(6e9))
+    assert list(left) == [both.newest]
+    text = (folder / AUTHKEY).read_text()
+    assert OURS.to_text() not in text
+    assert both.newest.to_text() in text
+
+
+def test_a_change_that_is_refused_changes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    save_authkey(folder, OURS)
+    before = (folder / AUTHKEY).read_bytes()
+    other = from_random(bytes(40))
+
+    with pytest.raises(UsageError, match="another grid"):
+        change_keyring(folder, lambda held: held.join(other, 5e9))
+    assert (folder / AUTHKEY).read_bytes() == before
+
+
+def test_without_a_grid_there_is_none_to_go_over(tmp_path: Path) -> None:
+    load_or_create_identity(tmp_path / "data")
+    with pytest.raises(UsageError, match="slinger init"):
+        change_keyring(tmp_path / "data", lambda held: held)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["older", "older-until tomorrow {key}", "older-until 2026-01-01T00:00 {key}",
+     "since 2026-01-01T00:00+00:00 {key}", "older-until 2026-01-01T00:00+00:00 x"],
+)  # fmt: skip
+def test_a_damaged_line_of_an_older_authkey_is_refused(
+    tmp_path: Path, line: str
+) -> None:
+    folder = tmp_path / "data"
+    save_authkey(folder, OURS)
+    file = folder / AUTHKEY
+    file.write_text(file.read_text() + line.format(key=OURS.to_text()) + "\n")
+    with pytest.raises(DiskError, match="damaged"):
+        load_keyring(folder)

@@ -19,6 +19,7 @@ KINDS = [
     facts.JobFacts,
     facts.PeerFacts,
     facts.ReachFacts,
+    facts.RekeyFacts,
     facts.SandboxFacts,
     facts.StatusFacts,
     facts.PermitFacts,

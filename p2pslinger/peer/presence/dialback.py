@@ -19,7 +19,7 @@ from p2pslinger.net.exchange import Exchange
 from p2pslinger.net.overlay import Overlay
 from p2pslinger.peer.links import Links
 from p2pslinger.peer.owner import Owner
-from p2pslinger.wire.messages import DialBack, DialledBack
+from p2pslinger.wire.acquainting import DialBack, DialledBack
 
 #: Seconds between two questions of one peer: it has others to ask.
 PAUSE = 15.0

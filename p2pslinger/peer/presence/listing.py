@@ -20,8 +20,8 @@ from p2pslinger.peer.addresses import Addresses
 from p2pslinger.peer.events import Events, Noted
 from p2pslinger.peer.links import Links
 from p2pslinger.peer.owner import Owner
+from p2pslinger.wire.acquainting import NewCard
 from p2pslinger.wire.identity import Signed
-from p2pslinger.wire.messages import NewCard
 from p2pslinger.wire.records import PeerCard, read
 
 #: Contacts that are taken over from the directory.

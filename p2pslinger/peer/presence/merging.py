@@ -21,8 +21,8 @@ from p2pslinger.net.exchange import Exchange
 from p2pslinger.net.overlay import Overlay
 from p2pslinger.peer.addresses import Addresses
 from p2pslinger.peer.links import Link, Links
+from p2pslinger.wire.acquainting import Cards
 from p2pslinger.wire.identity import Signed
-from p2pslinger.wire.messages import Cards
 from p2pslinger.wire.records import PeerCard, open_signed
 
 #: Strangers in one answer that are another part of the grid, and no newcomers.

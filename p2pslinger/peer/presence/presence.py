@@ -36,9 +36,9 @@ from p2pslinger.peer.presence.wakeup import Wakeup
 from p2pslinger.peer.upkeep import Upkeep
 from p2pslinger.peer.world import World
 from p2pslinger.store.keyfile import IDENTITY
+from p2pslinger.wire.acquainting import Cards, DialBack, NewCard
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
-from p2pslinger.wire.messages import Cards, DialBack, NewCard
 from p2pslinger.wire.records import Address, PeerCard, open_signed
 
 

@@ -23,8 +23,8 @@ from p2pslinger.ids import PeerId, short
 from p2pslinger.net.knocking import TOKEN
 from p2pslinger.peer.events import Events, Reached
 from p2pslinger.peer.links import Link, Links
+from p2pslinger.wire.acquainting import DialBack, DialledBack
 from p2pslinger.wire.facts import ReachFacts
-from p2pslinger.wire.messages import DialBack, DialledBack
 
 #: Seconds between two checks, once something is known.
 EVERY = 600.0
