@@ -21,6 +21,7 @@ KINDS = [
     facts.ReachFacts,
     facts.RekeyFacts,
     facts.SandboxFacts,
+    facts.TaskFacts,
     facts.StatusFacts,
     facts.PermitFacts,
     facts.CheckFacts,
