@@ -345,6 +345,7 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
         contact.failures += 1
         if contact.failures >= FAILURES or self._heard_at > asked_at:
             self.router.remove_contact(contact)
+            self.try_out(contact.place)  # back at once if just one datagram was lost
 
     def closest(self, key: bytes) -> list[Place]:
         """Return the contacts closest to `key`, on whose behalf we look it up now."""

@@ -15,7 +15,7 @@ import hashlib
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -73,6 +73,7 @@ class Notices:
         self._of: defaultdict[PeerId, set[JobId]] = defaultdict(set)
         self._seen: set[bytes] = set()  # signatures of what is known
         self._digest: bytes | None = None
+        self._open: list[Notice] | None = None
         self._first_expiry = math.inf
         #: Notices that were refused, by cause.
         self.dropped: Counter[str] = Counter()
@@ -86,10 +87,12 @@ class Notices:
         for key in [key for key in self._known if self._refuses(key[1])]:
             self._forget(key)
 
-    def open_notices(self) -> list[Notice]:
+    def open_notices(self) -> Sequence[Notice]:
         """Return the notices of jobs that are open."""
         self._expire()
-        return [notice for notice, _ in self._known.values() if notice.open]
+        if self._open is None:
+            self._open = [n for n, _ in self._known.values() if n.open]
+        return self._open
 
     def keepers_of(self, job: JobId) -> list[PeerId]:
         """Return who has said that it keeps a job, those first where it is open."""
@@ -217,7 +220,7 @@ class Notices:
         self._known[key] = (notice, signed)
         self._of[key[1]].add(key[0])
         self._seen.add(signed.signature)
-        self._digest = None
+        self._digest = self._open = None
         self._first_expiry = min(self._first_expiry, notice.expires)
         self._heard(notice)
         return True
@@ -261,7 +264,7 @@ class Notices:
         self._of[key[1]].discard(key[0])
         if not self._of[key[1]]:
             del self._of[key[1]]
-        self._digest = None
+        self._digest = self._open = None
 
     def _sequence(self, key: Key) -> int:
         known = self._known.get(key)

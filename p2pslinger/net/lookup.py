@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections.abc import Callable, Iterable
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from p2pslinger.ids import PeerId
 from p2pslinger.net.datagrams import Place
@@ -26,7 +26,7 @@ ENOUGH = 3
 LOOKUP_REQUESTS = 100
 
 
-class State(Enum):
+class State(IntEnum):
     """How a look-up stands with one peer; late is who let the first request pass."""
 
     WAITING = auto()

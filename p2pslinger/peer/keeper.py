@@ -28,7 +28,6 @@ from p2pslinger.wire.messages import (
     Delivered,
     GiveBack,
     Renew,
-    Renewed,
     Revoke,
     Want,
     Work,
@@ -39,6 +38,9 @@ from p2pslinger.wire.records import RangeResult
 #: Jobs that one request is weighed against: a program that submits ten thousand
 #: closures opens as many jobs, and the oldest ones are next anyway.
 CONSIDERED = 64
+
+#: Requests taken back that may lie in the queues while there is no work.
+DEAD = 256
 
 #: Seconds after which a volunteer that has not asked for work is no "elsewhere" any
 #: more for a task that killed its slot.
@@ -67,6 +69,7 @@ class Keeper:
         self._stocked: dict[JobId, KeptJob] = {}  # those that may have open tasks
         self._empty: deque[Parked] = deque()  # requests of slots that do nothing
         self._behind: deque[Parked] = deque()  # places behind a running range
+        self._dead = 0  # requests in the queues that were taken back
         self._pumping = False
         self._lapse: asyncio.TimerHandle | None = None
 
@@ -138,6 +141,7 @@ class Keeper:
             del self.seats[seat.peer]
         for parked in seat.parked.values():
             parked.live = False
+        self._dead += len(seat.parked)
         seat.parked.clear()
         for job in self.jobs.values():
             self._report(job, job.board.leave(seat.peer), why)
@@ -162,10 +166,11 @@ class Keeper:
         parked = seat.parked.pop(number, None)
         if parked is not None:
             parked.live = False
+            self._dead += 1
             parked.answer(Work(()))
 
-    def renew(self, seat: Seat, renew: Renew) -> Renewed:
-        """Take a heartbeat."""
+    def renew(self, seat: Seat, renew: Renew) -> list[int]:
+        """Take a heartbeat; return the grants that are void."""
         now = self._loop.time()
         void = []
         for held in renew.holdings:
@@ -174,7 +179,7 @@ class Keeper:
                 seat.peer, held.grant, held.index, now
             ):
                 void.append(held.grant)
-        return Renewed(tuple(void))
+        return void
 
     def give_back(self, seat: Seat, back: GiveBack) -> None:
         """Take back what a volunteer will not compute."""
@@ -234,8 +239,11 @@ class Keeper:
 
     def _pump(self) -> None:
         self._pumping = False
-        self._serve(self._empty)
-        self._serve(self._behind)
+        self._stocked = {k: job for k, job in self._stocked.items() if job.board.open}
+        if self._stocked or self._dead > DEAD:
+            self._dead = 0
+            self._serve(self._empty)
+            self._serve(self._behind)
         self._watch()
 
     def _serve(self, queue: deque[Parked]) -> None:
@@ -266,10 +274,9 @@ class Keeper:
         """Return jobs with something for this request, the first ones if many."""
         queued = parked.want.queued
         found: list[Candidate] = []
-        for job in list(self._stocked.values()):
-            if not job.board.open:
-                del self._stocked[job.id]
-            elif parked.fits(job) and (not queued or job.board.pace.may_queue):
+        for job in self._stocked.values():
+            may = not queued or job.board.pace.may_queue
+            if job.board.open and may and parked.fits(job):
                 found.append(_candidate(job))
                 if len(found) == CONSIDERED:
                     break

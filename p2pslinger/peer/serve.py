@@ -212,8 +212,12 @@ class Serving:
         except SlingerError as error:
             exchange.fail(error)
 
-    def _renew(self, connection: Connection, renew: Renew, exchange: Exchange) -> None:
-        exchange.reply(self._keeper.renew(self._keeper.seat(connection.peer), renew))
+    def _renew(self, connection: Connection, renew: Renew, _: Exchange) -> None:
+        seat = self._keeper.seat(connection.peer)
+        void = set(self._keeper.renew(seat, renew))
+        for held in renew.holdings if void else ():
+            if held.grant in void:
+                seat.revoke(Revoke(held.job, (held.grant,)))
 
     def _glimpsed(self, connection: Connection, what: Glimpses, _: Exchange) -> None:
         seat = self._keeper.seat(connection.peer)

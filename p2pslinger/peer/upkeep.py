@@ -258,12 +258,11 @@ class Upkeep:
                 [*partners, *self._around.wanted()], limits.PARKED_AT + len(partners)
             )
             self._dial_some()
-            pause = self._next() - self._loop.time()
+            timer = self._loop.call_at(self._next(), self.look)
             try:
-                async with asyncio.timeout(max(0.0, pause)):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+                await self._changed.wait()
+            finally:
+                timer.cancel()
 
     def _room(self) -> int:
         """Return how many links are lacking."""

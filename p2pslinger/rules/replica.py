@@ -111,6 +111,8 @@ class Replica:
         #: What results there are, by batch.
         self.batches: dict[bytes, tuple[Range, ...]] = {}
         self.accepted: list[Accepted] = []
+        #: Grows with every change: who has looked at it knows whether to look again.
+        self.revision = 0
         self._accepted: set[bytes] = set()  # batches
         self._of_grant: dict[tuple[bytes, int], list[bytes]] = {}
         self._grid = grid
@@ -118,6 +120,7 @@ class Replica:
         self._sums = [0] * BUCKETS
         self._ahead: dict[int, tuple[ShardBatch, Signed]] = {}  # by first shard
         self._next_shard = 0
+        self._places: Places | None = None
         self._takers: dict[Kind, Callable[[bytes, Item, Record], Taken | None]] = {
             Kind.SHARDS: self._take_shards,
             Kind.CONTROL: self._take_control,
@@ -155,6 +158,9 @@ class Replica:
         opened = self._open(item, trusted=trusted)
         taken = self._takers[item.kind](id, item, opened)
         if taken is not None:
+            self.revision += 1
+            if taken.standing:
+                self._places = None
             self._note(id, item.kind)
             for gone in taken.superseded:
                 self._drop(gone)
@@ -288,10 +294,12 @@ class Replica:
     @property
     def places(self) -> Places:
         """Who keeps the job."""
-        appointed = (
-            (id, signer, made) for id, (signer, made) in self.appointments.items()
-        )
-        return places(self.standing.newest, appointed)
+        if self._places is None:
+            appointed = (
+                (id, signer, made) for id, (signer, made) in self.appointments.items()
+            )
+            self._places = places(self.standing.newest, appointed)
+        return self._places
 
     # --- checks -------------------------------------------------------------------
 

@@ -63,6 +63,11 @@ class Database:
         self._reading = threading.Lock()
         self._reader = self._open_reader()
 
+    @property
+    def changes(self) -> int:
+        """Rows written since it was opened; grows with every change."""
+        return self._connection.total_changes
+
     def read(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run a query; return its rows.
 

@@ -31,6 +31,11 @@ class Disk(State):
         self.full = False
         self.slow = 0.0
 
+    @property
+    def changes(self) -> int:
+        """Grows with everything that is written."""
+        return self._database.changes
+
     async def run(self, call: Callable[[], T]) -> T:
         """Make a call, as the disk of the peer's world: inline, after `slow` seconds.
 

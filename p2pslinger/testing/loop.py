@@ -19,10 +19,11 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine
 from types import CoroutineType
-from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar, TypeVarTuple
 
 from p2pslinger.errors import UsageError
 from p2pslinger.testing.clocks import Clock, clock_of, current
+from p2pslinger.testing.handles import Soon, Timed
 
 if TYPE_CHECKING:
     from collections import deque
@@ -38,6 +39,10 @@ LIMIT = 30 * 86_400.0
 #: Wall time at the start of a run, in seconds since 1970: a fixed day in 2027, so that
 #: signed times are the same in every run.
 WALL_START = 1_800_000_000.0
+
+#: Callbacks of one moment after which time counts as standing still: a thousand peers
+#: make a tenth of them at once, and a task that begins itself anew makes all.
+STILL = 2_000_000
 
 #: Cancelled timers that may lie in the queue before they are swept out. Every request
 #: cancels its time-out, so they would soon be most of it.
@@ -66,6 +71,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     Args:
         seed: What `run` was given; sources of chance derive theirs from it.
         limit: Virtual seconds after which the run counts as endless.
+        still: Callbacks of one moment after which time counts as standing still.
 
     Attributes:
         network: Where datagram sockets are opened, once there is one.
@@ -74,10 +80,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     # What the standard library's loop keeps for itself and this one works on.
     _ready: deque[asyncio.Handle]
     _stopping: bool
+    _closed: bool
+
+    #: There is no debug mode. Every future asks for it: built in, that costs nothing.
+    get_debug = staticmethod(bool)
 
     _now = 0.0
 
-    def __init__(self, *, seed: int = 0, limit: float = LIMIT) -> None:
+    def __init__(
+        self, *, seed: int = 0, limit: float = LIMIT, still: int = STILL
+    ) -> None:
         self.seed = seed
         self.network: DatagramNetwork | None = None
         self._limit = limit
@@ -85,6 +97,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._made = 0
         self._tasks = 0
         self._cancelled = 0
+        self._most = still
+        self._still = 0  # callbacks since time has moved
         self._asleep = 0  # machines that sleep
         self._drifted = False  # whether one ever has
         super().__init__(_ShutSelector())
@@ -129,6 +143,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             for timer in timers:
                 heapq.heappush(self._timers, timer)
 
+    def call_soon(
+        self,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        handle = Soon(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
     def call_at(
         self,
         when: float,
@@ -136,8 +162,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         *args: *_Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        self._check_closed()
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        timer = Timed(when, callback, args, self, context)
         if self._drifted:
             clock = current.get()
             if clock is not None:
@@ -226,6 +253,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         timers = self._timers
         while timers and timers[0][0] <= now:
             ready.append(heapq.heappop(timers)[2])
+        self._still += len(ready)
+        if self._still > self._most:
+            self._complain_of_haste()
         for _ in range(len(ready)):
             handle = ready.popleft()
             if not handle._cancelled and not (self._asleep and _waits(handle)):
@@ -245,12 +275,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 f"still running after {self._limit:g} s of virtual time; these are"
                 f" left: {_whereabouts(self)}"
             )
-        self._now = max(self._now, timers[0][0])
+        if timers[0][0] > self._now:
+            self._now = timers[0][0]
+            self._still = 0
 
-    # The standard library's loop keeps this to itself; the type stubs don't name it.
-    def _check_closed(self) -> None:
-        if self.is_closed():
-            raise RuntimeError("Event loop is closed")
+    def _complain_of_haste(self) -> NoReturn:
+        self._still = 0  # so that what runs can be cancelled
+        raise UsageError(
+            f"time stands still at {self._now:.3f} s of virtual time: after"
+            f" {self._most} callbacks {list(self._ready)[:_NAMED_TASKS]} are ready,"
+            f" and these wait: {_whereabouts(self)}"
+        )
 
 
 def _waits(handle: asyncio.Handle) -> bool:

@@ -166,13 +166,16 @@ class Holding(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Renew(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """A volunteer's heartbeat: all that it holds of this keeper."""
+    """Pushed by a volunteer, its heartbeat: all that it holds of this keeper.
+
+    Grants among them that are void are revoked.
+    """
 
     holdings: Annotated[tuple[Holding, ...], Meta(max_length=limits.BATCH)]
 
 
 class Renewed(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """The answer to a heartbeat: grants that are void, and so need not be finished."""
+    """The answer to an adoption: grants that are void, and so need not be finished."""
 
     void: tuple[Number, ...] = ()
 

@@ -16,7 +16,7 @@ from p2pslinger.client.packing import pack_function
 from p2pslinger.errors import PeerError, SlingerError, UnavailableError
 from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.peer.computing.confining import Confining
-from p2pslinger.peer.computing.keepers import GotAdopted, GotDelivered, GotVoid, GotWork
+from p2pslinger.peer.computing.keepers import GotAdopted, GotDelivered, GotWork
 from p2pslinger.peer.computing.terms import Terms
 from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.events import Event, Events
@@ -226,8 +226,9 @@ class ScriptedKeeper:
     def show(self, glimpses: Sequence[Glimpse]) -> None:
         pass
 
-    def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
-        self.held = [one.grant for one in holdings]  # all of it is still wanted
+    def renew(self, holdings: Sequence[Holding]) -> Sequence[int]:
+        self.held = [one.grant for one in holdings]
+        return ()  # all of it is still wanted
 
     def give_back(self, back: GiveBack) -> None:
         self.backs.append(back)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from p2pslinger.ids import to_text
+from p2pslinger.ids import JobId, to_text
 from p2pslinger.testing.fixtures import VirtualTime
-from p2pslinger.testing.grid import SimulatedGrid
+from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.keeping import Item, Kind
 from p2pslinger.wire.records import Appointment, seal
@@ -278,3 +278,43 @@ def test_all_who_were_replaced_resign(virtual: VirtualTime) -> None:
             )
 
     virtual.run(main)
+
+
+def test_a_keeper_that_goes_while_replicas_are_compared_is_told_nothing_for_ever(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        network = virtual.network()
+        async with SimulatedGrid(network) as grid:
+            ann, bob = everybody = await people(grid, 2, slots=0)
+            job = (await ann.start_job(same, range(TASKS), keepers=1)).id
+            network.partition([ann.host])
+            await grid.until(lambda: not at(ann, job).fellows.there(), within=60)
+            for keeper in everybody:  # each of them has what the other lacks
+                by = Identity(keeper.id[:16] * 2)
+                at(keeper, job).job.take(a_result(at(keeper, job), by, NONE))
+            await asyncio.sleep(1)
+            ann.disk.slow = 40.0
+            network.heal()
+            await grid.until(lambda: compares(ann, job), within=60)
+            await asyncio.sleep(2)
+            network.partition([ann.host])
+            await grid.until(lambda: not at(ann, job).fellows.there(), within=60)
+            assert compares(ann, job)
+            await grid.until(lambda: not compares(ann, job), within=200)
+
+            ann.disk.slow = 0.0
+            network.heal()
+            await grid.until(
+                lambda: (
+                    set(at(ann, job).job.replica.ids())
+                    == set(at(bob, job).job.replica.ids())
+                ),
+                within=120,
+            )
+
+    virtual.run(main)
+
+
+def compares(peer: SimulatedPeer, job: JobId) -> bool:
+    return any(one.comparing for one in at(peer, job).fellows.all.values())

@@ -14,7 +14,7 @@ import pytest
 
 from p2pslinger.errors import UsageError
 from p2pslinger.testing.fixtures import VirtualTime
-from p2pslinger.testing.virtual import current, run
+from p2pslinger.testing.virtual import VirtualLoop, current, run
 
 
 def test_sleeping_for_an_hour_is_instant() -> None:
@@ -168,6 +168,22 @@ def test_a_run_that_does_not_end_is_stopped_at_its_limit() -> None:
 
     with pytest.raises(UsageError, match="still running after 3600 s"):
         run(main, limit=3600)
+
+
+def test_a_task_that_goes_on_without_waiting_for_anything_is_named() -> None:
+    async def hurry() -> None:
+        for _ in range(10_000):
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        await asyncio.sleep(3)
+        await hurry()
+
+    with (
+        pytest.raises(UsageError, match=r"time stands still at 3\.000 s .*hurry"),
+        asyncio.Runner(loop_factory=lambda: VirtualLoop(still=1000)) as runner,
+    ):
+        runner.run(main())
 
 
 def test_a_task_that_died_unseen_fails_the_run() -> None:

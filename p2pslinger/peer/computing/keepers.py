@@ -39,8 +39,6 @@ from p2pslinger.wire.records import RangeResult, ResultBatch, seal
 
 #: Called with the answer to a parked request; None says that it was not served.
 GotWork = Callable[[Work | None], None]
-#: Called with the grants that are void.
-GotVoid = Callable[[Sequence[int]], None]
 #: Called with what became of results; an error says that they were not taken.
 GotDelivered = Callable[[Delivered | SlingerError], None]
 #: Called with the grants that are void of those that were to be adopted.
@@ -85,8 +83,8 @@ class KeeperLink(Protocol):
     def adopt(self, adopt: Adopt, told: GotAdopted) -> None:
         """Ask it to take over the grants of a keeper that is gone."""
 
-    def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
-        """Send a heartbeat."""
+    def renew(self, holdings: Sequence[Holding]) -> Sequence[int]:
+        """Send a heartbeat; return the grants that are known to be void at once."""
 
     def show(self, glimpses: Sequence[Glimpse]) -> None:
         """Show how its grants go on."""
@@ -186,14 +184,10 @@ class RemoteKeeper:
 
         self._connection.ask(adopt, answered)
 
-    def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
-        """Send a heartbeat."""
-
-        def answered(answer: msgspec.Struct | SlingerError, _: Body | None) -> None:
-            if isinstance(answer, Renewed) and answer.void:
-                void(answer.void)
-
-        self._connection.ask(Renew(tuple(holdings)), answered)
+    def renew(self, holdings: Sequence[Holding]) -> Sequence[int]:
+        """Send a heartbeat; what is void is revoked by the other end."""
+        self._connection.push(Renew(tuple(holdings)))
+        return ()
 
     def show(self, glimpses: Sequence[Glimpse]) -> None:
         """Show how its grants go on."""
@@ -315,11 +309,9 @@ class OwnKeeper:
         else:
             told(void)
 
-    def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
-        """Hand a heartbeat over."""
-        answer = self._keeper.renew(self._seat, Renew(tuple(holdings)))
-        if answer.void:
-            void(answer.void)
+    def renew(self, holdings: Sequence[Holding]) -> Sequence[int]:
+        """Hand a heartbeat over; return the grants that are void."""
+        return self._keeper.renew(self._seat, Renew(tuple(holdings)))
 
     def show(self, glimpses: Sequence[Glimpse]) -> None:
         """Show how its grants go on."""

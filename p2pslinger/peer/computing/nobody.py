@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import JobId, PeerId
-from p2pslinger.peer.computing.keepers import GotAdopted, GotDelivered, GotVoid, GotWork
+from p2pslinger.peer.computing.keepers import GotAdopted, GotDelivered, GotWork
 from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.keeping import Adopt
@@ -49,8 +49,9 @@ class Nobody:
         """Take nothing over."""
         told(UnavailableError(_GONE))
 
-    def renew(self, holdings: Sequence[Holding], void: GotVoid) -> None:
+    def renew(self, holdings: Sequence[Holding]) -> Sequence[int]:
         """Hear nothing."""
+        return ()
 
     def show(self, glimpses: Sequence[Glimpse]) -> None:
         """Hear nothing."""

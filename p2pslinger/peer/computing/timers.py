@@ -65,13 +65,8 @@ class Heartbeat:
 
     def _renew(self, keeper: KeeperLink, held: Sequence[Holding]) -> None:
         jobs = {one.grant: one.job for one in held}
-
-        def void(grants: Sequence[int]) -> None:
-            for grant in grants:
-                if grant in jobs:
-                    self._revoke(keeper.peer, Revoke(jobs[grant], (grant,)))
-
-        keeper.renew(held, void)
+        for grant in keeper.renew(held):
+            self._revoke(keeper.peer, Revoke(jobs[grant], (grant,)))
 
 
 def _holdings(station: Station) -> list[tuple[KeeperLink, Holding]]:

@@ -79,7 +79,8 @@ class Workplaces:
         """Give others a turn, now and then."""
         while True:
             await asyncio.sleep(TURN)
-            if len(self.wanted()) >= limits.PARKED_AT:
+            many = len(self._keepers) > limits.PARKED_AT  # that can be asked at all
+            if many and len(self.wanted()) >= limits.PARKED_AT:
                 self._look()
 
     def wanted(self) -> list[PeerId]:

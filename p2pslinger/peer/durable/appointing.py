@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Set
 
 import msgspec
 
 from p2pslinger.errors import SlingerError, UnavailableError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.connection import Connection
+from p2pslinger.peer.durable.fellows import Fellow
 from p2pslinger.peer.durable.held import Held
 from p2pslinger.peer.durable.job import DurableJob, Means
 from p2pslinger.peer.durable.vault import Vault
@@ -71,16 +72,28 @@ class Appointing:
             key: when for key, when in self._refused.items() if now - when < REFUSED
         }
 
-    async def fill(self, held: Held) -> None:
-        """Find the keepers that a job lacks, as far as that is up to us."""
+    def is_due(self, held: Held) -> bool:
+        """Tell whether a job may lack keepers, and finding them is up to us."""
         job = held.job
         idle = not job.is_keeper or job.end == "cancelled" or held.forgetting
         if job.id in self._busy or idle or not self._may_sign():
+            return False
+        if next(self._to_invite(held), None) is not None:
+            return True
+        if self._is_up_to_owner(job):
+            lacking = self._lacking(held, self._silent(held))
+            return lacking > 0 or bool(job.replica.appointments)
+        return self._replaceable(held) is not None
+
+    async def fill(self, held: Held) -> None:
+        """Find the keepers that a job lacks, if that `is_due`."""
+        job = held.job
+        if not self.is_due(held):
             return
         self._busy.add(held.job.id)
         try:
             await self._invite_again(held)
-            if job.key is not None and (job.deciding.ready or job.deciding.away):
+            if self._is_up_to_owner(job):
                 await self._fill_as_owner(held)
             else:
                 await self._fill_as_keeper(held)
@@ -91,14 +104,18 @@ class Appointing:
 
     async def _invite_again(self, held: Held) -> None:
         """Ask those who have a place and no copy, as far as they have not refused."""
-        for peer in held.places.keepers:
-            fellow = held.fellows.all.get(peer)
-            if fellow is None or not fellow.lacks or not held.job.is_keeper:
-                continue
-            refused = (held.job.id, peer) in self._refused
-            if not refused and await self._ask(held, peer):
+        for fellow in self._to_invite(held):
+            if await self._ask(held, fellow.peer):
                 fellow.lacks = False
                 held.fellows.compare_all()
+
+    def _to_invite(self, held: Held) -> Iterator[Fellow]:
+        for peer in held.places.keepers:
+            fellow = held.fellows.all.get(peer)
+            refused = (held.job.id, peer) in self._refused
+            asks = held.job.is_keeper and not refused
+            if fellow is not None and fellow.lacks and asks:
+                yield fellow
 
     # --- as the owner -------------------------------------------------------------
 
@@ -108,10 +125,8 @@ class Appointing:
             return  # lost with a part of our disk: the other keepers have it
         if job.replica.appointments:
             self._confirm(held)
-        named = [PeerId(one) for one in _control(job).keepers]
-        silence = self._silence(held)
-        gone = {one for one in named if silence.get(one, 0.0) > REPLACE_AFTER}
-        lacking = 1 + held.wanted - len([one for one in named if one not in gone])
+        gone = self._silent(held)
+        lacking = self._lacking(held, gone)
         for peer in self._candidates(held):
             if lacking <= 0:
                 return
@@ -133,6 +148,24 @@ class Appointing:
                     )
                 )
 
+    def _is_up_to_owner(self, job: DurableJob) -> bool:
+        return job.key is not None and (job.deciding.ready or job.deciding.away)
+
+    def _silent(self, held: Held) -> set[PeerId]:
+        """Return who was silent for too long, of those that the owner has named."""
+        newest = held.job.replica.standing.newest
+        named = [PeerId(one) for one in newest.keepers] if newest is not None else []
+        silence = self._silence(held)
+        return {one for one in named if silence.get(one, 0.0) > REPLACE_AFTER}
+
+    def _lacking(self, held: Held, gone: Set[PeerId]) -> int:
+        """Return how many keepers the owner still has to find."""
+        newest = held.job.replica.standing.newest
+        if newest is None:
+            return 0
+        named = [one for one in newest.keepers if PeerId(one) not in gone]
+        return 1 + held.wanted - len(named)
+
     def _confirm(self, held: Held) -> None:
         """Name those who were appointed in our absence; the others may resign."""
         control = _control(held.job)
@@ -146,8 +179,7 @@ class Appointing:
     # --- as a keeper --------------------------------------------------------------
 
     async def _fill_as_keeper(self, held: Held) -> None:
-        alive = {fellow.peer for fellow in held.fellows.there()} | {self._me}
-        old = replacement(held.places, self._me, alive, self._silence(held))
+        old = self._replaceable(held)
         if old is None:
             return
         for peer in self._candidates(held):
@@ -156,6 +188,11 @@ class Appointing:
                 if old in where.keepers:
                     self._appoint(held, peer, old, where.depth[old] + 1)
                 return
+
+    def _replaceable(self, held: Held) -> PeerId | None:
+        """Return whose place is ours to fill."""
+        alive = {fellow.peer for fellow in held.fellows.there()} | {self._me}
+        return replacement(held.places, self._me, alive, self._silence(held))
 
     def _appoint(self, held: Held, new: PeerId, old: PeerId, depth: int) -> None:
         made = Appointment(

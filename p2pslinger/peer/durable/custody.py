@@ -233,7 +233,8 @@ class Custody:
             pass  # it is tried again
 
     def _fill(self, held: Held) -> None:
-        self._owner.spawn(self._appointing.fill(held))
+        if self._appointing.is_due(held):
+            self._owner.spawn(self._appointing.fill(held))
 
     def _changed(self, job: DurableJob) -> None:
         self._announcing.look(job)

@@ -62,6 +62,7 @@ class Deciding:
         self.away = False
         self._decided = Spans()
         self._undecided: list[Settled] = []
+        self._looked: int | None = None  # at this revision of the replica
         self._credits: dict[PeerId, Credit] | None = None
 
     @property
@@ -93,7 +94,9 @@ class Deciding:
 
     def decide_the_rest(self) -> None:
         """Accept everything that has an outcome and was not accepted."""
-        if self.decides and not self._undecided:
+        fresh = self._looked != self._replica.revision
+        if fresh and self.decides and not self._undecided:
+            self._looked = self._replica.revision
             self.offer([settled(one) for one in self._replica.outcomes()])
 
     def credits(self) -> dict[PeerId, Credit]:
@@ -108,6 +111,7 @@ class Deciding:
     def _decide(self) -> None:
         found, self._undecided = self._undecided, []
         if not self.decides:
+            self._looked = None
             return
         if any(one.batch not in self._replica.batches for one in found):
             # Superseded meanwhile, by another report of the same volunteer.

@@ -178,9 +178,10 @@ class Fellows:
                 fellow.connection.push(Relayed(volunteer, glimpse))
 
     def tell(self, fellow: Fellow, ids: Iterable[bytes]) -> None:
-        """Tell somebody of items that it seems to lack."""
-        fellow.queue.update(dict.fromkeys(ids))
-        self._tell_soon(fellow)
+        """Tell somebody of items that it seems to lack, if it is still there."""
+        if fellow.is_there:
+            fellow.queue.update(dict.fromkeys(ids))
+            self._tell_soon(fellow)
 
     def close(self) -> None:
         """Tell nobody anything any more; whoever waits is answered."""
@@ -190,7 +191,7 @@ class Fellows:
     # --- inside -------------------------------------------------------------------
 
     def _tell_soon(self, fellow: Fellow) -> None:
-        if fellow.telling is None and fellow.queue:
+        if fellow.telling is None and fellow.queue and fellow.is_there:
             fellow.telling = self._owner.spawn(self._tell_all(fellow))
 
     async def _tell_all(self, fellow: Fellow) -> None:

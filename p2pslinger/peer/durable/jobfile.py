@@ -13,11 +13,16 @@ from dataclasses import dataclass, field
 
 from p2pslinger.errors import DiskError
 from p2pslinger.ids import PeerId
+from p2pslinger.limits import KIB
 from p2pslinger.peer.journal import Journal
 from p2pslinger.rules.replica import Taken
 from p2pslinger.store.jobs import JobStore, StoredJob
 from p2pslinger.wire.keeping import Item, Kind
 from p2pslinger.wire.records import RangeResult, ResultBatch, ShardBatch, read
+
+#: Bytes of items that stay in memory once they are on disk: they are about to be told
+#: to others.
+RECENT = 32 * KIB
 
 #: Called when an item is durable here, or with the reason why it is not.
 Saved = Callable[[DiskError | None], None]
@@ -71,6 +76,8 @@ class JobFile:
         self._unsaved: dict[bytes, Unsaved] = {}
         self._data: dict[bytes, bytes] = {}
         self._latest: tuple[bytes, PeerId, ResultBatch] | None = None
+        self._recent: dict[bytes, Item] = {}
+        self._recent_bytes = 0
 
     # --- writing ------------------------------------------------------------------
 
@@ -143,6 +150,7 @@ class JobFile:
         if error is None:
             self._begun = True
             del self._unsaved[unsaved.taken.id]
+            self._remember(unsaved.taken)
             for digest in unsaved.contents:
                 self._data.pop(digest, None)
             told = told + unsaved.patient
@@ -150,6 +158,20 @@ class JobFile:
             unsaved.refused = error
         for saved in told:
             saved(error)
+
+    def _remember(self, taken: Taken) -> None:
+        """Have an item at hand for a while; others take its place."""
+        for gone in (taken.id, *taken.superseded):
+            self._forget(gone)
+        self._recent[taken.id] = taken.item
+        self._recent_bytes += len(taken.item.signed.body)
+        while self._recent_bytes > RECENT:
+            self._forget(next(iter(self._recent)))
+
+    def _forget(self, id: bytes) -> None:
+        item = self._recent.pop(id, None)
+        if item is not None:
+            self._recent_bytes -= len(item.signed.body)
 
     # --- reading ------------------------------------------------------------------
 
@@ -160,6 +182,8 @@ class JobFile:
             return unsaved.taken.item
         if self._journal is None:
             return None
+        if id in self._recent:
+            return self._recent[id]
         found = self._store.item(self._job, id)
         return None if found is None else Item(*found)
 

@@ -1,6 +1,6 @@
 """What a job's keepers tell each other of their grants, so that none is made twice.
 
-Changes go out within 200 ms, and a sign of life every second while there is work. A
+Changes go out within 200 ms, and a sign of life every 2 s while there is work. A
 keeper that is not heard of for 5 s is *silent*: the others hand out its part, and after
 a while longer, in which its volunteers can turn to them, what it had granted as well.
 """
@@ -21,8 +21,11 @@ from p2pslinger.wire.keeping import SharedGrant, ShareGrants
 #: Seconds within which others hear of a grant.
 SHARE = 0.2
 
-#: Seconds between two signs of life.
-ALIVE = 1.0
+#: Seconds between two looks at the board, while there is work.
+LOOK = 1.0
+
+#: Seconds between two signs of life: two may be late before a keeper counts as silent.
+ALIVE = 2.0
 
 #: Seconds between two messages that tell of all live grants: what others believe beyond
 #: that is over.
@@ -161,7 +164,7 @@ class Sharing:
         board = self._job.kept.board
         going_on = not self._job.end and board.done.count < board.total
         if going_on and self._timer is None:  # else what we did here has asked for it
-            self._timer = self._loop.call_later(ALIVE, self._look)
+            self._timer = self._loop.call_later(LOOK, self._look)
 
     def _look_once(self) -> None:
         now = self._loop.time()

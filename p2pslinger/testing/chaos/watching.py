@@ -9,11 +9,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from functools import partial
 
+from p2pslinger.ids import JobId
 from p2pslinger.peer.events import Acknowledged, Event, JobClosed
 from p2pslinger.testing import virtual
 from p2pslinger.testing.chaos.evidence import Evidence
+from p2pslinger.testing.machines import SimulatedPeer
 from p2pslinger.wire.keeping import Kind
 from p2pslinger.wire.records import Control, read
 
@@ -38,6 +41,8 @@ def _check(evidence: Evidence, name: str, event: Event) -> None:
     having = [
         peer.name for peer in peers if peer.disk.jobs.item(event.job, event.batch)
     ]
+    if len(having) >= event.keepers:
+        return
     now = virtual.current().now
     leaving = [
         closed
@@ -45,36 +50,61 @@ def _check(evidence: Evidence, name: str, event: Event) -> None:
         for _, closed in peer.happened(JobClosed, now - RESIGNED)
         if closed.job == event.job
     ]
-    if len(having) < event.keepers and not leaving:
+    if not leaving:
         text = f"{event.keepers} keepers have a result, says {name}'s peer at {now:.3f}"
         evidence.seen[f"{text} s, and it is on the disks of {having}"] = None
 
 
 async def watch(evidence: Evidence) -> None:
     """Look again and again; note what is wrong. Runs until it is cancelled."""
-    cancelled: set[tuple[str, str]] = set()
-    forgotten: set[tuple[str, bytes]] = set()
+    watches = [Watch(evidence, peer) for peer in evidence.grid.peers.values()]
     while True:
         await asyncio.sleep(LOOK)
-        _look_for_uncancelled(evidence, cancelled)
-        _look_for_remembered(evidence, forgotten)
+        for one in watches:
+            one.look()
 
 
-def _look_for_uncancelled(evidence: Evidence, cancelled: set[tuple[str, str]]) -> None:
-    for peer in evidence.grid.peers.values():
-        for stored in peer.disk.jobs.jobs():
-            key = (peer.name, evidence.names().get(stored.job, "a job of nobody"))
-            controls = peer.disk.jobs.items(stored.job, Kind.CONTROL)
+class Watch:
+    """What one disk has known at some time, and what it knows now.
+
+    Args:
+        evidence: Takes what is wrong.
+        peer: Whose disk.
+    """
+
+    def __init__(self, evidence: Evidence, peer: SimulatedPeer) -> None:
+        self._evidence = evidence
+        self._peer = peer
+        self._cancelled: set[JobId] = set()
+        self._forgotten: set[JobId] = set()
+        self._seen: tuple[int, bool] | None = None
+
+    def look(self) -> None:
+        """Look at it, unless it is as it was."""
+        state = self._peer.disk.changes, self._peer.is_up
+        if state != self._seen:
+            self._seen = state
+            jobs = [stored.job for stored in self._peer.disk.jobs.jobs()]
+            self._look_for_uncancelled(jobs)
+            if self._peer.is_up:  # else it may have to be swept first
+                self._look_for_remembered(jobs)
+
+    def _look_for_uncancelled(self, jobs: Iterable[JobId]) -> None:
+        for job in jobs:
+            controls = self._peer.disk.jobs.items(job, Kind.CONTROL)
             if any(read(Control, signed).cancelled for _, _, signed in controls):
-                cancelled.add(key)
-            elif key in cancelled:
-                evidence.seen[f"{key[0]} has uncancelled {key[1]}"] = None
+                self._cancelled.add(job)
+            elif job in self._cancelled:
+                self._note(f"has uncancelled {self._name(job)}")
 
+    def _look_for_remembered(self, jobs: Iterable[JobId]) -> None:
+        self._forgotten.update(self._peer.disk.jobs.buried())
+        for job in jobs:
+            if job in self._forgotten:
+                self._note(f"has {self._name(job)} again")
 
-def _look_for_remembered(evidence: Evidence, forgotten: set[tuple[str, bytes]]) -> None:
-    for peer in evidence.alive():
-        forgotten.update((peer.name, job) for job in peer.disk.jobs.buried())
-        for stored in peer.disk.jobs.jobs():
-            if (peer.name, stored.job) in forgotten:
-                name = evidence.names().get(stored.job, "a job of nobody")
-                evidence.seen[f"{peer.name} has {name} again"] = None
+    def _name(self, job: JobId) -> str:
+        return self._evidence.names().get(job, "a job of nobody")
+
+    def _note(self, text: str) -> None:
+        self._evidence.seen[f"{self._peer.name} {text}"] = None
