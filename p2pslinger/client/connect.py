@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from p2pslinger import paths
@@ -54,7 +54,11 @@ def connect(
 
 
 def local(
-    peers: int = 2, *, slots: int | Sequence[int] = 1, strangers: bool = False
+    peers: int = 2,
+    *,
+    slots: int | Sequence[int] = 1,
+    strangers: bool = False,
+    prefs: Mapping[str, object] | None = None,
 ) -> Grid:
     """Start a throw-away grid of real peers on this machine; it ends with the Grid.
 
@@ -65,6 +69,9 @@ def local(
         strangers: The peers treat each other and this program as they would strangers
             on other machines: tasks run in the sandbox, results are plain data. What
             works like this works on any grid.
+        prefs: What all peers let each other have, as in `slinger prefs`, such as
+            `{"core_share": "25%"}`. Without it there are none: a throw-away grid
+            computes whatever else its machine does.
 
     Raises:
         UsageError: there is no peer, or not one number of slots for each.
@@ -79,7 +86,7 @@ def local(
             f"{len(each)} numbers of slots were given for {peers} local peers: give "
             "one for each peer, or a single one for all"
         )
-    grid = LocalGrid(each, strangers=strangers)
+    grid = LocalGrid(each, strangers=strangers, prefs=prefs)
     trust: Trust = "safe" if strangers else "mine"
     return Grid(grid.link, trust=trust, on_close=grid.close, keepers=0)
 

@@ -12,7 +12,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +20,7 @@ from p2pslinger import paths
 from p2pslinger.client.children import Child, start_peer
 from p2pslinger.client.link import Link
 from p2pslinger.errors import SlingerError, UnavailableError
+from p2pslinger.rules.prefkeys import in_words
 from p2pslinger.wire import authkey
 from p2pslinger.wire.control import GetPeers, GetStatus, Peers, Status, Stop
 
@@ -40,9 +41,20 @@ class LocalGrid:
     Args:
         slots: For each peer, how many slots it has.
         strangers: Whether they are strangers to each other and to the program.
+        prefs: What their owners prefer, if they prefer anything.
+
+    Raises:
+        UsageError: a preference is none, or none that can be.
     """
 
-    def __init__(self, slots: Sequence[int], *, strangers: bool = False) -> None:
+    def __init__(
+        self,
+        slots: Sequence[int],
+        *,
+        strangers: bool = False,
+        prefs: Mapping[str, object] | None = None,
+    ) -> None:
+        wishes = None if prefs is None else in_words(prefs)
         self._children: list[Child] = []
         self._links: list[Link] = []
         self._folders: list[Path] = []
@@ -52,6 +64,8 @@ class LocalGrid:
             for number, count in enumerate(slots):
                 folder = Path(tempfile.mkdtemp(prefix="slinger-"))
                 self._folders.append(folder)
+                if wishes is not None:
+                    (folder / "prefs.toml").write_text(wishes)
                 settings = _settings(folder, number, count, key, port)
                 settings |= _STRANGERS if strangers else _FRIENDS
                 self._children.append(start_peer(settings))

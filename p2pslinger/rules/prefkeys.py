@@ -357,6 +357,19 @@ def read_preferences(
     return replace(DEFAULTS, **read)  # type: ignore[arg-type]  # rows and fields are tested
 
 
+def in_words(wishes: Mapping[str, object]) -> str:
+    """Return a file that says so, and nothing else.
+
+    Raises:
+        UsageError: a key or a value is none that there is.
+    """
+    lines = []
+    for word, value in wishes.items():
+        name = key_named(word)
+        lines.append(f"{name} = {KEYS[name].write(read_value(name, name, value))}\n")
+    return "".join(lines)
+
+
 def written(preferences: Preferences, name: str) -> str:
     """Return a preference's value as it stands in a file."""
     return KEYS[name].write(getattr(preferences, name))

@@ -23,6 +23,7 @@ FACTS = {
     "doctor",
     "replay",
     "people",
+    "prefs",
 }
 
 

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
 
 def square(x: int) -> int:
     return x * x
+
+
+def burn(seconds: float) -> str:
+    """Use the processor for so long, not counting the time that it is taken away."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+    return "burnt"
+
+
+def burn_in_threads(seconds: float) -> str:
+    """Use it in two threads, outside of the interpreter's lock."""
+    data, until = bytes(1 << 20), time.process_time() + seconds
+
+    def hash_on() -> None:
+        while time.process_time() < until:
+            hashlib.sha256(data)
+
+    threads = [threading.Thread(target=hash_on) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return "burnt"
 
 
 def nap(x: int) -> int:

@@ -72,6 +72,8 @@ class Vault:
         self._secret = secret
         self._me = means.me.id
         self.grid = means.grid
+        #: Bytes that this peer keeps for others.
+        self.quota = QUOTA
         self.held: dict[JobId, Held] = {}
         self.tombstones = Tombstones(means.journal, means.store)
 
@@ -385,9 +387,9 @@ class Vault:
             UnavailableError: there is none.
         """
         store = self._means.store
-        if store.size_of_submitter(submitter) > SUBMITTER_QUOTA:
+        if store.size_of_submitter(submitter) > min(SUBMITTER_QUOTA, self.quota):
             raise UnavailableError("this peer keeps enough for that submitter")
-        if store.size_of_all() > QUOTA:
+        if not self.quota or store.size_of_all() > self.quota:
             raise UnavailableError("this peer keeps as much as its owner allows")
         if self._means.journal.trouble:
             raise UnavailableError(f"this peer's disk: {self._means.journal.trouble}")
