@@ -59,10 +59,15 @@ class Owner:
         """The data folder of the machine's peer."""
         return str(self.peer.data)
 
-    def busiest(self) -> psutil.Process:
-        """Return the process of the slot that computes."""
+    def slot(self, used: float) -> psutil.Process:
+        """Return the slot's process once it has used the processor for so long."""
         peer = psutil.Process(self.peer.process.pid)
-        return max(peer.children(recursive=True), key=cpu)
+
+        def computing() -> psutil.Process | None:
+            below = [p for child in peer.children() for p in child.children()]
+            return next((one for one in below if cpu(one) > used), None)
+
+        return until(computing) or peer
 
     def notes(self) -> tuple[str, ...]:
         """Return what the machine's peer notes."""
@@ -95,8 +100,7 @@ def computing(peer: Peer) -> Iterator[Grid]:
 def test_a_real_slot_stops_and_goes_on_as_its_owner_writes(owner: Owner) -> None:
     with computing(owner.friend) as grid:
         future = grid.submit(tasks.burn, 1.5)
-        until(lambda: cpu(owner.busiest()) > 0.3)
-        slot = owner.busiest()
+        slot = owner.slot(0.3)
 
         owner.wish(PREFS + "enabled = false\n")
         began = time.monotonic()
@@ -119,8 +123,7 @@ def test_a_real_slot_stops_and_goes_on_as_its_owner_writes(owner: Owner) -> None
 def test_commands_apply_at_once_and_own_work_goes_on_meanwhile(owner: Owner) -> None:
     with computing(owner.friend) as grid:
         future = grid.submit(tasks.burn, 1.0)
-        until(lambda: cpu(owner.busiest()) > 0.2)
-        slot = owner.busiest()
+        slot = owner.slot(0.2)
         assert "until somebody resumes it" in owner.prefs("pause")
         assert slot.status() == psutil.STATUS_STOPPED
         with computing(owner.peer) as own:
@@ -136,8 +139,7 @@ def test_a_share_of_a_core_is_not_exceeded_by_any_number_of_threads(
     owner.prefs("core_share", "25%")
     with computing(owner.friend) as grid:
         future = grid.submit(tasks.burn_in_threads, 60.0)
-        until(lambda: cpu(owner.busiest()) > 0.1)
-        slot = owner.busiest()
+        slot = owner.slot(0.1)
         began, before = time.monotonic(), cpu(slot)
         time.sleep(3.0)
         used = (cpu(slot) - before) / (time.monotonic() - began)
@@ -155,8 +157,7 @@ def test_another_program_that_takes_the_processor_is_made_room_for(
         with computing(owner.friend) as grid:
             owner.prefs("foreign_load", "20%")
             future = grid.submit(tasks.burn, 600.0)
-            until(lambda: cpu(owner.busiest()) > 0.1)
-            slot = owner.busiest()
+            slot = owner.slot(0.1)
             until(lambda: slot.status() == psutil.STATUS_STOPPED)
             assert owner.why() == Reason.FOREIGN_LOAD
             assert "other programs need the processor" in owner.prefs()
