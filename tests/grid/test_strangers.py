@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 import p2pslinger as slinger
 from p2pslinger.client.grid import Grid
 from p2pslinger.errors import UnavailableError, UntrustedValueError
+from p2pslinger.sandbox.confine import bubblewrap
 from tests.grid import tasks
 from tests.grid.place import HANGING, Place, until
 
@@ -76,3 +79,44 @@ def level_of(grid: Grid, name: str) -> str:
     """Return the level that a peer's card says it has."""
     (level,) = [peer.sandbox for peer in grid.peers() if peer.name == name]
     return level
+
+
+@pytest.mark.parametrize("level", ["good", "strong"])
+def test_nothing_of_one_submitter_is_there_for_the_next(
+    place: Place, level: str
+) -> None:
+    """Two submitters take turns on one slot, and look for what the other has left."""
+    if level == "strong" and bubblewrap.find() is None:
+        pytest.skip("needs bubblewrap")
+    path = "/nowhere" if level == "good" else os.environ["PATH"]
+    ann = place.peer("ann", "--slots", "0", SLINGER_AUTHKEY=place.key)
+    place.volunteer("volunteer", ann, trusting=False, PATH=path)
+    bob = place.peer(
+        "bob", "--slots", "0", "--bootstrap", ann.address, SLINGER_AUTHKEY=place.key
+    )
+    with ann.connect() as hers, bob.connect() as his:
+        until(lambda: "volunteer" in [one.name for one in his.peers()])
+        first = hers.submit(tasks.leave_a_mark, "ann").result(HANGING)
+        again = hers.submit(tasks.leave_a_mark, "ann again").result(HANGING)
+        assert level_of(hers, "volunteer") == level
+        if again[0] == first[0]:  # else she has paused for too long
+            assert again[1] == "ann", "it is her slot"
+        for grid, name in ((his, "bob"), (hers, "ann"), (his, "bob again")):
+            process, mark = grid.submit(tasks.leave_a_mark, name).result(HANGING)
+            assert mark == ""
+            assert process != first[0]
+            first = process, mark
+
+
+def test_a_peer_that_can_not_confine_at_all_says_so_and_still_submits(
+    place: Place,
+) -> None:
+    """Tasks have to read where Python's libraries lie: its data must not be there."""
+    first = place.peer("first", "--slots", "1", SLINGER_AUTHKEY=place.key)
+    inside = {"LD_LIBRARY_PATH": str(place.folder)}
+    place.volunteer("second", first, trusting=False, **inside)
+    with slinger.connect(data=place.folder / "second") as grid:
+        until(lambda: "move the data folder" in str(grid.status().sandbox))
+        assert level_of(grid, "second") == "none"
+        assert list(grid.map(tasks.nap, range(20))) == list(range(20))
+        assert {row.name for row in grid.tally()} == {"first", "second"}
