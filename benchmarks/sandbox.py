@@ -3,7 +3,7 @@
 A slot is made and gives its first result, again and again: as for the machine's own
 work, as for others' work without bubblewrap, and with it. Then tasks that do nothing
 go one by one through a warm slot of each kind, interleaved, because the machine's mood
-changes.
+changes; and through grids of friends and of strangers, from submit to result.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import p2pslinger as slinger
 from benchmarks.figures import MILLI, show
+from p2pslinger.client.grid import Grid
 from p2pslinger.errors import UnavailableError
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.launcher import Launcher
@@ -136,5 +138,35 @@ async def main() -> None:
         await launcher.close()
 
 
+def same(x: int) -> int:
+    """Do nothing."""
+    return x
+
+
+def measure_grids() -> None:
+    """Print what strangers cost on a real grid: whole, from submit to result."""
+    with (
+        slinger.local(2, slots=[0, 1]) as friends,
+        slinger.local(2, slots=[0, 1], strangers=True) as strangers,
+    ):
+        first = [_submitted(strangers)]
+        show("first task of a stranger's, submit to result", first, "ms")
+        rounds = [(_middle(friends), _middle(strangers)) for _ in range(ROUNDS)]
+        show("task, submit to result, friends", [ours for ours, _ in rounds], "ms")
+        more = [theirs - ours for ours, theirs in rounds]
+        show("more among strangers, submit to result", more, "ms", most=MORE)
+
+
+def _submitted(grid: Grid) -> float:
+    began = time.perf_counter()
+    grid.submit(same, 1).result()
+    return (time.perf_counter() - began) * MILLI
+
+
+def _middle(grid: Grid) -> float:
+    return statistics.median(_submitted(grid) for _ in range(TASKS))
+
+
 if __name__ == "__main__":
     asyncio.run(main())
+    measure_grids()
