@@ -276,6 +276,7 @@ class Grid(Executor, Awaiting):
         *,
         timeout: float | None = None,
         seeded: bool = True,
+        trusted: bool = False,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[object, ...] = (),
         requires: Iterable[str] | None = None,
@@ -287,6 +288,8 @@ class Grid(Executor, Awaiting):
             timeout: Seconds that a task may take; then its process is ended and its
                 future raises `TaskTimeoutError`.
             seeded: Whether `random` gives a task the same numbers in every run.
+            trusted: Have it computed only by slots of this machine, and of peers that
+                count as its own: what they return is unpickled, whatever it is.
             initializer: Called by each slot before it calls a function for the first
                 time; by default this grid's. If it fails, so does everything.
             initargs: Its arguments.
@@ -301,8 +304,14 @@ class Grid(Executor, Awaiting):
         if initializer is not None:
             first = Initializer(initializer, initargs)
         needs = asked(requires, platform, self._terms.needs)
-        terms = Terms(Policy(timeout=timeout, seeded=seeded), first, needs)
+        policy = Policy(timeout=timeout, seeded=seeded, trusted=trusted)
+        terms = Terms(policy, first, needs)
         return GridOptions(self._functions, terms)
+
+    @property
+    def trust(self) -> Trust:
+        """How far values from other peers are decoded."""
+        return self._session.trust
 
     # --- asking -------------------------------------------------------------------
 

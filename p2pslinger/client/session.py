@@ -38,7 +38,7 @@ class Session:
         self, link: Link, trust: Trust, on_close: Callable[[], None] | None
     ) -> None:
         self.link = link
-        self._trust: Trust = trust
+        self.trust: Trust = trust
         self._on_close = on_close
         self._lock = threading.Lock()
         self._streams: dict[int, Stream] = {}
@@ -74,7 +74,7 @@ class Session:
             self._sender,
             self._fetches,
             handle=next(self._handles),
-            trust=self._trust,
+            trust=self.trust,
             left=self._left,
         )
         self._streams[stream.handle] = stream

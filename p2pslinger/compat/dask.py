@@ -6,8 +6,9 @@
         total = array.sum().compute(scheduler=scheduler(grid))
 
 `dask.config.set(scheduler=scheduler(grid))` makes it the default. What the program
-sends goes by value where it has to; what comes back is decoded as any other value of
-the grid: other people's machines return plain data, or are refused.
+sends goes by value where it has to. What comes back is more than plain data; so unless
+the grid is one of `connect(trust="pickle")`, slots of this machine, and of peers that
+count as its own, compute it alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dask.utils import ensure_dict
 from p2pslinger.client.grid import Grid
 from p2pslinger.client.values import RemoteTraceback
 from p2pslinger.compat.batches import failure, process
+from p2pslinger.compat.placing import is_bounded, placed, slots
 
 #: Tasks that are on their way for each slot: the next is there when one ends.
 AHEAD = 2
@@ -60,9 +62,10 @@ def _computed(
 ) -> object:
     """Compute a graph; cancel what is left of it if that fails."""
     futures: set[Future[object]] = set()
+    calls = placed(grid, "Dask")
 
     def submit(function: Callable[..., object], *args: object) -> Future[object]:
-        future = grid.submit(function, *args)
+        future = calls.submit(function, *args)
         futures.add(future)
         future.add_done_callback(futures.discard)
         return future
@@ -87,7 +90,7 @@ def _computed(
 
 
 def _slots(grid: Grid) -> int:
-    return max(1, sum(peer.slots for peer in grid.peers()))
+    return max(1, slots(grid, trusted=is_bounded(grid)))
 
 
 def _raise(error: Exception, traceback: str) -> None:

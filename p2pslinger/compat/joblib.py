@@ -10,8 +10,11 @@ The backend connects to this machine's peer when it is first used and stays conn
 Pass a grid of your own with `parallel_config(backend="p2pslinger", grid=grid)`. Every
 Python that computes has to have the libraries that the calls use.
 
-Values from other people's machines are plain data or refused, as everywhere; a grid of
-`connect(trust="pickle")` takes what any peer has made.
+Values from other people's machines are plain data or refused, as everywhere, and what
+joblib's calls return is more than that. So slots of this machine, and of peers that
+count as its own, compute them alone. A grid of `connect(trust="pickle")` takes what any
+peer has made; `parallel_config(..., trusted=False)` has all peers compute, for results
+that are plain data.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from p2pslinger.client.connect import connect
 from p2pslinger.client.grid import Grid
 from p2pslinger.client.options import GridOptions
 from p2pslinger.compat.batches import call, limit_threads
+from p2pslinger.compat.placing import is_bounded, placed, slots
 from p2pslinger.errors import ConnectionLostError, UsageError
 
 if TYPE_CHECKING:
@@ -57,9 +61,12 @@ class GridBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
     #: All slots, if the program does not say how many.
     default_n_jobs = -1
 
-    def __init__(self, grid: Grid | None = None, **options: Any) -> None:
+    def __init__(
+        self, grid: Grid | None = None, trusted: bool | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
         self._grid = grid
+        self._trusted = trusted
         self._calls: GridOptions | None = None
         self._open: WeakSet[Future[object]] = WeakSet()
 
@@ -75,8 +82,9 @@ class GridBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
             return 1
         if n_jobs > 0:
             return n_jobs
-        slots = sum(peer.slots for peer in self._connected().peers())
-        return max(1, slots + 1 + n_jobs)
+        grid = self._connected()
+        only = is_bounded(grid) if self._trusted is None else self._trusted
+        return max(1, slots(grid, trusted=only) + 1 + n_jobs)
 
     def configure(
         self, n_jobs: int = 1, parallel: object = None, **options: object
@@ -86,8 +94,12 @@ class GridBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
         threads = self.inner_max_num_threads or THREADS
         environment = dict.fromkeys(self.MAX_NUM_THREADS_VARS, str(threads))
-        self._calls = self._connected().options(
-            initializer=limit_threads, initargs=(environment, threads)
+        self._calls = placed(
+            self._connected(),
+            "joblib",
+            trusted=self._trusted,
+            initializer=limit_threads,
+            initargs=(environment, threads),
         )
         self.parallel = parallel
         return max(2, self.effective_n_jobs(n_jobs))

@@ -188,7 +188,9 @@ class Explaining:
         seat = self._known.keeper.seats.get(peer)
         offer = seat.offer if seat is not None else UNKNOWN
         idle = bool(seat is not None and seat.parked)
-        return Prospect(slots, "" if peer == job.submitter else why, offer, idle)
+        barred = seat is not None and not seat.may_have(job)
+        why = "" if peer == job.submitter else why
+        return Prospect(slots, why, offer, idle, barred=barred)
 
     def _of(self, now: JobSituation, reason: ReasonFacts | None) -> ReasonFacts | None:
         if reason is None or not reason.excluded:

@@ -124,14 +124,17 @@ class Reports:
     def peers(self) -> tuple[PeerFacts, ...]:
         """Return this peer, and those that it is connected to."""
         about = self._about
-        facts = [_peer(about.me, about.card(), this=True, connected=0.0, clock=0.0)]
+        own = _peer(about.me, about.card(), this=True, connected=0.0, clock=0.0)
+        facts = [replace(own, mine=True)]
         now = self._loop.time()
         for link in about.links.open.values():
             age = now - link.connection.opened_at
             fact = _peer(
                 link.peer, link.card, this=False, connected=age, clock=link.clock
             )
-            facts.append(replace(fact, petname=about.petname(link.peer)))
+            seat, name = about.keeper.seats.get(link.peer), about.petname(link.peer)
+            mine = seat is not None and seat.mine
+            facts.append(replace(fact, petname=name, mine=mine))
         return tuple(facts)
 
     # --- examination --------------------------------------------------------------

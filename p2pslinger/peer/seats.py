@@ -129,7 +129,17 @@ class Seat:
 
     def fits(self, job: KeptJob) -> bool:
         """Tell whether it has slots for a job, busy or not."""
-        return job.fits(self.offer) and self.takes(job.submitter)
+        return job.fits(self.offer) and self.takes(job.submitter) and self.may_have(job)
+
+    def may_have(self, job: KeptJob) -> bool:
+        """Tell whether a job's submitter trusts it as far as the job demands.
+
+        A durable job has keepers that do not know whom its submitter trusts.
+        """
+        policy = job.manifest.policy
+        if not policy.trusted:
+            return True
+        return self.peer == job.submitter if policy.durable else self.mine
 
 
 @dataclass(slots=True)

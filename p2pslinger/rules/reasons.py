@@ -50,6 +50,7 @@ class Reason(StrEnum):
     LEFT_TO_OTHERS = "left-to-others"
     NO_ARGUMENTS = "no-arguments"
     NO_VOLUNTEER = "no-volunteer"
+    NOT_TRUSTED = "not-trusted"
     NO_PYTHON = "no-python"
     NO_PLATFORM = "no-platform"
     NO_PACKAGE = "no-package"
@@ -115,6 +116,11 @@ _ADVICE: dict[Reason, str] = {
         "start a peer with slots: `slinger up --slots N`, here or on another machine "
         "of the grid (`slinger status` there says whether it computes for others)"
     ),
+    Reason.NOT_TRUSTED: (
+        "`slinger up --slots N` here, or `slinger allow PEER` for a machine of yours; "
+        'or have the program connect with trust="pickle", which lets whoever '
+        "computes run code in it"
+    ),
     Reason.NO_PYTHON: (
         "run a peer with that Python version, or submit the function as source "
         "(`grid.map_source`), which any version can run"
@@ -164,6 +170,7 @@ _ENDS: dict[Reason, str] = {
     Reason.LEFT_TO_OTHERS: "they hand them out, or have been silent for a while",
     Reason.NO_ARGUMENTS: "its program appends arguments, or seals it",
     Reason.NO_VOLUNTEER: "a peer with slots asks for work",
+    Reason.NOT_TRUSTED: "a slot of this machine, or of a peer treated like it, is free",
     Reason.NO_PYTHON: "a peer with that Python asks for work",
     Reason.NO_PLATFORM: "a peer on such a machine asks for work",
     Reason.NO_PACKAGE: "a peer that has it asks for work",

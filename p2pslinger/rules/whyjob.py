@@ -32,6 +32,7 @@ _SHORT = {
     Reason.IN_USE: "in use",
     Reason.FOREIGN_LOAD: "busy with other programs",
     Reason.OUT_OF_HOURS: "outside of their hours",
+    Reason.NOT_TRUSTED: "not trusted as this machine's own",
 }
 
 
@@ -45,6 +46,7 @@ class Prospect:
         offer: What its slots can be; nothing before it has asked for work.
         idle: It waits for work.
         lost: It has lost the task in question, which is to go elsewhere.
+        barred: The job's submitter does not trust it as far as the job demands.
     """
 
     slots: int
@@ -52,6 +54,7 @@ class Prospect:
     offer: Offer
     idle: bool
     lost: bool = False
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,13 @@ def why_not_granted(now: JobSituation) -> ReasonFacts:
     if not asking:
         text = "no peer offers a slot to this machine's jobs"
         return explain(Reason.NO_VOLUNTEER, text, excluded)
+    asking = [one for one in asking if not one.barred]
+    if not asking:
+        text = (
+            "only this machine, and peers that count as its own, may compute it, and "
+            "none of them offers a slot"
+        )
+        return explain(Reason.NOT_TRUSTED, text, excluded)
     missing = [lacks(now.python, now.needs, one.offer) for one in asking]
     fitting = [one for one, lack in zip(asking, missing, strict=True) if lack is None]
     if not fitting:
@@ -152,6 +162,8 @@ def _obstacle(
         return peer.why, _short(peer.why)
     if not peer.offer.slots:
         return Reason.NO_VOLUNTEER.value, "do not ask this machine for work"
+    if peer.barred:
+        return Reason.NOT_TRUSTED.value, _SHORT[Reason.NOT_TRUSTED]
     lack = lacks(python, needs, peer.offer)
     if lack is not None:
         return _NOBODY_HAS[lack.kind].value, _lacking(lack)

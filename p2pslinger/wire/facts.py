@@ -172,6 +172,7 @@ class PeerFacts(msgspec.Struct, frozen=True):
         clock: Seconds that its clock is ahead of ours.
         petname: What this machine's owner calls it, or "".
         why: What keeps it from computing for others: the code of a reason, or "".
+        mine: It is this machine's own, or treated like it.
     """
 
     peer: str
@@ -186,6 +187,7 @@ class PeerFacts(msgspec.Struct, frozen=True):
     clock: float
     petname: str = ""
     why: str = ""
+    mine: bool = False
 
 
 class WhyFacts(msgspec.Struct, frozen=True):

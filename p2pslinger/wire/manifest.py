@@ -48,12 +48,15 @@ class Policy(msgspec.Struct, frozen=True, array_like=True):
         seeded: Whether chance is the same in every run of a task.
         memory: Bytes a slot may use, or None for what its owner allows.
         durable: Whether it outlives the program that submitted it.
+        trusted: Whether only slots may compute it that its submitter trusts like those
+            of its own machine.
     """
 
     timeout: Annotated[float, Meta(gt=0)] | None = None
     seeded: bool = True
     memory: Annotated[int, Meta(gt=0)] | None = None
     durable: bool = False
+    trusted: bool = False
 
 
 class Manifest(msgspec.Struct, frozen=True, array_like=True):

@@ -143,6 +143,7 @@ SILENT = Prospect(1, "", Offer(), idle=False)
 PAUSED = Prospect(2, "paused", TWELVE, idle=False)
 NEWER = Prospect(2, "out-for-lunch", TWELVE, idle=False)
 LOST = Prospect(1, "", TWELVE, idle=True, lost=True)
+BARRED = Prospect(1, "", TWELVE, idle=True, barred=True)
 
 #: A job that waits although a peer is there to compute it.
 WAITING = JobSituation(
@@ -184,6 +185,17 @@ JOB_CASES: list[tuple[dict[str, Any], Reason, str]] = [
         {"prospects": (NONE, SILENT)},
         Reason.NO_VOLUNTEER,
         "no peer offers a slot to this machine's jobs",
+    ),
+    (
+        {"prospects": (NONE, BARRED)},
+        Reason.NOT_TRUSTED,
+        "only this machine, and peers that count as its own, may compute it, and none "
+        "of them offers a slot",
+    ),
+    (
+        {"prospects": (BARRED, BUSY)},
+        Reason.ALL_BUSY,
+        "all slots of 1 peer that could compute it are busy",
     ),
     (
         {"prospects": (OTHER,)},
@@ -358,6 +370,9 @@ def test_peers_are_excluded_once_by_the_first_thing_that_keeps_them() -> None:
         ExcludedFacts(1, "one-at-a-time", "have lost it before"),
         ExcludedFacts(1, "out-for-lunch", "out for lunch"),
         ExcludedFacts(1, "paused", "paused"),
+    )
+    assert excluded_by(None, NOTHING, (BARRED,)) == (
+        ExcludedFacts(1, "not-trusted", "not trusted as this machine's own"),
     )
     needs = Needs(("numpy>=2",), "linux")
     assert excluded_by(None, needs, (FITS, OTHER)) == (
