@@ -95,6 +95,9 @@ CARD_LIFE = 3600.0
 #: Tries of a task that kills its process before it fails.
 ATTEMPTS = 3
 
+#: Peers by which every task of a job can be computed: more cost more than they tell.
+REPLICATE = 5
+
 #: Keepers of a job, its submitter's peer included: what one dead machine in a household
 #: or laboratory takes with it is covered by three; eight are beyond any need.
 KEEPERS = 8

@@ -47,6 +47,8 @@ class Config:
         require: The weakest sandbox in which other members' work is computed.
         strangers: Even this machine's own programs are treated as strangers.
         keep: Keep durable jobs of other members, within a quota of the disk.
+        every_id_counts: Every peer may check every other one's results, also where one
+            person may be behind both: for tests of many peers on one machine.
         mdns: Look for peers on the local network, and be found there.
         name: What people call this machine.
         program_bound: The peer ends with the last program that uses it.
@@ -66,6 +68,7 @@ class Config:
     require: Level = Level.GOOD
     strangers: bool = False
     keep: bool = True
+    every_id_counts: bool = False
     mdns: bool = True
     name: str = "unnamed"
     program_bound: bool = False

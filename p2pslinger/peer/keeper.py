@@ -18,9 +18,16 @@ from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.events import Events, Granted, TakenBack
 from p2pslinger.peer.parcels import parcel
-from p2pslinger.peer.seats import KeptJob, Parked, Seat, Setback
+from p2pslinger.peer.seats import (
+    Company,
+    KeptJob,
+    Parked,
+    Seat,
+    Setback,
+    Strangers,
+    delivery_of,
+)
 from p2pslinger.peer.shelf import Shard
-from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.grants import Held
 from p2pslinger.rules.schedule import Candidate, in_turn
 from p2pslinger.rules.spans import Span
@@ -46,6 +53,9 @@ DEAD = 256
 #: more for a task that killed its slot.
 AWAY = 10.0
 
+#: Seconds between two looks at whether something takes too long.
+HASTE = 1.0
+
 
 class Keeper:
     """The jobs that this peer keeps, and the volunteers that compute them.
@@ -55,10 +65,15 @@ class Keeper:
         events: Where to report.
         first: The number of its first grant, chosen by chance: two keepers of a job,
             or one before and after a restart, must not use the same.
+        company: What is known of the volunteers.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, events: Events, first: int = 1
+        self,
+        loop: asyncio.AbstractEventLoop,
+        events: Events,
+        first: int = 1,
+        company: Company | None = None,
     ) -> None:
         self._loop = loop
         self._events = events
@@ -70,6 +85,7 @@ class Keeper:
         self._empty: deque[Parked] = deque()  # requests of slots that do nothing
         self._behind: deque[Parked] = deque()  # places behind a running range
         self._dead = 0  # requests in the queues that were taken back
+        self._company = company or Strangers()
         self._pumping = False
         self._lapse: asyncio.TimerHandle | None = None
 
@@ -100,6 +116,7 @@ class Keeper:
 
     def settle(self, job: KeptJob) -> None:
         """Look again at a job whose board has changed."""
+        self.revoke(job, job.board.surplus())
         self._restock(job)
         self._over(job)
         self.wake()
@@ -217,7 +234,7 @@ class Keeper:
                     refused.append(result.grant)
                     continue
                 touched[job.id] = job
-                new = job.board.deliver(_delivery(seat, result), result.granted)
+                new = job.board.deliver(delivery_of(seat.peer, result), result.granted)
                 if result.lost:
                     self.note_loss(job, seat.peer, result)
                 if new:
@@ -239,7 +256,9 @@ class Keeper:
 
     def _pump(self) -> None:
         self._pumping = False
-        self._stocked = {k: job for k, job in self._stocked.items() if job.board.open}
+        self._stocked = {
+            k: job for k, job in self._stocked.items() if job.board.stocked
+        }
         if self._stocked or self._dead > DEAD:
             self._dead = 0
             self._serve(self._empty)
@@ -262,7 +281,8 @@ class Keeper:
     def _work_for(self, parked: Parked) -> Work | None:
         for candidate in in_turn(self._candidates(parked)):
             job = self.jobs[candidate.job]
-            helds = self._grant(job, parked.seat)
+            barred = self._company.is_barred(parked.seat.peer, job.submitter)
+            helds = [] if barred else self._grant(job, parked.seat)
             if helds:
                 tasks = sum(held.stop - held.start for held in helds)
                 self._events.emit(Granted(job.id, parked.seat.peer, tasks))
@@ -276,15 +296,15 @@ class Keeper:
         found: list[Candidate] = []
         for job in self._stocked.values():
             may = not queued or job.board.pace.may_queue
-            if job.board.open and may and parked.fits(job):
-                found.append(_candidate(job))
+            if job.board.stocked and may and parked.fits(job):
+                found.append(job.candidate)
                 if len(found) == CONSIDERED:
                     break
         return found
 
     def _restock(self, job: KeptJob) -> None:
-        """Note that a job may have open tasks again."""
-        if job.board.open and job.id in self.jobs:
+        """Note that a job may have something to grant again."""
+        if job.board.stocked and job.id in self.jobs:
             self._stocked.setdefault(job.id, job)
 
     def _grant(
@@ -297,6 +317,7 @@ class Keeper:
             now=self._loop.time(),
             others=self._able(job),
             most=most,
+            apart=self._company.apart,
         )
         shards = sum(job.shelf.count(held.start, held.stop) for held in helds)
         if shards <= limits.BATCH or most <= limits.BATCH:
@@ -328,13 +349,18 @@ class Keeper:
         times = [job.board.next_lapse() for job in self.jobs.values()]
         first = min((time for time in times if time is not None), default=None)
         if first is not None:
-            self._lapse = self._loop.call_at(first, self._lapsed)
+            soon = self._loop.time() + HASTE
+            hurry = any(job.hurries and job.board.grants for job in self.jobs.values())
+            when = min(first, soon) if hurry else first
+            self._lapse = self._loop.call_at(when, self._lapsed)
 
     def _lapsed(self) -> None:
         self._lapse = None
         now = self._loop.time()
         for job in self.jobs.values():
             self._report(job, job.board.lapse(now), "it has been silent")
+            if job.hurries:
+                job.board.hasten(now)
             self._restock(job)
         self.wake()
 
@@ -371,29 +397,3 @@ class Keeper:
     def _over(self, job: KeptJob) -> None:
         if job.board.finished and job.id in self.jobs:
             job.sink.finished()
-
-
-def _candidate(job: KeptJob) -> Candidate:
-    return Candidate(
-        job.id,
-        job.submitter,
-        job.board.grants,
-        job.board.priority,
-        job.since,
-    )
-
-
-def _delivery(seat: Seat, result: RangeResult) -> Delivery:
-    final = bool(result.failures) and result.failures[0].kind == "timeout"
-    return Delivery(
-        seat.peer,
-        result.grant,
-        result.mac,
-        result.start,
-        result.stop,
-        len(result.failures),
-        result.lost,
-        final,
-        result.wall,
-        result.cpu,
-    )

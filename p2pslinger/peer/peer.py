@@ -26,8 +26,9 @@ from p2pslinger.peer.computing.terms import Terms
 from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.computing.workplaces import Workplaces
 from p2pslinger.peer.config import Config
+from p2pslinger.peer.crew import Crew
 from p2pslinger.peer.durable.custody import Custody
-from p2pslinger.peer.durable.job import Means
+from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.events import Events
 from p2pslinger.peer.journal import Journal
 from p2pslinger.peer.keeper import Keeper
@@ -147,8 +148,7 @@ class Peer:
         )
         self.addresses = Addresses(world.rng)
         self.around = Neighbourhood(me.id, self.config.name)
-        first = world.rng.getrandbits(48)
-        self.keeper = Keeper(self._loop, self.events, first)
+        self.keeper = self._make_keeper(now)
         self.notices = Notices(
             grid=grid,
             wall=now,
@@ -157,7 +157,6 @@ class Peer:
             heard=self.reactions.heard,
             refuses=self.people.is_banned,
         )
-        self.journal = Journal(self.state, world.disk, self.owner, self._loop)
         self.remembering = Remembering(
             self.state,
             self.journal,
@@ -310,6 +309,14 @@ class Peer:
             more=self.permitting.add_to,
         )
 
+    def _make_keeper(self, now: Callable[[], float]) -> Keeper:
+        self.journal = Journal(self.state, self.world.disk, self.owner, self._loop)
+        self.company = Crew(self.id, self.state, self.journal, self.events, now)
+        self.company.every_id_counts = self.config.every_id_counts
+        self.company.vouches = self.people.vouches_for
+        first = self.world.rng.getrandbits(48)
+        return Keeper(self._loop, self.events, first, self.company)
+
     def _make_custody(self) -> Custody:
         means = Means(
             self._loop,
@@ -323,6 +330,8 @@ class Peer:
             self.events,
             self._is_mine,
             self.remembering.receipt,
+            self.company,
+            self.owner,
         )
         return Custody(
             means,

@@ -126,6 +126,10 @@ class Acquaintance:
         """Tell whether a peer is as good as this machine's own."""
         return self.members.is_mine(peer)
 
+    def vouches_for(self, peer: PeerId) -> bool:
+        """Tell whether the owner knows a peer."""
+        return self.members.vouches_for(peer)
+
     def is_banned(self, peer: PeerId) -> bool:
         """Tell whether this machine has nothing to do with a peer."""
         return self.members.is_banned(peer)

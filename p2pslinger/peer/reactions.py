@@ -34,6 +34,7 @@ class Reactions:
         peer.probing.joined()
         peer.presence.joined(link)
         peer.membership.rekeying.joined(link)
+        peer.company.joined(link.peer, connection.host)
         peer.keeper.sit(
             link.peer, mine=peer.people.is_mine(link.peer), revoke=connection.push
         )

@@ -10,7 +10,9 @@ from typing import NamedTuple, Protocol
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.shelf import Shelf
 from p2pslinger.rules.board import Board
+from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.fitting import fits
+from p2pslinger.rules.schedule import Candidate
 from p2pslinger.rules.spans import Span
 from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.identity import Signed
@@ -68,6 +70,28 @@ class Setback(NamedTuple):
     when: float
 
 
+class Company(Protocol):
+    """What is known of volunteers, whether they are here or not."""
+
+    def apart(self, volunteer: PeerId, other: PeerId) -> bool:
+        """Tell whether a volunteer can check another one."""
+
+    def is_barred(self, volunteer: PeerId, submitter: PeerId) -> bool:
+        """Tell whether a volunteer gets no work of a submitter for now."""
+
+
+class Strangers:
+    """Company of which nothing is known."""
+
+    def apart(self, volunteer: PeerId, other: PeerId) -> bool:
+        """Say that nobody can check anybody."""
+        return False
+
+    def is_barred(self, volunteer: PeerId, submitter: PeerId) -> bool:
+        """Say that everybody may work for everybody."""
+        return False
+
+
 @dataclass(eq=False)
 class KeptJob:
     """A job at its keeper.
@@ -92,6 +116,11 @@ class KeptJob:
         return self.manifest.function.python
 
     @property
+    def hurries(self) -> bool:
+        """Whether what takes too long may be computed twice at the same time."""
+        return self.manifest.policy.durable
+
+    @property
     def needs(self) -> Needs:
         """What it needs besides."""
         return self.manifest.needs
@@ -99,6 +128,14 @@ class KeptJob:
     def fits(self, offer: Offer) -> bool:
         """Tell whether a volunteer with that to offer can compute it."""
         return fits(self.manifest.function.python, self.manifest.needs, offer)
+
+    @property
+    def candidate(self) -> Candidate:
+        """What decides when its turn is."""
+        board = self.board
+        return Candidate(
+            self.id, self.submitter, board.grants, board.priority, self.since
+        )
 
 
 @dataclass(eq=False)
@@ -175,3 +212,20 @@ class Parked:
         if self.want.mine and job.submitter != self.seat.peer:
             return False
         return self.seat.fits(job)
+
+
+def delivery_of(volunteer: PeerId, result: RangeResult) -> Delivery:
+    """Return a range of results in the board's words."""
+    final = bool(result.failures) and result.failures[0].kind == "timeout"
+    return Delivery(
+        volunteer,
+        result.grant,
+        result.mac,
+        result.start,
+        result.stop,
+        len(result.failures),
+        result.lost,
+        final,
+        result.wall,
+        result.cpu,
+    )

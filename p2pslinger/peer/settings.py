@@ -149,6 +149,7 @@ SETTINGS: dict[str, Setting] = {
     "require": Setting(_sandbox, "one of strong, good, weak"),
     "strangers": Setting(_flag, "true or false"),
     "keep": Setting(_flag, "true or false"),
+    "every_id_counts": Setting(_flag, "true or false"),
     "mdns": Setting(_flag, "true or false"),
     "name": Setting(_name, f"a name of 1 to {limits.NAME} characters on one line"),
     "program_bound": Setting(_flag, "true or false"),

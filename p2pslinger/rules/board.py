@@ -17,76 +17,29 @@ one with the highest sequence counts, and `cancelled` absorbs whatever the seque
 
 Where several keepers hand out one job, each has a part of the tasks (`Parts`). The open
 tasks of the others are granted only once `spare` says so.
+
+Tasks that are done may be granted again to be checked, and those of a holder that takes
+too long to somebody else (`Copies`); that changes the state of no task.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Set
 
 from p2pslinger.errors import PeerError, UsageError
-from p2pslinger.ids import JobId, PeerId
-from p2pslinger.limits import ATTEMPTS, JOB_TASKS, LEASE
-from p2pslinger.rules.chunking import Pace
+from p2pslinger.ids import PeerId
+from p2pslinger.limits import JOB_TASKS
+from p2pslinger.rules.copies import Apart, Copy, is_late, nobody
 from p2pslinger.rules.delivery import Credit, Delivery, check
-from p2pslinger.rules.grants import Held, Ledger
-from p2pslinger.rules.parts import Parts
-from p2pslinger.rules.spans import Span, Spans
-from p2pslinger.rules.where import Where
+from p2pslinger.rules.grants import Held
+from p2pslinger.rules.spans import Span
+from p2pslinger.rules.tasks import Tasks
 from p2pslinger.wire.records import Control
 
 
-@dataclass
-class Board:
-    """One job's tasks.
-
-    Args:
-        job: Its id.
-        key: Secret for the MACs, 32 bytes, shared by the job's keepers.
-        lease: Seconds a grant lives without renewal.
-        attempts: Tries of a task that kills its process.
-        numbers: Numbers for grants, shared by all jobs of a keeper.
-    """
-
-    job: JobId
-    key: bytes = field(repr=False)
-    lease: float = LEASE
-    attempts: int = ATTEMPTS
-    numbers: Iterator[int] | None = None
-    #: Tasks appended so far.
-    total: int = 0
-    #: Of the newest control record, and what it says of the job's turn.
-    sequence: int = 0
-    priority: int = 0
-    #: Nothing more will be appended.
-    sealed: bool = False
-    #: Nothing more will be computed.
-    cancelled: bool = False
-    #: Nothing is handed out for now.
-    paused: bool = False
-    #: Nothing is handed out before we know what others have.
-    waits: bool = False
-    #: Other keepers' open tasks may be granted too.
-    spare: bool = False
-    #: Tasks with an outcome, or withdrawn.
-    done: Spans = field(default_factory=Spans)
-    #: Who has done what.
-    credits: dict[PeerId, Credit] = field(default_factory=dict)
-    #: Tries that ended with their process or their volunteer.
-    lost: int = 0
-    pace: Pace = field(default_factory=Pace)
-
-    def __post_init__(self) -> None:
-        self._ledger = Ledger(self.job, self.key, self.lease, self.numbers)
-        self._whole: int | None = None  # tasks in all, as a control record says
-        self._open = Parts()
-        self._adopted = (
-            0  # grants of others may reach up to this task, before it is here
-        )
-        # Of tasks that are not done: the tries that died, by MAC, since a volunteer may
-        # report the same one twice, and who made them.
-        self._tries: dict[int, dict[bytes, PeerId]] = {}
+class Board(Tasks):
+    """One job's tasks, and what happens to them."""
 
     # --- the submitter's events ---------------------------------------------------
 
@@ -129,14 +82,13 @@ class Board:
         if start >= stop:
             return []
         self._finish(start, stop)
-        idle = [h for h in self._ledger.live() if self.done.covers(h.start, h.stop)]
-        for held in idle:
-            self._ledger.end(held.number, held.volunteer)
-        return idle
+        self._doubled = True
+        return self.surplus()
 
     def cancel(self) -> list[Held]:
         """Stop everything; return the grants to revoke."""
         self.cancelled = True
+        self.copies.clear()
         return self._ledger.clear()
 
     # --- the other keepers' events ------------------------------------------------
@@ -182,17 +134,52 @@ class Board:
         held = self._ledger.end(got.grant, got.volunteer)
         if self.cancelled:
             return []
+        # Unless it comes from where we expect it, somebody else may be at it as well.
+        known = held is not None or self._open.is_elsewhere(got.grant)
+        self._doubled = self._doubled or not known or bool(self.copies)
         if got.lost and not self._last_try(got):
             new = []
         else:
             new = self._finish(got.start, got.stop)
-            self._credit(got, new)
+            tasks = sum(stop - start for start, stop in new)
+            if tasks:
+                self.credits.setdefault(got.volunteer, Credit()).add(got, tasks)
         if new and not got.lost:
             self.pace.measured(got.stop - got.start, got.wall)
         if held is not None:
             self.lost += got.lost  # else the try was counted when it lapsed
-            self._reopen(held.start, held.stop)
+            self._over(held, held.start if got.lost else got.stop, died=got.lost)
         return new
+
+    # --- once more ----------------------------------------------------------------
+
+    def again(self, start: int, stop: int, not_by: frozenset[PeerId]) -> None:
+        """Have tasks that are done computed again, by none of these, to compare."""
+        self.copies.check(start, stop, not_by, self._ledger.live())
+
+    def hasten(self, now: float) -> bool:
+        """Ask for copies of what takes too long; return whether there are new ones."""
+        if self.open or self.paused or self.waits or self.cancelled:
+            return False  # there is other work for who is free
+        live = sorted(self._ledger.live(), key=lambda held: held.since)
+        late = [one for one in live if is_late(one, now, self.pace, self.lease)]
+        return self.copies.relieve(late)
+
+    def surplus(self) -> list[Held]:
+        """Take back the grants that have nothing left to do but what nobody wants."""
+        if not self._doubled:
+            return []
+        self._doubled = False
+        idle = [
+            held
+            for held in self._ledger.live()
+            if self.done.covers(held.start, held.stop)
+            and not self.copies.is_check(held.number)
+        ]
+        for held in idle:
+            self._ledger.end(held.number, held.volunteer)
+            self.copies.ended(held, held.stop)
+        return idle
 
     # --- the volunteers' events ---------------------------------------------------
 
@@ -204,6 +191,7 @@ class Board:
         now: float,
         others: Set[PeerId],
         most: int = JOB_TASKS,
+        apart: Apart = nobody,
     ) -> list[Held]:
         """Give a volunteer something to do, for one slot.
 
@@ -213,13 +201,18 @@ class Board:
             now: The keeper's monotonic time, seconds.
             others: Volunteers that could take a task that this one has lost.
             most: Tasks to grant at most.
+            apart: Tells who may check whom.
 
         Returns:
             The new grants; none if there is nothing for it.
         """
         if self.cancelled or self.paused or self.waits:
             return []
-        task = self._solo_for(volunteer, others)
+        check = self.copies.take(volunteer, apart, relief=False)
+        if check is not None:  # before anything else: somebody may wait for it
+            return [self._begin(volunteer, check, now)]
+        solo = self._open.apart(spare=self.spare) if self._open.solo else ()
+        task = self._tries.next_for(volunteer, solo, others)
         if task is not None:
             self._open.remove(task, task + 1)
             return [self._ledger.make(volunteer, task, task + 1, now)]
@@ -229,6 +222,9 @@ class Board:
         else:
             size = self.pace.size(self._open.theirs.count, places)
             spans = self._open.take_from_behind(min(most, size))
+        relief = None if spans else self.copies.take(volunteer, apart, relief=True)
+        if relief is not None:
+            return [self._begin(volunteer, relief, now)]
         return [self._ledger.make(volunteer, *span, now) for span in spans]
 
     def mac(self, held: Held) -> bytes:
@@ -256,7 +252,7 @@ class Board:
         """Take back a grant that its holder will not compute."""
         held = self._ledger.end(number, volunteer)
         if held is not None:
-            self._reopen(held.start, held.stop)
+            self._over(held, held.start)
         return held is not None
 
     def leave(self, volunteer: PeerId) -> list[Held]:
@@ -267,71 +263,6 @@ class Board:
         """Take back the grants that were not renewed in time."""
         return self._taken_back(self._ledger.lapse(now))
 
-    # --- what can be asked --------------------------------------------------------
-
-    @property
-    def open(self) -> int:
-        """Tasks that could be granted now."""
-        if self.cancelled or self.paused or self.waits:
-            return 0
-        spare = self._open.theirs.count if self.spare else 0
-        apart = len(self._open.apart(spare=self.spare)) if self._open.solo else 0
-        return self._open.ours.count + apart + spare
-
-    @property
-    def left_to_others(self) -> int:
-        """Open tasks that other keepers should hand out."""
-        apart = len(self._open.solo) - len(self._open.apart(spare=False))
-        return self._open.theirs.count + apart
-
-    @property
-    def running(self) -> int:
-        """Tasks that are granted."""
-        return sum(held.stop - held.start for held in self._ledger.live())
-
-    @property
-    def running_elsewhere(self) -> int:
-        """Tasks that other keepers have granted, as far as they have told."""
-        return sum(stop - start for start, stop in self._open.elsewhere())
-
-    @property
-    def grants(self) -> int:
-        """Live grants."""
-        return len(self._ledger)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left to compute, and nothing will be added."""
-        return self.cancelled or (self.sealed and self.done.count >= self.total)
-
-    @property
-    def failed(self) -> int:
-        """Tasks whose outcome is a failure."""
-        return sum(credit.failures for credit in self.credits.values())
-
-    def live(self) -> list[Held]:
-        """Return the live grants."""
-        return self._ledger.live()
-
-    def where(self, task: int) -> Where:
-        """Return what is known of one task."""
-        held = [held for held in self._ledger.live() if held.start <= task < held.stop]
-        tries = self._tries.get(task, {})
-        return Where(
-            task in self.done,
-            held[0] if held else None,
-            self._open.holder(task),
-            task in self._open.solo,
-            set(tries.values()),
-            len(tries),
-            self._open.before(task),
-            task in self._open.theirs,
-        )
-
-    def next_lapse(self) -> float | None:
-        """Return when the first grant lapses unless it is renewed."""
-        return self._ledger.next_lapse()
-
     # --- inside -------------------------------------------------------------------
 
     def _last_try(self, got: Delivery) -> bool:
@@ -339,60 +270,48 @@ class Board:
         task = got.start
         if task in self.done:
             return False
-        tries = self._tries.setdefault(task, {})
-        tries[got.mac] = got.volunteer
+        tries = self._tries.add(task, got.mac, got.volunteer)
         if self._open.remove(task, task + 1):  # a late report: it was to run in company
             self._open.set_apart(task)
-        return got.final or len(tries) >= self.attempts
+        return got.final or tries >= self.attempts
 
     def _finish(self, start: int, stop: int) -> list[Span]:
         """Make [start, stop) done; return the parts of it that were not."""
         self._open.remove(start, stop)
-        for task in [t for t in self._tries if start <= t < stop]:
-            del self._tries[task]
+        self._tries.forget(start, stop)
         return self.done.add(start, stop)
-
-    def _credit(self, got: Delivery, new: list[Span]) -> None:
-        tasks = sum(stop - start for start, stop in new)
-        if tasks:
-            credit = self.credits.setdefault(got.volunteer, Credit())
-            part = tasks / (got.stop - got.start)
-            credit.tasks += tasks
-            credit.failures += min(tasks, got.failures)
-            credit.cpu += got.cpu * part
 
     def _taken_back(self, helds: list[Held]) -> list[Held]:
         self.lost += len(helds)
         for held in helds:
-            self._reopen(held.start, held.stop)
+            self._over(held, held.start)
         return helds
+
+    def _begin(self, volunteer: PeerId, copy: Copy, now: float) -> Held:
+        held = self._ledger.make(volunteer, copy.start, copy.stop, now)
+        self.copies.begun(held, copy)
+        return held
+
+    def _over(self, held: Held, upto: int, *, died: bool = False) -> None:
+        """A grant has ended, with its tasks before `upto` computed."""
+        if not self.copies:
+            self._reopen(held.start, held.stop)
+            return
+        self.copies.ended(held, upto, died=died)
+        self._reopen_free(held.start, held.stop, doubly=True)
 
     def _reopen(self, start: int, stop: int) -> None:
         """Make open what nobody holds: alone, if it has killed a process before."""
         for low, high in self.done.missing(start, stop):
             self._open.add(low, high)
-            for task in [t for t in self._tries if low <= t < high]:
+            for task in self._tries.among(low, high):
                 self._open.set_apart(task)
 
-    def _reopen_free(self, start: int, stop: int) -> None:
+    def _reopen_free(self, start: int, stop: int, *, doubly: bool = False) -> None:
         """Make open what nobody computes: neither for us nor for another keeper."""
-        elsewhere = self._open.elsewhere()
-        if not elsewhere and start >= self._adopted:
+        if start >= self._adopted and not doubly and not self._open.elsewhere():
             self._reopen(start, stop)
             return
-        free = Spans()
-        free.add(start, stop)
-        for held in self._ledger.live():
-            free.remove(held.start, held.stop)
-        for span in elsewhere:
-            free.remove(*span)
-        for span in free:
+        live = [(held.start, held.stop) for held in self._ledger.live()]
+        for span in self._open.free(start, stop, live):
             self._reopen(*span)
-
-    def _solo_for(self, volunteer: PeerId, others: Set[PeerId]) -> int | None:
-        """Return a task to be run alone that this volunteer may try."""
-        for task in self._open.apart(spare=self.spare) if self._open.solo else ():
-            losers = set(self._tries[task].values())
-            if volunteer not in losers or not others - losers:
-                return task
-        return None

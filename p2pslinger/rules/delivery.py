@@ -47,6 +47,12 @@ class Credit:
     failures: int = 0
     cpu: float = 0.0
 
+    def add(self, got: Delivery, tasks: int) -> None:
+        """Count some of the tasks that were delivered."""
+        self.tasks += tasks
+        self.failures += min(tasks, got.failures)
+        self.cpu += got.cpu * tasks / (got.stop - got.start)
+
 
 def check(got: Delivery, granted: Span, mac: bytes) -> None:
     """Check that a delivery is what its grant allows.

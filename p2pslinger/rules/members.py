@@ -142,6 +142,11 @@ class Members:
             return False
         return self.trusting or peer in self.people.allowed
 
+    def vouches_for(self, peer: PeerId) -> bool:
+        """Tell whether the owner knows a peer: it has a petname, or is allowed."""
+        known = peer in self.people.petnames or peer in self.people.allowed
+        return known and not self.is_banned(peer) and peer not in self.people.denied
+
     def may_compute_for(self, peer: PeerId) -> bool:
         """Tell whether the owner lets this machine compute for a peer.
 

@@ -97,6 +97,10 @@ class Parts:
             for low, high in self.ours.remove(*span):
                 self.theirs.add(low, high)
 
+    def is_ours(self, task: int) -> bool:
+        """Tell whether a task is of our own part."""
+        return task not in self._foreign
+
     # --- what other keepers have granted --------------------------------------------
 
     def granted(self, keeper: PeerId, number: int, span: Span) -> None:
@@ -128,6 +132,18 @@ class Parts:
         """Count the tasks of ours before one."""
         return sum(min(stop, task) - low for low, stop in self.ours if low < task)
 
+    def is_elsewhere(self, number: int) -> bool:
+        """Tell whether another keeper has told us of this grant."""
+        return any(number in theirs for theirs in self._elsewhere.values())
+
     def elsewhere(self) -> list[Span]:
         """Return all tasks that other keepers have granted."""
         return [s for theirs in self._elsewhere.values() for s in theirs.values()]
+
+    def free(self, start: int, stop: int, live: Iterable[Span]) -> list[Span]:
+        """Return what of [start, stop) nobody computes, given our own grants."""
+        free = Spans()
+        free.add(start, stop)
+        for span in (*live, *self.elsewhere()):
+            free.remove(*span)
+        return list(free)

@@ -11,7 +11,7 @@ Bodies of results stay on disk; what is here is a line for each range.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from blake3 import blake3
@@ -19,6 +19,7 @@ from blake3 import blake3
 from p2pslinger.errors import PeerError
 from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.limits import FRAME, INLINE
+from p2pslinger.rules.answers import Answers
 from p2pslinger.rules.grants import grant_mac
 from p2pslinger.rules.keeping import Places, places
 from p2pslinger.rules.outcomes import Outcome, Range, outcomes
@@ -108,13 +109,12 @@ class Replica:
         self.appointments: dict[bytes, tuple[PeerId, Appointment]] = {}
         #: The newest receipt of each volunteer, and its id.
         self.receipts: dict[PeerId, tuple[bytes, Receipt]] = {}
-        #: What results there are, by batch.
-        self.batches: dict[bytes, tuple[Range, ...]] = {}
+        #: What results there are.
+        self.answers = Answers(manifest.policy.most_answers)
         self.accepted: list[Accepted] = []
         #: Grows with every change: who has looked at it knows whether to look again.
         self.revision = 0
         self._accepted: set[bytes] = set()  # batches
-        self._of_grant: dict[tuple[bytes, int], list[bytes]] = {}
         self._grid = grid
         self._ids: dict[bytes, Kind] = {}
         self._sums = [0] * BUCKETS
@@ -219,6 +219,11 @@ class Replica:
         said = newest.keep_until if newest is not None else None
         return self.manifest.keep_until if said is None else said
 
+    @property
+    def batches(self) -> Mapping[bytes, tuple[Range, ...]]:
+        """What results there are, by batch."""
+        return self.answers.batches
+
     def outcomes(self) -> list[Outcome]:
         """Return the outcome of every task that has one."""
         return outcomes(self.batches, self.accepted)
@@ -264,17 +269,12 @@ class Replica:
     def _take_results(self, id: bytes, item: Item, batch: Record) -> Taken | None:
         assert isinstance(batch, ResultBatch)
         by = item.signed.signer
-        self.batches[id] = tuple(
+        ranges = tuple(
             range_of(result, id, place, by)
             for place, result in enumerate(batch.results)
         )
-        gone = self._surplus(self.batches[id])
-        if id in gone:
-            del self.batches[id]
-            return None
-        for one in gone:
-            del self.batches[one]
-        return Taken(id, item, tuple(gone), ranges=self.batches[id])
+        gone = self.answers.add(id, ranges, self._accepted)
+        return None if id in gone else Taken(id, item, tuple(gone), ranges=ranges)
 
     def _take_acceptance(self, id: bytes, item: Item, what: Record) -> Taken:
         assert isinstance(what, Acceptance)
@@ -346,29 +346,6 @@ class Replica:
             mac = grant_mac(self.secret, self.job, *grant)
             if not hmac.compare_digest(mac, result.mac):
                 raise PeerError("sent results that no keeper has asked for")
-
-    def _surplus(self, ranges: Iterable[Range]) -> list[bytes]:
-        """Return the batches that say nothing new, now that there is one more.
-
-        A volunteer reports a task of a grant once. If it signs several reports, the one
-        with the lowest id is kept, and what was accepted.
-        """
-        rivals: set[bytes] = set()
-        for one in ranges:
-            same = self._of_grant.setdefault((one.mac, one.start), [])
-            same.append(one.batch)
-            same.sort()
-            rivals.update(same if len(same) > 1 else ())
-        gone = [id for id in sorted(rivals) if self._is_surplus(id)]
-        for id in gone:
-            for one in self.batches[id]:
-                self._of_grant[one.mac, one.start].remove(id)
-        return gone
-
-    def _is_surplus(self, id: bytes) -> bool:
-        return id not in self._accepted and all(
-            self._of_grant[one.mac, one.start][0] != id for one in self.batches[id]
-        )
 
     def _note(self, id: bytes, kind: Kind) -> None:
         self._ids[id] = kind

@@ -21,10 +21,11 @@ from typing import cast
 
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.limits import KIB
-from p2pslinger.store import jobrows
+from p2pslinger.store import jobrows, volunteers
 from p2pslinger.store.database import Database
 from p2pslinger.store.jobs import JobStore
 from p2pslinger.store.reserve import Reserve
+from p2pslinger.store.volunteers import VolunteerStore
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.records import Address, Receipt, read
 
@@ -62,6 +63,7 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     """,
     jobrows.SCHEMA,
+    volunteers.SCHEMA,
 )
 
 #: Bytes that are written to find out whether the disk takes any: a few results.
@@ -98,6 +100,7 @@ class State:
 
     Attributes:
         jobs: The durable jobs.
+        volunteers: Who has computed for this peer.
         notes: What the owner should know ("state.db was damaged ...").
         reserve: Room for small writes on a disk that is full.
     """
@@ -105,6 +108,7 @@ class State:
     def __init__(self, path: Path | None) -> None:
         self._database = Database(path, MIGRATIONS)
         self.jobs = JobStore(self._database)
+        self.volunteers = VolunteerStore(self._database)
         self.notes = self._database.notes
         self.reserve = Reserve(path and path.with_name(f"{path.name}-reserve"))
         self.reserve.make()

@@ -96,6 +96,7 @@ class SimulatedGrid:
         trust_members: bool = True,
         skew: float = 0.0,
         sensors: Sensors | None = None,
+        every_id_counts: bool = False,
     ) -> SimulatedPeer:
         """Start a peer on a machine of its own; return when it listens.
 
@@ -106,6 +107,7 @@ class SimulatedGrid:
             trust_members: Whether it computes for others, and believes their values.
             skew: Seconds that its clock is ahead.
             sensors: What it says of itself; with any, its owner's wishes apply.
+            every_id_counts: Whether it lets anyone check anyone, from the first second.
         """
         peer = self.peers[name] = SimulatedPeer(
             self._new_host(),
@@ -116,6 +118,7 @@ class SimulatedGrid:
             slots=slots,
             bootstrap=bootstrap,
             trust_members=trust_members,
+            every_id_counts=every_id_counts,
         )
         peer.skew, peer.sensors = skew, sensors
         await peer.start()

@@ -34,11 +34,12 @@ from p2pslinger.testing.hoststreams import HostStreams
 from p2pslinger.testing.interpreters import Interpreters
 from p2pslinger.testing.loop import VirtualLoop
 from p2pslinger.testing.programjobs import ProgramJob
-from p2pslinger.testing.programs import Program
+from p2pslinger.testing.programs import DURABLE, Program
 from p2pslinger.testing.slots import InlineSlots
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.keyring import Keyring
+from p2pslinger.wire.manifest import Policy
 from p2pslinger.wire.records import Address
 
 E = TypeVar("E")
@@ -86,6 +87,7 @@ class SimulatedPeer:
         slots: int,
         bootstrap: Iterable[SimulatedPeer | Address],
         trust_members: bool,
+        every_id_counts: bool = False,
     ) -> None:
         self.host = host
         self.name = name
@@ -115,6 +117,7 @@ class SimulatedPeer:
             bootstrap=tuple(_address(one) for one in bootstrap),
             slots=slots,
             trust_members=trust_members,
+            every_id_counts=every_id_counts,
             mdns=False,
             name=name,
         )
@@ -286,10 +289,11 @@ class SimulatedPeer:
         arguments: Iterable[object],
         *,
         keepers: int = 2,
+        policy: Policy = DURABLE,
     ) -> ProgramJob:
         """Start a durable job from a program of its own; return once it is kept."""
         program = await self.program()
-        return await program.start(function, arguments, keepers=keepers)
+        return await program.start(function, arguments, keepers=keepers, policy=policy)
 
     def happened(self, kind: type[E], since: float = 0.0) -> list[tuple[float, E]]:
         """Return the events of one kind, and when each came."""

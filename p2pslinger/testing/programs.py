@@ -44,6 +44,9 @@ __all__ = ["Program", "ProgramJob"]
 #: Seconds that a durable job's keepers get before it is started with fewer.
 KEPT_WITHIN = 10.0
 
+#: A job that outlives its program, and of which nothing is computed again to compare.
+DURABLE = Policy(durable=True)
+
 
 class Program:
     """A program and its connection to the peer of its machine.
@@ -126,13 +129,14 @@ class Program:
         name: str = "",
         keepers: int = 2,
         within: float = KEPT_WITHIN,
+        policy: Policy = DURABLE,
     ) -> ProgramJob:
         """Submit a durable job; return once its keepers hold it, or `within` s."""
         job = await self.submit(
             function,
             arguments,
             name=name,
-            policy=Policy(durable=True),
+            policy=policy,
             keepers=keepers,
         )
         await job.await_kept(within)

@@ -21,6 +21,12 @@ from p2pslinger.wire.identity import Identity, Purpose, Signed, verify
 from p2pslinger.wire.needs import NOTHING, Needs
 from p2pslinger.wire.records import Digest, Key, Name, Nonce, Wall
 
+#: No task is computed again to compare: what the first peer says is taken.
+NEVER = 0
+
+#: A peer's first results are computed again by another, later ones ever more rarely.
+ADAPTIVE = 1
+
 
 class Function(msgspec.Struct, frozen=True, array_like=True):
     """The function, by content.
@@ -50,6 +56,11 @@ class Policy(msgspec.Struct, frozen=True, array_like=True):
         durable: Whether it outlives the program that submitted it.
         trusted: Whether only slots may compute it that its submitter trusts like those
             of its own machine.
+        replicate: How many peers compute each task, to compare: 0 for one, whoever it
+            is (`NEVER`); 1 for as many as their results' record asks for (`ADAPTIVE`).
+        relative: How far two floating-point numbers may be apart and still agree, as a
+            part of the larger.
+        absolute: The same, as a difference.
     """
 
     timeout: Annotated[float, Meta(gt=0)] | None = None
@@ -57,6 +68,19 @@ class Policy(msgspec.Struct, frozen=True, array_like=True):
     memory: Annotated[int, Meta(gt=0)] | None = None
     durable: bool = False
     trusted: bool = False
+    replicate: Annotated[int, Meta(ge=0, le=limits.REPLICATE)] = NEVER
+    relative: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    absolute: Annotated[float, Meta(ge=0, le=1e300)] = 0.0
+
+    @property
+    def votes(self) -> int:
+        """How many peers a task is computed by, where it is checked."""
+        return 2 if self.replicate == ADAPTIVE else max(1, self.replicate)
+
+    @property
+    def most_answers(self) -> int:
+        """How many answers are kept of a task: with one to decide where they differ."""
+        return self.votes + 1
 
 
 class Manifest(msgspec.Struct, frozen=True, array_like=True):

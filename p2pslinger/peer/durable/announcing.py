@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from p2pslinger import limits
 from p2pslinger.errors import SlingerError
 from p2pslinger.ids import JobId
-from p2pslinger.peer.durable.job import DurableJob, Means
+from p2pslinger.peer.durable.job import DurableJob
+from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.owner import Owner
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.records import Notice, seal

@@ -18,7 +18,8 @@ from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.connection import Connection
 from p2pslinger.peer.durable.fellows import Fellow
 from p2pslinger.peer.durable.held import Held
-from p2pslinger.peer.durable.job import DurableJob, Means
+from p2pslinger.peer.durable.job import DurableJob
+from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.vault import Vault
 from p2pslinger.rules.keeping import (
     REPLACE_AFTER,

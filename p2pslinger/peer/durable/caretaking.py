@@ -5,7 +5,7 @@ from __future__ import annotations
 from p2pslinger.errors import SlingerError
 from p2pslinger.ids import PeerId
 from p2pslinger.peer.durable.held import Held
-from p2pslinger.peer.durable.job import Means
+from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.vault import Vault
 from p2pslinger.peer.events import Noted
 from p2pslinger.peer.owner import Owner

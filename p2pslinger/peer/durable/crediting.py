@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from p2pslinger.ids import JobId, PeerId
-from p2pslinger.peer.durable.job import DurableJob, Means
+from p2pslinger.peer.durable.job import DurableJob
+from p2pslinger.peer.durable.means import Means
 from p2pslinger.rules.delivery import Credit
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.keeping import Item, Kind

@@ -23,8 +23,9 @@ from p2pslinger.peer.durable.crediting import Crediting
 from p2pslinger.peer.durable.delivering import Delivering
 from p2pslinger.peer.durable.deposits import Deposits
 from p2pslinger.peer.durable.held import Held
-from p2pslinger.peer.durable.job import DurableJob, Means
+from p2pslinger.peer.durable.job import DurableJob
 from p2pslinger.peer.durable.keepserve import KeepServing
+from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.owning import Owning
 from p2pslinger.peer.durable.seeking import Seeking
 from p2pslinger.peer.durable.vault import Vault
@@ -197,6 +198,7 @@ class Custody:
                 self._announcing.look(held.job)
                 self._crediting.look(held.job)
                 self._find_out_who_decides(held)
+                self._find_out_who_checks(held)
                 self._find_again(held)
 
     def _may_expire(self) -> bool:
@@ -219,7 +221,19 @@ class Custody:
         elif self._connection(submitter) is not None:
             held.submitter_seen = now
         deciding.away = now - max(held.submitter_seen, self._started) > AWAY
-        deciding.decide_the_rest()
+        held.job.decide_the_rest()
+
+    def _find_out_who_checks(self, held: Held) -> None:
+        """See whether keepers have to have results checked by themselves."""
+        job, now = held.job, self._means.loop.time()
+        if self._connection(job.kept.submitter) is not None:
+            held.submitter_seen = now
+        gone = now - max(held.submitter_seen, self._started) > AWAY
+        stands_in = job.is_keeper and job.key is None and gone
+        if stands_in and not job.checking.stands_in:
+            job.checking.stands_in = True
+            job.checking.review(job.replica.outcomes())
+        job.checking.stands_in = stands_in
 
     def _find_again(self, held: Held) -> None:
         """Look for the keepers of a job that this peer owns by a ticket."""

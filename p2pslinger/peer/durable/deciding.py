@@ -92,12 +92,13 @@ class Deciding:
             self._loop.call_soon(self._decide)
         self._undecided += found
 
-    def decide_the_rest(self) -> None:
-        """Accept everything that has an outcome and was not accepted."""
+    def is_to_look(self) -> bool:
+        """Tell, once for each change, whether outcomes may wait for a decision."""
         fresh = self._looked != self._replica.revision
-        if fresh and self.decides and not self._undecided:
-            self._looked = self._replica.revision
-            self.offer([settled(one) for one in self._replica.outcomes()])
+        if not fresh or not self.decides or self._undecided:
+            return False
+        self._looked = self._replica.revision
+        return True
 
     def credits(self) -> dict[PeerId, Credit]:
         """Return what was accepted, by volunteer."""
@@ -114,8 +115,8 @@ class Deciding:
             self._looked = None
             return
         if any(one.batch not in self._replica.batches for one in found):
-            # Superseded meanwhile, by another report of the same volunteer.
-            found = [settled(one) for one in self._replica.outcomes()]
+            # Superseded meanwhile, by answers that come first.
+            found = self._instead_of(found)
         new = [
             one._replace(start=low, stop=high)
             for one in found
@@ -127,6 +128,22 @@ class Deciding:
             id = self._sign(Acceptance(self._replica.job, ranges))
             if id is not None:
                 self._file.when_saved(id, partial(self._saved, part), patient=True)
+
+    def _instead_of(self, found: Iterable[Settled]) -> list[Settled]:
+        """Return the outcomes, as they are now, of the tasks that are decided on."""
+        asked = Spans()
+        for one in found:
+            asked.add(one.start, one.stop)
+        outcomes = [settled(one) for one in self._replica.outcomes()]
+        others = Spans()
+        for one in outcomes:
+            for span in asked.missing(one.start, one.stop):
+                others.add(*span)
+        return [
+            one._replace(start=low, stop=high)
+            for one in outcomes
+            for low, high in others.missing(one.start, one.stop)
+        ]
 
     def _saved(self, part: Sequence[Settled], error: DiskError | None) -> None:
         if error is None:

@@ -11,7 +11,7 @@ from p2pslinger.errors import SlingerError, UnavailableError, UsageError
 from p2pslinger.ids import FULL, JobId, from_text, short
 from p2pslinger.peer.durable.deposit import Deposit
 from p2pslinger.peer.durable.held import Held
-from p2pslinger.peer.durable.job import Means
+from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.owning import Owning
 from p2pslinger.peer.durable.settled import Follower
 from p2pslinger.peer.durable.vault import Vault

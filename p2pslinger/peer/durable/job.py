@@ -13,22 +13,20 @@ Without an owner the outcomes are those that every replica would choose
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from p2pslinger.errors import DiskError, PeerError, UnavailableError, UsageError
-from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.ids import JobId, PeerId
 from p2pslinger.limits import INLINE
-from p2pslinger.peer.blobs.library import Library
+from p2pslinger.peer.durable.checking import Checking
 from p2pslinger.peer.durable.deciding import Deciding, settled
 from p2pslinger.peer.durable.jobfile import JobFile, Saved
+from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.settled import Follower, Outcomes, Settled
-from p2pslinger.peer.events import Dropped, Events, JobClosed
-from p2pslinger.peer.journal import Journal
-from p2pslinger.peer.keeper import Keeper
+from p2pslinger.peer.events import Dropped, JobClosed
 from p2pslinger.peer.seats import KeptJob, Seat
 from p2pslinger.peer.shelf import Shard, Shelf, SignedBatch
 from p2pslinger.peer.underway import UnderWay
@@ -36,7 +34,6 @@ from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.outcomes import Range
 from p2pslinger.rules.replica import Replica, Taken, item_id
 from p2pslinger.rules.spans import Span, Spans
-from p2pslinger.store.jobs import JobStore
 from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.identity import Identity, Signed
 from p2pslinger.wire.keeping import Item, Kind
@@ -48,37 +45,6 @@ from p2pslinger.wire.records import (
     ShardBatch,
     seal,
 )
-
-
-@dataclass(frozen=True)
-class Means:
-    """What all durable jobs of a peer work with.
-
-    Attributes:
-        loop: Gives the time.
-        wall: Gives the wall time, seconds.
-        grid: Which grid.
-        me: Signs receipts and appointments.
-        journal: Makes things durable.
-        store: Where they go.
-        library: Has the blobs.
-        keeper: Hands out the work.
-        events: Where to report.
-        mine: Tells whether a peer's values are trusted like our own.
-        credited: Called with every receipt, for this peer's tally.
-    """
-
-    loop: asyncio.AbstractEventLoop
-    wall: Callable[[], float]
-    grid: GridId
-    me: Identity
-    journal: Journal
-    store: JobStore
-    library: Library
-    keeper: Keeper
-    events: Events
-    mine: Callable[[PeerId], bool]
-    credited: Callable[[Signed], None]
 
 
 @dataclass(eq=False)
@@ -128,6 +94,14 @@ class DurableJob:
             sign=self._sign_acceptance,
             show=self._show,
             loop=self.means.loop,
+        )
+        self.checking = Checking(
+            self.kept,
+            self.replica,
+            self.file,
+            self.means,
+            decides=lambda: self.deciding.decides,
+            decide=self.deciding.offer,
         )
         function = self.kept.manifest.function
         if not function.code:
@@ -200,6 +174,7 @@ class DurableJob:
         found = self.replica.outcomes()
         hidden = self.deciding.waits
         self._show([settled(one) for one in found if one.accepted or not hidden])
+        self.checking.look_back()
 
     def _spread(self, taken: Taken, error: DiskError | None) -> None:
         if error is None and not self.gone:
@@ -213,6 +188,12 @@ class DurableJob:
         signed = seal(record, self.key, self.means.grid)
         self.take(Item(Kind.CONTROL, signed), trusted=True, saved=saved)
         return item_id(signed)
+
+    def decide_the_rest(self) -> None:
+        """Accept what has an outcome that nobody has accepted or doubts."""
+        if self.deciding.is_to_look():
+            found = [one for one in self.replica.outcomes() if not one.accepted]
+            self.deciding.offer(self.checking.review(found))
 
     def _sign_acceptance(self, what: Acceptance) -> bytes | None:
         if self.gone or self.key is None:
@@ -270,7 +251,12 @@ class DurableJob:
             self._contradicted = True  # there are two results, and a rule for that
         if one.blob:
             self.blobs[one.blob] = one.size
-        found = [Settled(*span, one.batch, one.place) for span in new if show]
+        if not show:
+            return
+        ready = self.checking.arrived(one, new)
+        if self.deciding.decides:
+            new = ready
+        found = [Settled(*span, one.batch, one.place) for span in new]
         if self.deciding.decides:
             self.deciding.offer(found)
         elif not self.deciding.waits:
@@ -295,6 +281,7 @@ class DurableJob:
         if self.end in {why, "cancelled"}:
             return
         self.end = why
+        self.checking.close()
         self.means.keeper.drop(self.kept, over=why != "resigned")
         self.kept.shelf = Shelf()
         self.means.events.emit(JobClosed(self.id, why))
@@ -371,7 +358,8 @@ class DurableJob:
 
     def finished(self) -> None:
         """Hear from the keeper that nothing is left to compute."""
-        self.close("computed")
+        if not self.checking.is_waiting:
+            self.close("computed")
 
 
 def delivery_of(one: Range) -> Delivery:

@@ -14,7 +14,7 @@ import msgspec
 from p2pslinger.errors import DiskError, SlingerError, UnavailableError, UsageError
 from p2pslinger.ids import JobId
 from p2pslinger.peer.durable.held import Held
-from p2pslinger.peer.durable.job import Means
+from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.vault import Vault
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.owning import ChangeJob, Ticket

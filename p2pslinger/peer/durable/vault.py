@@ -16,8 +16,9 @@ from p2pslinger.ids import JobId, PeerId, peer_id, short, starting_with
 from p2pslinger.net.connection import Connection
 from p2pslinger.peer.durable.fellows import Fellows
 from p2pslinger.peer.durable.held import Held
-from p2pslinger.peer.durable.job import DurableJob, Means
+from p2pslinger.peer.durable.job import DurableJob
 from p2pslinger.peer.durable.jobfile import JobFile
+from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.sharing import Sharing
 from p2pslinger.peer.durable.tombstones import Tombstones
 from p2pslinger.peer.events import JobOpened, Noted

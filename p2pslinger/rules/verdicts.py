@@ -1,0 +1,44 @@
+"""What comparing the answers of one job has shown, task by task: for people to see."""
+
+from __future__ import annotations
+
+from p2pslinger.rules.agreement import Finding, State
+from p2pslinger.rules.spans import Spans
+
+
+class Verdicts:
+    """The tasks of one job that several peers have answered.
+
+    Attributes:
+        agreed: Most answers are alike.
+        disagreed: They were not all; most may agree all the same.
+        irreproducible: They differ, and there is no majority.
+    """
+
+    def __init__(self) -> None:
+        self.agreed = Spans()
+        self.disagreed = Spans()
+        self.irreproducible = Spans()
+
+    @property
+    def checked(self) -> int:
+        """Tasks that several peers have answered so that it could be compared."""
+        either = Spans()
+        for some in (self.agreed, self.disagreed, self.irreproducible):
+            for span in some:
+                either.add(*span)
+        return either.count
+
+    def add(self, one: Finding) -> None:
+        """Note what some answers have come to, instead of what was noted before."""
+        span = one.start, one.stop
+        for some in (self.agreed, self.irreproducible):
+            some.remove(*span)
+        match one.state:
+            case State.AGREED:
+                self.agreed.add(*span)
+            case State.IRREPRODUCIBLE if len(one.votes) > 1:
+                self.irreproducible.add(*span)
+        split = one.state in {State.DISPUTED, State.IRREPRODUCIBLE}
+        if one.against or (split and len(one.votes) > 1):
+            self.disagreed.add(*span)

@@ -1,0 +1,227 @@
+"""Results are compared: who lies is found, and nobody waits for a check in vain."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from p2pslinger.ids import to_text
+from p2pslinger.peer.durable.held import Held
+from p2pslinger.testing.fixtures import VirtualTime
+from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
+from p2pslinger.testing.programjobs import ProgramJob
+from p2pslinger.wire.manifest import ADAPTIVE, Policy
+from tests.simulation.durable import at
+
+TASKS = 200
+RIGHT = [math.factorial(n % 50) for n in range(TASKS)]
+CHECKED = Policy(durable=True, replicate=ADAPTIVE)
+
+
+def work(n: int) -> int:
+    return math.factorial(n % 50)
+
+
+def roll(n: int) -> float:
+    return random.SystemRandom().random() + n
+
+
+async def people(
+    grid: SimulatedGrid, count: int = 6, *, known: bool = True
+) -> list[SimulatedPeer]:
+    """Start a submitter without slots and volunteers with one each; all connected."""
+    ann = await grid.add("ann", every_id_counts=known)
+    others = [
+        await grid.add(f"p{i}", slots=1, bootstrap=[ann], every_id_counts=known)
+        for i in range(count - 1)
+    ]
+    for peer in others:
+        peer.slots.cost = lambda _: 0.2
+    await grid.until(lambda: len(ann.peer.links.open) >= count - 1, within=60)
+    return [ann, *others]
+
+
+def struck(peer: SimulatedPeer) -> set[bytes]:
+    """Return whom a peer has struck."""
+    records = peer.peer.company.reputation.records
+    return {volunteer for volunteer, record in records.items() if record.strikes}
+
+
+def answers(held: Held) -> list[int]:
+    """Return of each task how many have answered."""
+    found = held.job.replica.answers
+    tasks = range(held.job.kept.board.total)
+    return [len({one.volunteer for one in found.at(n, n + 1)}) for n in tasks]
+
+
+async def done(grid: SimulatedGrid, peer: SimulatedPeer, job: ProgramJob) -> Held:
+    """Wait for a job's end at a peer."""
+    held = at(peer, job.id)
+    await grid.until(lambda: bool(held.job.end), within=300)
+    assert held.job.end == "computed"
+    return held
+
+
+def test_a_new_peers_results_are_checked_by_another(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *_ = await people(grid)
+            job = await ann.start_job(work, range(TASKS), policy=CHECKED)
+            assert await job.results() == RIGHT
+            held = await done(grid, ann, job)
+            verdicts = held.job.checking.verdicts
+            assert verdicts.agreed.count == verdicts.checked > TASKS / 4
+            assert not verdicts.disagreed.count
+            assert not struck(ann)
+            assert max(answers(held)) == 2
+            assert held.job.deciding.decided == TASKS
+
+    virtual.run(main)
+
+
+def test_a_liar_is_struck_and_its_values_are_not_accepted(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = await people(grid)
+            eve = others[-1]
+            eve.slots.lie = lambda n, value: -1
+            job = await ann.start_job(work, range(TASKS), policy=CHECKED)
+            assert await job.results() == RIGHT
+            assert struck(ann) == {eve.id}
+            await done(grid, ann, job)
+
+    virtual.run(main)
+
+
+def test_whoever_was_struck_gets_no_more_work_for_a_while(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = await people(grid)
+            eve = others[-1]
+            eve.slots.lie = lambda n, value: -1
+            job = await ann.start_job(work, range(TASKS), keepers=0, policy=CHECKED)
+            await job.results()
+            assert struck(ann) == {eve.id}
+            before = eve.slots.computed.total()
+            await ann.kill()
+            await ann.restart()
+            again = await ann.start_job(work, range(TASKS), keepers=0, policy=CHECKED)
+            assert await again.results() == RIGHT
+            assert eve.slots.computed.total() == before
+
+    virtual.run(main)
+
+
+def test_a_function_that_comes_out_by_chance_strikes_nobody(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *_ = await people(grid)
+            job = await ann.start_job(roll, range(TASKS), policy=CHECKED)
+            await job.results()
+            held = await done(grid, ann, job)
+            assert not struck(ann)
+            assert held.job.checking.verdicts.irreproducible.count > TASKS / 4
+            assert max(answers(held)) <= 3
+
+    virtual.run(main)
+
+
+def test_without_a_second_peer_nobody_waits(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await people(grid, 2)
+            loop = grid.network.loop
+            began = loop.time()
+            job = await ann.start_job(work, range(20), keepers=1, policy=CHECKED)
+            assert await job.results() == RIGHT[:20]
+            held = await done(grid, ann, job)
+            assert loop.time() - began < 20 * 0.2 + 3
+            assert held.job.checking.verdicts.checked == 0
+            assert bob.slots.computed.total() == 20
+
+    virtual.run(main)
+
+
+def test_peers_that_nobody_knows_check_nobody(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = await people(grid, known=False)
+            job = await ann.start_job(work, range(TASKS), policy=CHECKED)
+            assert await job.results() == RIGHT
+            held = await done(grid, ann, job)
+            assert held.job.checking.verdicts.checked <= 0.02 * TASKS
+            assert sum(p.slots.computed.total() for p in others) <= 1.02 * TASKS
+
+    virtual.run(main)
+
+
+def test_a_submitter_with_a_slot_checks_a_single_volunteer(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann = await grid.add("ann", slots=1)
+            bob = await grid.add("bob", slots=2, bootstrap=[ann])
+            await grid.until(lambda: len(ann.peer.links.open) == 1, within=60)
+            job = await ann.start_job(work, range(TASKS), keepers=1, policy=CHECKED)
+            assert await job.results() == RIGHT
+            held = await done(grid, ann, job)
+            verdicts = held.job.checking.verdicts
+            assert verdicts.agreed.count > 10
+            assert bob.id in ann.peer.company.reputation.records
+            assert ann.id not in ann.peer.company.reputation.records
+
+    virtual.run(main)
+
+
+@pytest.mark.parametrize("votes", [2, 3])
+def test_every_task_is_computed_as_often_as_asked(
+    virtual: VirtualTime, votes: int
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *_ = await people(grid)
+            policy = Policy(durable=True, replicate=votes)
+            job = await ann.start_job(work, range(60), policy=policy)
+            assert await job.results() == RIGHT[:60]
+            held = await done(grid, ann, job)
+            assert answers(held) == [votes] * 60
+            assert held.job.checking.verdicts.agreed.count == 60
+
+    virtual.run(main)
+
+
+def test_keepers_have_results_checked_while_the_submitter_is_away(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = await people(grid, 8)
+            for peer in others:
+                peer.slots.cost = lambda _: 4.0
+            others[-1].slots.lie = lambda n, value: -1
+            policy = Policy(durable=True, replicate=2)
+            job = await ann.start_job(work, range(TASKS), policy=policy)
+            await ann.kill()
+            keepers = [p for p in others if p.peer.custody.vault.held]
+            await grid.until(
+                lambda: all(at(p, job.id).job.end for p in keepers), within=300
+            )
+            await ann.restart()
+            program = await ann.program()
+            read = await program.attach(to_text(job.id))
+            assert await read.results() == RIGHT
+            held = at(ann, job.id)
+            counts = answers(held)
+            assert max(counts) <= 3
+            assert sum(n >= 2 for n in counts) > 0.8 * TASKS
+
+    virtual.run(main)
