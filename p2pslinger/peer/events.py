@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from p2pslinger.ids import JobId, PeerId, short
+from p2pslinger.rules.spans import Span
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class Acknowledged:
     job: JobId
     batch: bytes
     keepers: int
+    ranges: tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,7 +210,8 @@ class Retained:
         taken = isinstance(answer, Delivered) and len(answer.refused) < count
         if isinstance(answer, Delivered) and taken:
             batch = item_id(copy.batch)
-            self._events.emit(Acknowledged(owed.id, batch, answer.kept))
+            ranges = tuple((one.start, one.stop) for one in copy.results)
+            self._events.emit(Acknowledged(owed.id, batch, answer.kept, ranges))
         if isinstance(answer, Delivered) and answer.enough:
             self._drop(copy)
         elif taken:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from p2pslinger.testing.chaos import keeping
 from p2pslinger.testing.chaos.evidence import Evidence
-from p2pslinger.testing.chaos.tasks import fails, right_answer
+from p2pslinger.testing.chaos.tasks import fails, right_answer, witness
 from p2pslinger.testing.chaos.workload import Work
 from p2pslinger.testing.programs import ProgramJob
 
@@ -89,9 +89,9 @@ def notices_agree(evidence: Evidence) -> Iterator[str]:
 def values_are_right(evidence: Evidence) -> Iterator[str]:
     """Complain of values and errors that no honest slot has computed."""
     for work, job in evidence.throw_away():
-        for index, (value, name, _) in work.witnessed():
+        for index, (value, number, _) in work.witnessed():
             if value != right_answer(work.plan.number, index):
-                yield f"task {index} of {work} is {value}, as {name} says"
+                yield f"task {index} of {work} is {value}, as {witness(number)} says"
         for index, error in job.errors.items():
             if not fails(index) or not isinstance(error, ValueError):
                 yield f"task {index} of {work} has failed: {error!r}"
@@ -113,8 +113,8 @@ def credit_goes_to_who_has_computed(evidence: Evidence) -> Iterator[str]:
             for _, out in job.ranges
             for index in range(*(out.only or (out.start, out.stop)))
         }
-        for index, (_, name, _) in work.witnessed():
-            if said[index] != name:
+        for index, (_, number, _) in work.witnessed():
+            if said[index] != (name := witness(number)):
                 yield f"task {index} of {work} is {name}'s, not {said[index]}'s"
         yield from _receipts(evidence, work, job, Counter(said.values()))
 
@@ -179,6 +179,8 @@ ALWAYS: tuple[Invariant, ...] = (
     keeping.nobody_ends_a_job_unasked,
     keeping.what_was_acknowledged_is_there,
     keeping.nothing_is_accepted_twice,
+    keeping.votes_are_bounded,
+    keeping.nobody_honest_is_struck,
     keeping.results_are_right_and_their_signers_own,
     keeping.credit_is_for_what_counts,
     keeping.storage_is_bounded,

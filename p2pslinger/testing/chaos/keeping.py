@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from p2pslinger.ids import PeerId
 from p2pslinger.limits import KEEPERS
 from p2pslinger.peer.events import Acknowledged
+from p2pslinger.rules.outcomes import Range
+from p2pslinger.rules.spans import Span
 from p2pslinger.testing.chaos.evidence import Evidence
 from p2pslinger.testing.chaos.replicas import Copy, told
-from p2pslinger.testing.chaos.tasks import fails, right_answer
+from p2pslinger.testing.chaos.tasks import fails, right_answer, witness
 from p2pslinger.testing.chaos.workload import Work
 
 #: Bytes that a peer may need for one task of a durable job, all its tries together, and
@@ -87,7 +90,8 @@ def nobody_ends_a_job_unasked(evidence: Evidence) -> Iterator[str]:
 def what_was_acknowledged_is_there(evidence: Evidence) -> Iterator[str]:
     """Complain of results that keepers have confirmed, and that nobody has any more.
 
-    Not of those that fewer have confirmed than are gone for good.
+    Not of those that fewer have confirmed than are gone for good, nor of those that say
+    nothing new: of each of their tasks there are as many other answers as there may be.
     """
     for work, job, copies in evidence.durable():
         if "forget" in work.ordered:
@@ -96,11 +100,53 @@ def what_was_acknowledged_is_there(evidence: Evidence) -> Iterator[str]:
         for volunteer in evidence.grid.peers.values():
             for when, event in volunteer.happened(Acknowledged):
                 lost = event.job == job and event.batch not in there
-                if lost and event.keepers > evidence.gone:
+                if lost and event.keepers > evidence.gone and copies:
+                    if _is_surplus(copies[0], event.ranges, volunteer.id):
+                        continue
                     yield (
                         f"a result of {volunteer.name} for {work} is lost, which"
                         f" {event.keepers} had confirmed at {when:.3f} s"
                     )
+
+
+def _is_surplus(copy: Copy, ranges: tuple[Span, ...], volunteer: PeerId) -> bool:
+    """Tell whether enough others, or the volunteer itself, have answered the same."""
+    most = copy.replica.manifest.policy.most_answers
+    for task in (task for span in ranges for task in range(*span)):
+        who = {one.volunteer for one in copy.replica.answers.at(task, task + 1)}
+        if volunteer not in who and len(who) < most:
+            return False
+    return True
+
+
+def votes_are_bounded(evidence: Evidence) -> Iterator[str]:
+    """Complain of tasks with more answers than may be, or two of one volunteer."""
+    names = evidence.names()
+    for work, _, copies in evidence.durable():
+        for copy in copies:
+            most = copy.replica.manifest.policy.most_answers
+            for task in range(work.plan.tasks):
+                found = copy.replica.answers.at(task, task + 1)
+                alone = [one.volunteer for one in found if _stands_alone(copy, one)]
+                who = ", ".join(names[volunteer] for volunteer in alone)
+                if len(alone) > min(most, len(set(alone))):
+                    yield f"{copy.peer.name} has answers of {who} for {task} of {work}"
+
+
+def _stands_alone(copy: Copy, one: Range) -> bool:
+    """Tell whether an answer is here for the sake of no other task, nor accepted."""
+    if any(what.batch == one.batch for what in copy.replica.accepted):
+        return False
+    return one.stop == one.start + 1 and len(copy.replica.batches[one.batch]) == 1
+
+
+def nobody_honest_is_struck(evidence: Evidence) -> Iterator[str]:
+    """Complain of volunteers that are said to lie: here nobody does."""
+    names = evidence.names()
+    for peer in evidence.alive():
+        for volunteer, record in peer.peer.company.reputation.records.items():
+            if record.strikes:
+                yield f"{peer.name} has struck {names[volunteer]}, who has not lied"
 
 
 def nothing_is_accepted_twice(evidence: Evidence) -> Iterator[str]:
@@ -139,9 +185,9 @@ def _wrong(work: Work, index: int, by: str, what: object) -> str:
         return "" if what == ("raised", "ValueError") else f"is {what}, not an error"
     if not isinstance(what, tuple) or len(what) != 3:
         return f"is {what}"
-    value, witness, _ = what
-    if witness != by:
-        return f"is signed by {by} and was computed by {witness}"
+    value, number, _ = what
+    if witness(number) != by:
+        return f"is signed by {by} and was computed by {witness(number)}"
     return "" if value == right_answer(work.plan.number, index) else f"is {value}"
 
 

@@ -35,6 +35,9 @@ KEEPERS = (1, 2, 2, 2, 3)
 #: Share of jobs that are durable.
 DURABLE = 0.75
 
+#: How durable jobs have their results checked: never, by reputation, each by two.
+REPLICATE = (0, 0, 1, 1, 2)
+
 #: Slots of a peer, and seconds that its clock may be wrong.
 SLOTS, SKEW = (0, 1, 1, 1, 2), 60.0
 
@@ -65,6 +68,7 @@ class JobPlan:
         tasks: How many.
         durable: Whether it outlives its program.
         keepers: Keepers that it asks for if so.
+        replicate: How many peers compute each task (`Policy.replicate`).
     """
 
     number: int
@@ -73,6 +77,7 @@ class JobPlan:
     tasks: int
     durable: bool
     keepers: int
+    replicate: int
 
     @property
     def name(self) -> str:
@@ -111,7 +116,8 @@ def plan(seed: int) -> Plan:
     """Choose a trial."""
     chance = Random(f"chaos {seed}")
     names = NAMES[: chance.randint(*PEERS)]
-    jobs = tuple(_job(chance, number, names) for number in range(1, JOBS + 1))
+    checks = Random(f"checks of chaos {seed}")  # a source of its own: it came later
+    jobs = tuple(_job(chance, number, names, checks) for number in range(1, JOBS + 1))
     drawing = Drawing(chance, names, {job.name: job.at for job in jobs}, (CALM, LENGTH))
     return Plan(
         seed,
@@ -130,12 +136,11 @@ def _peer(chance: Random, name: str) -> PeerPlan:
     return PeerPlan(name, chance.choice(SLOTS), chance.uniform(-SKEW, SKEW))
 
 
-def _job(chance: Random, number: int, names: tuple[str, ...]) -> JobPlan:
-    return JobPlan(
-        number,
-        chance.uniform(CALM, LENGTH / 3),
-        chance.choice(names),
-        chance.randint(*TASKS),
-        chance.random() < DURABLE,
-        chance.choice(KEEPERS),
-    )
+def _job(
+    chance: Random, number: int, names: tuple[str, ...], checks: Random
+) -> JobPlan:
+    at = chance.uniform(CALM, LENGTH / 3)
+    submitter, tasks = chance.choice(names), chance.randint(*TASKS)
+    durable, keepers = chance.random() < DURABLE, chance.choice(KEEPERS)
+    replicate = checks.choice(REPLICATE) if durable else 0
+    return JobPlan(number, at, submitter, tasks, durable, keepers, replicate)

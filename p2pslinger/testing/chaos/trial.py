@@ -162,7 +162,11 @@ class Trial:
         for one in plan.peers:
             boot = [] if one.name == first else [self._grid.peers[first]]
             peer = await self._grid.add(
-                one.name, slots=one.slots, bootstrap=boot, skew=one.skew
+                one.name,
+                slots=one.slots,
+                bootstrap=boot,
+                skew=one.skew,
+                every_id_counts=True,
             )
             equip(peer, plan.seed, plan.task)
         for job in plan.jobs:

@@ -11,7 +11,7 @@ from p2pslinger.ids import to_text
 from p2pslinger.testing.chaos.faults import TO_A_DURABLE_JOB, Fault, Kind
 from p2pslinger.testing.chaos.plans import JobPlan
 from p2pslinger.testing.chaos.story import Story
-from p2pslinger.testing.chaos.tasks import Witnessed, task
+from p2pslinger.testing.chaos.tasks import TOLERANCE, Witnessed, task
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 from p2pslinger.testing.programs import KEPT_WITHIN, ProgramJob
 from p2pslinger.wire.manifest import Policy
@@ -73,7 +73,9 @@ class Work:
         """Submit it."""
         plan, self._life = self.plan, self.peer.host.life
         numbers = [(plan.number, number) for number in range(plan.tasks)]
-        policy = Policy(durable=plan.durable)
+        policy = Policy(
+            durable=plan.durable, replicate=plan.replicate, absolute=TOLERANCE
+        )
         try:
             program = await self.peer.program()
             self.job = await program.submit(
