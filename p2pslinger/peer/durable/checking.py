@@ -267,7 +267,7 @@ class Checking:
             for one in found
             for low, high in self._held.remove(one.start, one.stop)
         ]
-        if held and self._decides():
+        if held:
             self._decide(held)
 
     def _cut_out(self, start: int, stop: int) -> list[Inquiry]:
