@@ -18,6 +18,10 @@ SKELETON = """\
 # How many tasks to compute at once; all cores but one if not set, 0 for none.
 # slots = 2
 
+# Which Pythons tasks may run on, besides the one that runs the peer. If not set, one of
+# each version from 3.11 on that is found: on the path, in /usr/local, of pyenv, of uv.
+# pythons = ["/usr/bin/python3.12", "/home/me/env/bin/python"]
+
 # How much of the machine's memory all of them together may use.
 # memory_share = 0.5
 

@@ -42,6 +42,8 @@ class Config:
         host: Address to listen on; "" for every one of the machine.
         bootstrap: Where to join.
         slots: How many worker processes; None for as many as fit (`slot_count`).
+        pythons: Interpreters that slots may be of, besides the daemon's; None for those
+            that are found.
         memory_share: Part of the machine's memory that all slots may use, 0 to 1.
         trust_members: Treat every member of the grid like the owner: no sandbox.
         require: The weakest sandbox in which other members' work is computed.
@@ -63,6 +65,7 @@ class Config:
     host: str = ""
     bootstrap: tuple[Address, ...] = ()
     slots: int | None = None
+    pythons: tuple[str, ...] | None = None
     memory_share: float = 0.5
     trust_members: bool = False
     require: Level = Level.GOOD

@@ -76,6 +76,7 @@ class Explaining:
     def __init__(self, known: Known) -> None:
         self._known = known
         self._since: dict[PeerId | JobId, tuple[str, float]] = {}
+        self._computed = 0
 
     async def keep_looking(self) -> None:
         """Look at everything now and then."""
@@ -87,6 +88,9 @@ class Explaining:
 
     def peer(self) -> ReasonFacts | None:
         """Return why this peer is not computing, or None if it is."""
+        if self._known.volunteer.computed != self._computed:  # it has worked meanwhile
+            self._computed = self._known.volunteer.computed
+            self._since.pop(self._known.me, None)
         return self._dated(self._known.me, why_idle(self._situation()))
 
     def state(self) -> WhyFacts:
@@ -187,7 +191,9 @@ class Explaining:
     def _prospect(self, job: KeptJob, peer: PeerId, slots: int, why: str) -> Prospect:
         seat = self._known.keeper.seats.get(peer)
         offer = seat.offer if seat is not None else UNKNOWN
-        idle = bool(seat is not None and seat.parked)
+        idle = seat is not None and any(
+            not one.want.mine or peer == job.submitter for one in seat.parked.values()
+        )
         barred = seat is not None and not seat.may_have(job)
         why = "" if peer == job.submitter else why
         return Prospect(slots, why, offer, idle, barred=barred)

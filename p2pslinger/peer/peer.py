@@ -20,6 +20,7 @@ from p2pslinger.peer.blobs.shared import SharedValues
 from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.peer.computing.governing import Governing
 from p2pslinger.peer.computing.keepers import OwnKeeper
+from p2pslinger.peer.computing.kinds import Kinds
 from p2pslinger.peer.computing.offering import Offering
 from p2pslinger.peer.computing.probing import Probing
 from p2pslinger.peer.computing.terms import Terms
@@ -209,8 +210,7 @@ class Peer:
                 memory,
                 self.config.memory_share,
             ),
-            confining=self.confining,
-            doubt=self.probing.doubt,
+            kinds=Kinds(self.confining, self.offering, self.probing.doubt),
             blobs=self.library,
             identity=me,
             wall=now,

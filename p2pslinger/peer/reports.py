@@ -204,6 +204,16 @@ class Reports:
                 "wait a moment, then look at the peer's log",
             )
         )
+        checks.append(
+            CheckFacts("pythons", True, about.offering.describe(), "")
+            if not about.offering.notes
+            else CheckFacts(
+                "pythons",
+                False,
+                "; ".join(about.offering.notes),
+                "correct the setting `pythons`",
+            )
+        )
         checks += sandbox_checks(about.confining, len(volunteer.stations))
         return tuple(checks)
 

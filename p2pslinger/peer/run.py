@@ -117,7 +117,10 @@ async def _run(
         discovery=LanDiscovery(config.host) if config.mdns and not alone else None,
         resolve=_resolve,
         addresses=lambda: _addresses(config.host),
-        interpreters=Interpreters(),
+        interpreters=Interpreters(
+            config.pythons or (),
+            search=config.pythons is None and not config.program_bound,
+        ),
         sayings=Written(paths.config_folder() / PEOPLE),
         wishes=WrittenWishes(wishes),
         sensors=Machine() if wishes.exists() or not config.throw_away else None,

@@ -7,6 +7,7 @@ user are made in `p2pslinger.peer.config`, which knows where the value came from
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,14 @@ def _text(value: object) -> str:
 def _path(value: object) -> Path:
     path = value if isinstance(value, Path) else Path(_text(value))
     return path.expanduser().absolute()
+
+
+def _paths(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(os.pathsep)
+    if not isinstance(value, list | tuple) or len(value) > limits.PYTHONS:
+        raise ValueError(value)
+    return tuple(str(_path(one)) for one in value)
 
 
 def _flag(value: object) -> bool:
@@ -144,6 +153,7 @@ SETTINGS: dict[str, Setting] = {
         _addresses, f"at most {BOOTSTRAPS} addresses such as 192.168.1.5 or host:8468"
     ),
     "slots": Setting(_whole(0, SLOTS), f"a whole number from 0 to {SLOTS}"),
+    "pythons": Setting(_paths, "a list of paths of Python interpreters"),
     "memory_share": Setting(_share, "a part such as 0.5 or 50%"),
     "trust_members": Setting(_flag, "true or false"),
     "require": Setting(_sandbox, "one of strong, good, weak"),

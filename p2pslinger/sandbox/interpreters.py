@@ -15,12 +15,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from p2pslinger.errors import UnavailableError
-from p2pslinger.sandbox.interpreter import (
-    Installed,
-    Interpreter,
-    ask_installed,
-    ask_version,
-)
+from p2pslinger.sandbox.inquiring import Installed, ask_installed, ask_version
+from p2pslinger.sandbox.interpreter import Interpreter
 
 #: The oldest that slots can be of, and the newest that is looked for.
 OLDEST, NEWEST = 11, 20
@@ -76,8 +72,7 @@ class Interpreters:
     async def _try(self, path: str, found: list[Interpreter], *, listed: bool) -> None:
         """Add an interpreter to those found, if it is one."""
         try:
-            if not _is_safe(path, listed=listed):
-                raise UnavailableError(f"others can replace {path}, so it is not run")
+            _check(path, listed=listed)
             one = await ask_version(path)
             major, minor = map(int, one.python.split("."))
             if (major, minor) < (3, OLDEST):
@@ -96,7 +91,7 @@ def candidates(known: set[str]) -> Iterator[str]:
         if f"3.{minor}" in known:
             continue
         for path in _places(minor):
-            if _is_safe(path, listed=False):
+            if is_safe(path, listed=False):
                 yield path
                 break
 
@@ -128,7 +123,19 @@ def _listing(folder: str) -> list[str]:
         return []
 
 
-def _is_safe(path: str, *, listed: bool) -> bool:
+def _check(path: str, *, listed: bool) -> None:
+    """Check that an interpreter is there, and can be trusted.
+
+    Raises:
+        UnavailableError: it is not, or can't.
+    """
+    if not os.path.exists(path):
+        raise UnavailableError(f"there is no {path}")
+    if not is_safe(path, listed=listed):
+        raise UnavailableError(f"others can replace {path}, so it is not run")
+
+
+def is_safe(path: str, *, listed: bool) -> bool:
     """Tell whether only the owner and root can have put a program here.
 
     A listed one may be in a folder like /tmp, where others can add files but not

@@ -4,7 +4,8 @@
     good   one zygote for all others
     strong a zygote for each slot, in a sandbox of its own that ends with it
 
-So what a task has left in its sandbox is gone before the next submitter's comes.
+And that for each interpreter that slots are asked for of. What a task has left in its
+sandbox is gone before the next submitter's comes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.confine.environment import environment
 from p2pslinger.sandbox.confine.privileges import user_of_slot
 from p2pslinger.sandbox.confine.scratch import SCRATCH
+from p2pslinger.sandbox.interpreter import Interpreter
 from p2pslinger.sandbox.nursery import Nursery
 from p2pslinger.sandbox.process import SlotProcess
 from p2pslinger.sandbox.slot import Exit, Outcome
@@ -53,7 +55,7 @@ class Launcher:
         self._nice = nice
         self._polite = polite
         self._number = 0
-        self._shared: dict[Confinement, Nursery] = {}
+        self._shared: dict[tuple[Confinement, str], Nursery] = {}
         self._nurseries: set[Nursery] = set()
         self._groups: cgroups.Groups | None = None
         self._sought = False
@@ -63,7 +65,7 @@ class Launcher:
     @property
     def zygote(self) -> int | None:
         """Process id of the zygote for own work, while there is one."""
-        nursery = self._shared.get(Confinement.OWN)
+        nursery = self._shared.get((Confinement.OWN, ""))
         return nursery.pid if nursery and nursery.open else None
 
     async def start(self) -> None:
@@ -72,7 +74,7 @@ class Launcher:
         Raises:
             UnavailableError: This system can't have slots, or not now.
         """
-        self._share(Confinement.OWN)
+        self._share(Confinement.OWN, None)
 
     async def slot(
         self,
@@ -80,8 +82,9 @@ class Launcher:
         on_exit: Callable[[Exit], None],
         memory: int,
         confinement: Confinement = Confinement.OWN,
+        interpreter: Interpreter | None = None,
     ) -> SlotProcess:
-        """Make a slot that may use `memory` bytes.
+        """Make a slot that may use `memory` bytes; of the daemon's Python if None.
 
         Raises:
             UnavailableError: The slot can't be made, or not be confined like this: the
@@ -90,36 +93,17 @@ class Launcher:
         self._number += 1
         number = self._number
         if confinement is Confinement.OWN:
-            nursery = self._share(confinement)
+            nursery = self._share(confinement, interpreter)
             return await nursery.slot(number, on_done, on_exit, memory)
         self._seek_groups()
         if confinement is Confinement.STRONG:
-            slot = await self._single(number, on_done, on_exit, memory)
+            nursery = self._open(confinement, interpreter, number)
+            slot = await _single(nursery, number, on_done, on_exit, memory)
         else:
-            nursery = self._share(confinement)
+            nursery = self._share(confinement, interpreter)
             slot = await nursery.slot(number, on_done, on_exit, memory)
         self._group(number, slot.pid, memory)
         return slot
-
-    async def _single(
-        self,
-        number: int,
-        on_done: Callable[[Outcome], None],
-        on_exit: Callable[[Exit], None],
-        memory: int,
-    ) -> SlotProcess:
-        """Make a slot with a zygote of its own, which ends with it."""
-        nursery = self._open(Confinement.STRONG, number)
-
-        def ended(exit: Exit) -> None:
-            nursery.leave()
-            on_exit(exit)
-
-        try:
-            return await nursery.slot(number, on_done, ended, memory)
-        except BaseException:
-            nursery.leave()
-            raise
 
     async def close(self) -> None:
         """End every slot and zygote; each slot's `on_exit` is called before."""
@@ -146,14 +130,20 @@ class Launcher:
 
     # --- nurseries ----------------------------------------------------------------
 
-    def _share(self, confinement: Confinement) -> Nursery:
+    def _share(
+        self, confinement: Confinement, interpreter: Interpreter | None
+    ) -> Nursery:
         """Return the nursery that slots of a kind share, a new one if it has ended."""
-        nursery = self._shared.get(confinement)
+        kind = (confinement, interpreter.path if interpreter else "")
+        nursery = self._shared.get(kind)
         if nursery is None or not nursery.open:
-            nursery = self._shared[confinement] = self._open(confinement, 0)
+            nursery = self._open(confinement, interpreter, 0)
+            self._shared[kind] = nursery
         return nursery
 
-    def _open(self, confinement: Confinement, number: int) -> Nursery:
+    def _open(
+        self, confinement: Confinement, interpreter: Interpreter | None, number: int
+    ) -> Nursery:
         if self._closing:
             raise UnavailableError("no slot: the peer is shutting down")
         if not hasattr(os, "fork"):
@@ -161,7 +151,7 @@ class Launcher:
                 f"this peer can't compute: slots need fork(), which {sys.platform} "
                 "does not have; it can submit jobs that others compute"
             )
-        spawn = partial(self._spawn, confinement, number)
+        spawn = partial(self._spawn, confinement, interpreter, number)
         nursery = Nursery(spawn, nice=self._nice, cleared=self._remove_folder)
         self._nurseries.add(nursery)
         nursery.gone.add_done_callback(lambda _: self._nurseries.discard(nursery))
@@ -169,27 +159,35 @@ class Launcher:
         return nursery
 
     def _spawn(
-        self, confinement: Confinement, number: int, control: int, complaints: int
+        self,
+        confinement: Confinement,
+        interpreter: Interpreter | None,
+        number: int,
+        control: int,
+        complaints: int,
     ) -> subprocess.Popen[bytes]:
         """Start a zygote, inside bubblewrap if its sandbox is to be strong.
 
         Raises:
             OSError: It can't start.
         """
+        shown, lent = _files_of(interpreter)
         if confinement is not Confinement.OWN:
-            self._see_that_scratch_is_hidden()
+            self._see_that_scratch_is_hidden(shown)
         root = os.getuid() == 0 and confinement is not Confinement.OWN
         user = user_of_slot(os.getpid(), number) if root else 0
         folder, before = self._folder(confinement), []
         if confinement is Confinement.STRONG:
             from p2pslinger.sandbox.confine import bubblewrap
 
-            before = bubblewrap.command(str(_ENTRY.parents[1]), root=root)
+            package = str(_ENTRY.parents[1])
+            before = bubblewrap.command(package, root=root, shown=shown)
         polite = self._polite and confinement is not Confinement.OWN
         terms = Terms(control, os.getpid(), folder, confinement, user, polite)
-        python = (sys.executable, "-s", "-P", "-X", "utf8", str(_ENTRY))
+        path = sys.executable if interpreter is None else interpreter.path
+        python = (path, "-s", "-P", "-X", "utf8", str(_ENTRY))
         return subprocess.Popen(
-            [*before, *python, *terms.arguments()],
+            [*before, *python, *terms.arguments(), lent],
             env=environment(confinement),
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -199,16 +197,15 @@ class Launcher:
             start_new_session=True,  # Ctrl-C is for the daemon, which then ends it
         )
 
-    def _see_that_scratch_is_hidden(self) -> None:
+    def _see_that_scratch_is_hidden(self, shown: Sequence[str]) -> None:
         """See that Python is not installed where the peer keeps its things.
 
         Raises:
             OSError: It is.
         """
-        from p2pslinger.sandbox.confine import readable
+        from p2pslinger.sandbox.confine.readable import SYSTEM, within
 
-        shown = [*readable.python(), *readable.SYSTEM]
-        folder = readable.within(str(self._scratch.absolute()), shown)
+        folder = within(str(self._scratch.absolute()), [*shown, *SYSTEM])
         if folder:
             reason = f"tasks must read {folder}, and the peer's data is in it"
             raise OSError(errno.EACCES, f"{reason}: move the data folder")
@@ -232,3 +229,35 @@ class Launcher:
     def _await(self, future: asyncio.Future[None]) -> None:
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)
+
+
+async def _single(
+    nursery: Nursery,
+    number: int,
+    on_done: Callable[[Outcome], None],
+    on_exit: Callable[[Exit], None],
+    memory: int,
+) -> SlotProcess:
+    """Make a slot with a zygote of its own, which ends with it."""
+
+    def ended(exit: Exit) -> None:
+        nursery.leave()
+        on_exit(exit)
+
+    try:
+        return await nursery.slot(number, on_done, ended, memory)
+    except BaseException:
+        nursery.leave()
+        raise
+
+
+def _files_of(interpreter: Interpreter | None) -> tuple[list[str], str]:
+    """Return what an interpreter needs to read, and the package that it is lent."""
+    if interpreter is None:
+        from p2pslinger.sandbox.confine.readable import python
+
+        return python(), ""
+    import cloudpickle
+
+    folder = str(Path(cloudpickle.__file__).absolute().parent)
+    return [*interpreter.places, folder], folder

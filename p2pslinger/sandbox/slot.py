@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from p2pslinger.sandbox.confine.confinement import Confinement
+from p2pslinger.sandbox.interpreter import Interpreter
 
 
 class Piece(NamedTuple):
@@ -195,8 +196,9 @@ class SlotSource(Protocol):
         on_exit: Callable[[Exit], None],
         memory: int,
         confinement: Confinement = Confinement.OWN,
+        interpreter: Interpreter | None = None,
     ) -> Slot:
-        """Make a slot that may use `memory` bytes.
+        """Make a slot that may use `memory` bytes; of the daemon's Python if None.
 
         Raises:
             UnavailableError: This machine can't make one like this, or not now.

@@ -21,6 +21,7 @@ from p2pslinger.sandbox.calls import Run
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.failures import failure_of
 from p2pslinger.sandbox.frames import CELLS_BYTES, unpack_failures
+from p2pslinger.sandbox.interpreter import Interpreter
 from p2pslinger.sandbox.level import Finding, Level
 from p2pslinger.sandbox.packages import unpack
 from p2pslinger.sandbox.packed import PLAIN, STAR, unpack_items
@@ -53,6 +54,7 @@ class InlineSlots:
         live: The slots that there are.
         finding: What a probe finds.
         unconfinable: Why no slot for others can be made, or "".
+        unusable: Paths of interpreters that do not start.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -65,6 +67,7 @@ class InlineSlots:
         self.live: list[InlineSlot] = []
         self.finding = Finding(Level.STRONG, Confinement.STRONG, ())
         self.unconfinable = ""
+        self.unusable: set[str] = set()
         self._made = 0
 
     async def probe(self) -> Finding:
@@ -81,6 +84,7 @@ class InlineSlots:
         on_exit: Callable[[Exit], None],
         memory: int,
         confinement: Confinement = Confinement.OWN,
+        interpreter: Interpreter | None = None,
     ) -> Slot:
         """Make a slot. Its memory is not limited, and it is confined by name only.
 
@@ -90,8 +94,11 @@ class InlineSlots:
         await asyncio.sleep(START)
         if confinement is not Confinement.OWN and self.unconfinable:
             raise UnavailableError(f"no slot: {self.unconfinable}")
+        if interpreter is not None and interpreter.path in self.unusable:
+            raise UnavailableError(f"no slot: {interpreter.path} does not start")
         self._made += 1
         slot = InlineSlot(self, self._made, on_done, on_exit, confinement)
+        slot.interpreter = interpreter
         self.live.append(slot)
         return slot
 
@@ -138,6 +145,8 @@ class InlineSlot:
     ) -> None:
         self.pid = number
         self.confinement = confinement
+        #: What it is of; None: the daemon's Python.
+        self.interpreter: Interpreter | None = None
         self.on_done = on_done
         self.on_exit = on_exit
         self._source = source

@@ -17,14 +17,18 @@ from p2pslinger.errors import PeerError, SlingerError, UnavailableError
 from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.peer.computing.keepers import GotAdopted, GotDelivered, GotWork
+from p2pslinger.peer.computing.kinds import Kinds
+from p2pslinger.peer.computing.offering import Offering
 from p2pslinger.peer.computing.terms import Terms
 from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.events import Event, Events
 from p2pslinger.peer.owner import Owner
+from p2pslinger.sandbox.interpreter import Interpreter
 from p2pslinger.sandbox.level import Level
 from p2pslinger.sandbox.packed import PLAIN
 from p2pslinger.sandbox.slot import SlotSource
 from p2pslinger.testing.fixtures import VirtualTime
+from p2pslinger.testing.interpreters import Interpreters
 from p2pslinger.testing.slots import InlineSlots
 from p2pslinger.testing.virtual import current
 from p2pslinger.wire.blobs import blob_digest
@@ -101,11 +105,12 @@ class JobThere:
         inline: bool = True,
         nonce: int = 0,
         keep_until: float = 1e9,
+        python: str | None = None,
     ) -> JobThere:
         """Describe a job with these arguments, shard by shard."""
         key, code = Identity(bytes([nonce + 1] * 32)), pack_function(function).code
         digest = blob_digest(code)
-        described = Function("f", code if inline else b"", digest, len(code), None)
+        described = Function("f", code if inline else b"", digest, len(code), python)
         manifest = seal_manifest(
             Manifest(
                 bytes([nonce] * 16),
@@ -300,6 +305,7 @@ async def volunteering(
     *,
     source: SlotSource | None = None,
     confining: Confining = TRUSTING,
+    others: tuple[Interpreter, ...] = (),
 ) -> AsyncIterator[Floor]:
     """Run a volunteer, with simulated slots unless there are others."""
     loop, events, seen = current(), Events(), list[Event]()
@@ -310,15 +316,16 @@ async def volunteering(
     def at_fault(peer: PeerId, error: PeerError) -> None:
         faults.append((peer, error))
 
-    inline = InlineSlots(loop)
+    inline, interpreters = InlineSlots(loop), Interpreters()
+    interpreters.others = others
     async with Owner() as owner:
+        offering = Offering(interpreters, owner, wanted=list, changed=lambda: None)
         volunteer = Volunteer(
             loop=loop,
             owner=owner,
             source=source or inline,
             terms=Terms(GRID, "here", OFFER, slots, 1 << 30),
-            confining=confining,
-            doubt=doubts.append,
+            kinds=Kinds(confining, offering, doubts.append),
             blobs=NoBlobs(),
             identity=ME,
             wall=loop.time,
@@ -326,6 +333,8 @@ async def volunteering(
             at_fault=at_fault,
         )
         await volunteer.start()
+        if others:
+            await offering.find()
         await asyncio.sleep(SOON)
         yield Floor(volunteer, inline, seen, faults, doubts)
         volunteer.close()
@@ -342,11 +351,12 @@ def with_ann_and_bob(
     *,
     slots: int = 1,
     confining: Confining = TRUSTING,
+    others: tuple[Interpreter, ...] = (),
 ) -> None:
     """Play a story of a volunteer and two submitters."""
 
     async def main() -> None:
-        async with volunteering(slots, confining=confining) as floor:
+        async with volunteering(slots, confining=confining, others=others) as floor:
             ann, bob = ScriptedKeeper(ANN), ScriptedKeeper(BOB)
             floor.volunteer.serve([ann, bob])
             await story(floor, ann, bob)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from p2pslinger.sandbox.confine.confinement import Confinement
+from p2pslinger.sandbox.interpreter import Interpreter
 from p2pslinger.sandbox.slot import Exit, Outcome, Slot
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.slots import InlineSlots
@@ -40,8 +41,9 @@ class Frail(InlineSlots):
         on_exit: Callable[[Exit], None],
         memory: int,
         confinement: Confinement = Confinement.OWN,
+        interpreter: Interpreter | None = None,
     ) -> Slot:
-        await super().slot(on_done, on_exit, memory, confinement)
+        await super().slot(on_done, on_exit, memory, confinement, interpreter)
         slot = self.live[-1]
         self.made += 1
         if self.unborn:

@@ -15,6 +15,7 @@ from pathlib import Path
 import cloudpickle
 
 from p2pslinger.sandbox.confine.confinement import Confinement
+from p2pslinger.sandbox.interpreter import Interpreter
 from p2pslinger.sandbox.launcher import Launcher
 from p2pslinger.sandbox.packed import (
     CALLS,
@@ -186,12 +187,20 @@ class Desk:
         self.launcher = launcher
 
     async def worker(
-        self, *, memory: int = MEMORY, confinement: Confinement = Confinement.OWN
+        self,
+        *,
+        memory: int = MEMORY,
+        confinement: Confinement = Confinement.OWN,
+        interpreter: Interpreter | None = None,
     ) -> Worker:
         """Start a slot."""
         worker = Worker()
         worker.slot = await self.launcher.slot(
-            worker.outcomes.put_nowait, worker.exits.put_nowait, memory, confinement
+            worker.outcomes.put_nowait,
+            worker.exits.put_nowait,
+            memory,
+            confinement,
+            interpreter,
         )
         return worker
 

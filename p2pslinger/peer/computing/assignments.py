@@ -9,6 +9,7 @@ from p2pslinger import limits
 from p2pslinger.peer.computing.jobshere import JobHere, Placed
 from p2pslinger.peer.computing.keepers import KeeperLink, OwnKeeper, RemoteKeeper
 from p2pslinger.sandbox.confine.confinement import Confinement
+from p2pslinger.sandbox.interpreter import Interpreter
 from p2pslinger.wire.messages import Grant
 
 
@@ -21,12 +22,14 @@ class Assignment:
         job: Their job.
         confinement: How the slot for it has to be confined.
         left: Grants without an outcome, in order.
+        interpreter: What the slot has to be of; None: the daemon's Python.
     """
 
     keeper: KeeperLink
     job: JobHere
     confinement: Confinement = Confinement.OWN
     left: deque[Grant] = field(default_factory=deque)
+    interpreter: Interpreter | None = None
 
     @property
     def is_private(self) -> bool:

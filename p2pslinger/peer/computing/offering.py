@@ -17,6 +17,7 @@ from p2pslinger.errors import UnavailableError
 from p2pslinger.peer.owner import Owner
 from p2pslinger.rules.fitting import fits, platform_name
 from p2pslinger.sandbox.interpreter import Interpreter
+from p2pslinger.wire.manifest import Manifest
 from p2pslinger.wire.needs import Needs, Offer, Offered
 
 log = logging.getLogger(__name__)
@@ -26,12 +27,17 @@ log = logging.getLogger(__name__)
 LOOK = 10.0
 
 
+#: Seconds after which a peer that has started looks for other interpreters.
+LEISURE = 2.0
+
+
 class Interpreters(Protocol):
     """This machine's interpreters; see `p2pslinger.sandbox.interpreters`."""
 
     own: Interpreter
     system: str
     machine: str
+    notes: list[str]
 
     async def find(self) -> tuple[Interpreter, ...]:
         """Return those that slots can be of, the preferred one first."""
@@ -42,6 +48,19 @@ class Interpreters(Protocol):
         Raises:
             UnavailableError: it does not say.
         """
+
+
+class Pythons(Protocol):
+    """What a volunteer asks about its interpreters."""
+
+    def fits(self, python: str | None, needs: Needs) -> bool:
+        """Tell whether one of them can run a job."""
+
+    def choose(self, job: Manifest, now: Interpreter | None) -> Interpreter | None:
+        """Return which is to run a job that fits; None: the daemon's own."""
+
+    def doubt(self, interpreter: Interpreter, why: str) -> None:
+        """A slot of it could not be made."""
 
 
 class Offering:
@@ -74,7 +93,9 @@ class Offering:
         self._asked: set[str] = set()
         self._watching = False
         self._looking = asyncio.Lock()
-        self.offer = self._make({})
+        # Those of the offer, in its order.
+        self._offered: tuple[Interpreter, ...] = self._found
+        self.offer = self._make(self._offered, {})
 
     @property
     def pythons(self) -> tuple[str, ...]:
@@ -85,6 +106,43 @@ class Offering:
         """Tell whether our slots can run a job."""
         return fits(python, needs, self.offer)
 
+    def choose(self, job: Manifest, now: Interpreter | None) -> Interpreter | None:
+        """Return which interpreter is to run a job that fits; None: the daemon's own.
+
+        Args:
+            job: The job.
+            now: What the slot is of that would run it: that one, if it will do.
+        """
+        if len(self._offered) == 1:  # the common case, on the path of every range
+            return None
+        python, needs = job.function.python, job.needs
+        able = [
+            one
+            for one, slot in zip(self._offered, self.offer.slots, strict=True)
+            if fits(python, needs, Offer(self._platform, (slot,)))
+        ]
+        if now in able:
+            return now
+        first = able[0] if able else self._interpreters.own
+        return None if first == self._interpreters.own else first
+
+    def doubt(self, interpreter: Interpreter, why: str) -> None:
+        """Offer an interpreter no more: a slot of it could not be made."""
+        if interpreter in self._found:
+            log.warning("no slots of %s any more: %s", interpreter.path, why)
+            self._interpreters.notes.append(f"no slots of {interpreter.path}: {why}")
+            self._found = tuple(one for one in self._found if one != interpreter)
+            self._owner.spawn(self._look())
+
+    def describe(self) -> str:
+        """Return the interpreters, for people: "3.11 (/usr/bin/python3.11), ..."."""
+        return ", ".join(f"{one.python} ({one.path})" for one in self._offered)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is wrong with the interpreters that the owner named."""
+        return self._interpreters.notes
+
     def heard(self, needs: Needs) -> None:
         """Look up what a new job requires, unless that is known."""
         if not self._asked.issuperset(needs.packages):
@@ -93,7 +151,8 @@ class Offering:
             self._watching = True
 
     async def find(self) -> None:
-        """Find the other interpreters."""
+        """Find the other interpreters, once there is nothing more urgent to do."""
+        await asyncio.sleep(LEISURE)
         found = (await self._interpreters.find())[: limits.PYTHONS]
         if found != self._found:
             self._found = found
@@ -112,13 +171,13 @@ class Offering:
         async with self._looking:
             required = {p for needs in self._wanted() for p in needs.packages}
             self._asked = set(sorted(required)[: limits.OFFERED])
-            has: dict[str, tuple[str, ...]] = {}
-            for one in self._found if self._asked else ():
+            found, has = self._found, {}
+            for one in found if self._asked else ():
                 has[one.path] = await self._met(one)
-            offer = self._make(has)
-        if offer != self.offer:
-            self.offer = offer
-            self._changed()
+            offer = self._make(found, has)
+            if offer != self.offer:
+                self.offer, self._offered = offer, found
+                self._changed()
 
     async def _met(self, one: Interpreter) -> tuple[str, ...]:
         from p2pslinger.rules.requirements import met
@@ -130,6 +189,8 @@ class Offering:
             return ()
         return met(sorted(self._asked), installed)
 
-    def _make(self, has: Mapping[str, tuple[str, ...]]) -> Offer:
-        slots = [Offered(one.python, has.get(one.path, ())) for one in self._found]
+    def _make(
+        self, found: Iterable[Interpreter], has: Mapping[str, tuple[str, ...]]
+    ) -> Offer:
+        slots = [Offered(one.python, has.get(one.path, ())) for one in found]
         return Offer(self._platform, tuple(slots))

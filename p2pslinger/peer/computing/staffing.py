@@ -6,8 +6,8 @@ its process is no fault of the slot, so the next one is made at once; only if no
 but such tasks comes, there is a breath in between.
 
 A confined slot that has nothing to do is ended after a while: whatever a task has left
-running in it ends with it. Where a confined slot can't be made, the station gets one
-for the owner's own work.
+running in it ends with it. Where a confined slot can't be made, or one of another
+interpreter, the station gets an ordinary one for the owner's own work.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from p2pslinger.errors import UnavailableError
 from p2pslinger.peer.computing.station import Station
 from p2pslinger.peer.owner import Owner
 from p2pslinger.sandbox.confine.confinement import Confinement
+from p2pslinger.sandbox.interpreter import Interpreter
 from p2pslinger.sandbox.slot import Exit, Outcome, SlotSource
 
 #: Seconds before a slot that could not be made is tried again: 1, 2, 4, ... at most 60.
@@ -47,7 +48,8 @@ class Staffing:
         done: Called with a station's outcomes.
         exited: Called when a station's slot has ended; it may ask for another.
         ready: Called when a station has got a slot.
-        failed: Called when one that is confined can't be made, with the reason.
+        failed: Called when one that is confined, or of another interpreter, can't be
+            made, with the reason and that interpreter.
 
     Attributes:
         broken: Why the last slot could not be made, or "".
@@ -63,7 +65,7 @@ class Staffing:
         done: Callable[[Station, Outcome], None],
         exited: Callable[[Station, Exit], None],
         ready: Callable[[Station], None],
-        failed: Callable[[Station, str], None],
+        failed: Callable[[Station, str, Interpreter | None], None],
     ) -> None:
         self._loop = loop
         self._owner = owner
@@ -114,9 +116,10 @@ class Staffing:
         while why := await self._adopt(station):
             if self._closed:
                 return
-            if station.confinement is not Confinement.OWN:
+            if station.interpreter or station.confinement is not Confinement.OWN:
+                blamed, station.interpreter = station.interpreter, None
                 station.confinement = Confinement.OWN  # this may be possible still
-                self._failed(station, why)
+                self._failed(station, why, blamed)
                 continue
             self.broken = why
             await asyncio.sleep(wait)
@@ -140,6 +143,7 @@ class Staffing:
                 exited,
                 station.memory,
                 station.confinement,
+                station.interpreter,
             )
         except UnavailableError as error:
             return str(error)

@@ -19,10 +19,10 @@ from dataclasses import replace
 from p2pslinger.errors import PeerError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.computing.assignments import Assignment
-from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.peer.computing.halting import Halting
 from p2pslinger.peer.computing.jobshere import BlobsInUse, JobHere, JobsHere
 from p2pslinger.peer.computing.keepers import KeeperLink, refuse
+from p2pslinger.peer.computing.kinds import Kinds
 from p2pslinger.peer.computing.nobody import NOBODY
 from p2pslinger.peer.computing.orphans import Orphans
 from p2pslinger.peer.computing.outbox import Outbox
@@ -37,6 +37,7 @@ from p2pslinger.peer.computing.terms import Terms
 from p2pslinger.peer.computing.timers import Heartbeat, Timeouts
 from p2pslinger.peer.events import Events, SlotDied
 from p2pslinger.peer.owner import Owner
+from p2pslinger.sandbox.interpreter import Interpreter
 from p2pslinger.sandbox.slot import Exit, Outcome, SlotSource
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.manifest import Manifest
@@ -52,8 +53,7 @@ class Volunteer:
         owner: Owns the tasks that start slots and fetch blobs.
         source: Makes slots.
         terms: How many, and for what.
-        confining: Says how slots are confined, and for whom there are any.
-        doubt: Called when a slot can't be made as `confining` says.
+        kinds: Chooses what slots there are to be.
         blobs: Has the bytes of what is big, as long as it is computed with.
         identity: Signs results of durable jobs.
         wall: Gives the wall time, seconds.
@@ -68,8 +68,7 @@ class Volunteer:
         owner: Owner,
         source: SlotSource,
         terms: Terms,
-        confining: Confining,
-        doubt: Callable[[str], None],
+        kinds: Kinds,
         blobs: BlobsInUse,
         identity: Identity,
         wall: Callable[[], float],
@@ -79,8 +78,7 @@ class Volunteer:
         self._loop = loop
         self._owner = owner
         self._terms = terms
-        self._confining = confining
-        self._doubt = doubt
+        self._kinds = kinds
         self._events = events
         self._closing = False
         self.stations = [Station() for _ in range(terms.slots)]
@@ -241,7 +239,7 @@ class Volunteer:
             self._roster.gave(job, keeper)
         if job is None or not station.free:
             refuse(keeper, work.grants, forgot=job is None)
-        elif (confinement := self._confining.of(job.submitter)) is None:
+        elif (assignment := self._kinds.assign(station, keeper, job)) is None:
             self._parking.pause(keeper)  # it has something for us later, perhaps
             refuse(keeper, work.grants)
         elif job.submitter != self._roster.me and not station.lent:
@@ -249,7 +247,6 @@ class Volunteer:
         else:
             if station.halted:
                 self.halting.make_room(station)
-            assignment = Assignment(keeper, job, confinement)
             assignment.left.extend(work.grants)
             if assignment.shards() is None:
                 refuse(keeper, work.grants, forgot=True)
@@ -272,7 +269,7 @@ class Volunteer:
     def _change_slot(self, station: Station, assignment: Assignment) -> None:
         """Have a fresh slot for another submitter's work, or give the work back."""
         if station.assignments == [assignment] and station.is_changeable:
-            station.change(assignment.confinement)
+            station.change(assignment.confinement, assignment.interpreter)
         else:
             station.strangers.add(assignment.keeper)
             self._abandon(station, [assignment])
@@ -283,11 +280,13 @@ class Volunteer:
             self._prepare(station, assignment)
         self._parking.fill(station)
 
-    def _unstaffed(self, station: Station, why: str) -> None:
+    def _unstaffed(
+        self, station: Station, why: str, interpreter: Interpreter | None
+    ) -> None:
         """Give back what no slot can be made for."""
         for assignment in list(station.assignments):
             self._unready(station, assignment)
-        self._doubt(why)
+        self._kinds.unusable(why, interpreter)
 
     def _unready(self, station: Station, assignment: Assignment) -> None:
         """Give back what can't be computed now, and do not ask for it at once."""

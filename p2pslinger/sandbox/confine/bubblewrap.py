@@ -18,7 +18,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 
-from p2pslinger.sandbox.confine.readable import DEVICES, SYSTEM, outermost, python
+from p2pslinger.sandbox.confine.readable import DEVICES, SYSTEM, outermost
 from p2pslinger.sandbox.confine.scratch import SCRATCH
 
 _NAMESPACES = (
@@ -32,12 +32,13 @@ def find() -> str | None:
     return shutil.which("bwrap") if sys.platform == "linux" else None
 
 
-def command(package: str, *, root: bool) -> list[str]:
+def command(package: str, *, root: bool, shown: Iterable[str]) -> list[str]:
     """Return the command line, to which what to run is added.
 
     Args:
         package: Folder of this package, of which only the sandbox is shown.
         root: The daemon is root's.
+        shown: What the interpreter needs to read besides.
 
     Raises:
         FileNotFoundError: Bubblewrap is not installed.
@@ -54,7 +55,7 @@ def command(package: str, *, root: bool) -> list[str]:
         *("--die-with-parent", "--new-session", "--hostname", "slot"),
         *("--cap-drop", "ALL"),
         *(word for name in capabilities for word in ("--cap-add", name)),
-        *_files([*python(), *SYSTEM, *_of_package(package)]),
+        *_files([*shown, *SYSTEM, *_of_package(package)]),
         *("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"),
         *("--perms", "0755", "--dir", "/dev"),
         *(word for path in DEVICES for word in ("--dev-bind", path, path)),
