@@ -8,9 +8,17 @@ from p2pslinger.cli.ask import ask
 from p2pslinger.cli.commands import Command
 from p2pslinger.cli.options import as_json, whole_ids
 from p2pslinger.cli.render import show_json, show_pairs, show_reason
-from p2pslinger.cli.words import counted, duration, how_far, of_id, printable, when
+from p2pslinger.cli.words import (
+    amount,
+    counted,
+    duration,
+    how_far,
+    of_id,
+    printable,
+    when,
+)
 from p2pslinger.wire.control import GetStatus, Status
-from p2pslinger.wire.facts import ReachFacts, RekeyFacts, StatusFacts
+from p2pslinger.wire.facts import KeepingFacts, ReachFacts, RekeyFacts, StatusFacts
 
 
 @click.command(cls=Command, epilog="slinger status\nslinger status --json")
@@ -40,6 +48,7 @@ def show_status(facts: StatusFacts, *, whole: bool = False) -> None:
             ("sandbox", printable(facts.sandbox.text) if facts.sandbox else "unknown"),
             ("computed", counted(facts.computed, "task")),
             ("jobs", f"{facts.jobs:,} open here, {facts.heard:,} of others heard of"),
+            *keeping(facts.keeping),
             ("dropped", dropped(facts)),
         ]
     )
@@ -57,6 +66,18 @@ def rekeying(facts: RekeyFacts | None) -> list[tuple[str, str]]:
     if facts is None:
         return []
     return [("rekeying", how_far(facts.newer, facts.known, when(facts.ends)))]
+
+
+def keeping(facts: KeepingFacts | None) -> list[tuple[str, str]]:
+    """Return what the peer keeps for others, of what it may."""
+    if facts is None:
+        return []
+    jobs = counted(facts.jobs, "job")
+    text = f"{jobs} for others, {amount(facts.bytes)} of {amount(facts.quota)}"
+    if facts.willing:
+        return [("keeping", text)]
+    going = f"{jobs} of others until other peers have taken them over"
+    return [("keeping", going if facts.jobs else "nothing for others: keep = false")]
 
 
 def reachable(reach: ReachFacts | None) -> str:

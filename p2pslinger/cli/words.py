@@ -25,6 +25,14 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
+def amount(size: int) -> str:
+    """Return a number of bytes with the unit that suits it: "12 kB", "1.5 GB"."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} bytes"
+
+
 def when(wall: float) -> str:
     """Return a wall time as the clock here shows it, to the minute."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(wall))

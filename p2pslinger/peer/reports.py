@@ -29,6 +29,7 @@ from p2pslinger.store.state import State
 from p2pslinger.version import __version__
 from p2pslinger.wire.facts import (
     CheckFacts,
+    KeepingFacts,
     PeerFacts,
     RekeyFacts,
     StatusFacts,
@@ -63,6 +64,7 @@ class Subjects:
     presence: Presence
     petname: Callable[[PeerId], str]
     rekeying: Callable[[], RekeyFacts | None]
+    keeping: Callable[[], KeepingFacts]
 
 
 class Reports:
@@ -115,6 +117,7 @@ class Reports:
             about.presence.clock.off,
             sandbox_facts(about.confining),
             about.rekeying(),
+            about.keeping(),
         )
 
     def _heard(self) -> list[Notice]:

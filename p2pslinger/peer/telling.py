@@ -55,6 +55,7 @@ def make_reports(peer: Peer) -> tuple[Explaining, Reports, JobReports]:
             peer.presence,
             peer.people.petname,
             peer.membership.rekeying.facts,
+            peer.custody.vault.quota.facts,
         )
     )
     jobs = JobReports(

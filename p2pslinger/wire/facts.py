@@ -269,6 +269,22 @@ class RekeyFacts(msgspec.Struct, frozen=True):
     ends: float
 
 
+class KeepingFacts(msgspec.Struct, frozen=True):
+    """What this peer keeps of other members' durable jobs.
+
+    Attributes:
+        willing: Its owner wants it to.
+        jobs: How many it keeps.
+        bytes: What they take, blobs included.
+        quota: What they may take.
+    """
+
+    willing: bool
+    jobs: int
+    bytes: int
+    quota: int
+
+
 class StatusFacts(msgspec.Struct, frozen=True):
     """This peer.
 
@@ -294,6 +310,7 @@ class StatusFacts(msgspec.Struct, frozen=True):
         sandbox: How well it can confine tasks; None from a peer that does not say.
         rekeying: How far the grid has gone over to its newest authkey; None without
             an older one.
+        keeping: What it keeps for others; None from a peer that does not say.
     """
 
     peer: str
@@ -315,6 +332,7 @@ class StatusFacts(msgspec.Struct, frozen=True):
     clock_off: float | None = None
     sandbox: SandboxFacts | None = None
     rekeying: RekeyFacts | None = None
+    keeping: KeepingFacts | None = None
 
 
 class PermitFacts(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from p2pslinger.peer.durable.job import DurableJob
 from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.vault import Vault
 from p2pslinger.rules.keeping import (
+    DEPTH,
     REPLACE_AFTER,
     Applicant,
     in_order,
@@ -46,6 +47,7 @@ class Appointing:
         applicants: Gives the peers that could be asked: connected, can be dialled.
         connections: Gives the open connection to a peer.
         may_sign: Tells whether this peer's clock allows it to sign control records.
+        leaves: This peer gives the jobs that it keeps for others to other keepers.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class Appointing:
         applicants: Callable[[], Iterable[Applicant]],
         connections: Callable[[PeerId], Connection | None],
         may_sign: Callable[[], bool],
+        leaves: bool,
     ) -> None:
+        self.leaves = leaves
         self._vault = vault
         self._means = means
         self._me = means.me.id
@@ -191,9 +195,12 @@ class Appointing:
                 return
 
     def _replaceable(self, held: Held) -> PeerId | None:
-        """Return whose place is ours to fill."""
+        """Return whose place is ours to fill: our own, if we leave."""
+        where = held.places
+        if self.leaves and held.job.key is None and self._me in where.keepers:
+            return self._me if where.depth[self._me] < DEPTH else None
         alive = {fellow.peer for fellow in held.fellows.there()} | {self._me}
-        return replacement(held.places, self._me, alive, self._silence(held))
+        return replacement(where, self._me, alive, self._silence(held))
 
     def _appoint(self, held: Held, new: PeerId, old: PeerId, depth: int) -> None:
         made = Appointment(

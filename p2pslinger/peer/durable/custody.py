@@ -29,6 +29,7 @@ from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.owning import Owning
 from p2pslinger.peer.durable.seeking import Seeking
 from p2pslinger.peer.durable.vault import Vault
+from p2pslinger.peer.events import Noted
 from p2pslinger.peer.neighbourhood import Neighbourhood
 from p2pslinger.peer.owner import Owner
 from p2pslinger.wire.identity import Signed
@@ -88,6 +89,7 @@ class Custody:
             changed=self._changed,
             gone=self._gone,
             secret=lambda: randbytes(32),
+            keeps=keeps,
         )
         self._caretaking = Caretaking(self.vault, means, owner)
         self._appointing = Appointing(
@@ -96,6 +98,7 @@ class Custody:
             applicants=around.applicants,
             connections=around.connection,
             may_sign=may_sign,
+            leaves=not keeps,
         )
         self._started = means.loop.time()
         self._connection = around.connection
@@ -140,6 +143,11 @@ class Custody:
     def start(self) -> None:
         """Take up the jobs that are on disk, and look after them from now on."""
         self.vault.load()
+        kept = self.vault.quota.facts()
+        if kept.jobs and not kept.willing:
+            jobs = f"{kept.jobs} job{'s' if kept.jobs > 1 else ''}"
+            text = f"keep = false: {jobs} of others stay until other peers have them"
+            self._means.events.emit(Noted(text))
         self._owner.spawn(self._look_on())
 
     def close(self) -> None:

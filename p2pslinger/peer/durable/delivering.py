@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from p2pslinger.errors import DiskError, PeerError, SlingerError
+from p2pslinger.errors import DiskError, PeerError, SlingerError, UnavailableError
 from p2pslinger.ids import JobId
 from p2pslinger.peer.durable.held import Held
 from p2pslinger.peer.durable.vault import Vault
@@ -81,6 +81,11 @@ class Delivering:
             verify(batch, Purpose.RESULTS, self._vault.grid)
         if held is None or held.job.end == "cancelled" or held.forgetting:
             told(Delivered(0, tuple(result.grant for result in results)))
+            return
+        try:
+            held.job.check_room(len(batch.body) + sum(map(len, blobs.values())))
+        except UnavailableError as error:
+            told(error)
             return
         for result in results:
             if result.lost:

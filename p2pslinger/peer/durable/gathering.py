@@ -79,6 +79,8 @@ async def _contents_of(
     for digest, size, blob in _named(item.kind, item.signed):
         if blob:
             if job.is_keeper:
+                if not library.has(job.id, digest):
+                    job.check_room(size)
                 await library.obtain(job.id, digest, size, source)
         elif digest in given:
             found[digest] = given[digest]

@@ -63,6 +63,8 @@ class DurableJob:
         relay: Called with how a range goes on: tells the other keepers.
         under_way: What is known of running tasks.
         blobs: Sizes of the blobs that its items name, by digest.
+        blob_bytes: Their sum.
+        check_room: Called with bytes to come: raises where there is no room for them.
         shards: Of each shard its number, its first task and its count of tasks.
         gone: It is not here any more.
         end: "computed", "cancelled", "resigned" or "gone", once nothing is computed.
@@ -79,6 +81,8 @@ class DurableJob:
     relay: Callable[[PeerId, Glimpse], None] = lambda _, __: None
     under_way: UnderWay = field(default_factory=UnderWay)
     blobs: dict[bytes, int] = field(default_factory=dict)
+    blob_bytes: int = 0
+    check_room: Callable[[int], None] = lambda _: None
     shards: list[tuple[int, int, int]] = field(default_factory=list)
     gone: bool = False
     end: str = ""
@@ -105,7 +109,13 @@ class DurableJob:
         )
         function = self.kept.manifest.function
         if not function.code:
-            self.blobs[function.digest] = function.size
+            self._name(function.digest, function.size)
+
+    def _name(self, blob: bytes, size: int) -> None:
+        """Note that an item names a blob."""
+        if blob not in self.blobs:
+            self.blobs[blob] = size
+            self.blob_bytes += size
 
     @property
     def id(self) -> JobId:
@@ -236,8 +246,9 @@ class DurableJob:
         for number, head in enumerate(batch.heads, batch.first):
             data = self.file.content(head.digest) if head.size <= INLINE else None
             if head.size > INLINE:
-                self.blobs[head.digest] = head.size
-            self.blobs.update((one.digest, one.size) for one in head.shared)
+                self._name(head.digest, head.size)
+            for one in head.shared:
+                self._name(one.digest, one.size)
             made.append(Shard(number, base, head, data, described))
             self.shards.append((number, base, head.count))
             base += head.count
@@ -250,7 +261,7 @@ class DurableJob:
         if sum(stop - start for start, stop in new) < one.stop - one.start:
             self._contradicted = True  # there are two results, and a rule for that
         if one.blob:
-            self.blobs[one.blob] = one.size
+            self._name(one.blob, one.size)
         if not show:
             return
         ready = self.checking.arrived(one, new)

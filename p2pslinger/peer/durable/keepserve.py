@@ -155,8 +155,7 @@ class KeepServing:
         held = self._vault.kept(job)
         if self._told[connection] >= TOLD:
             raise PeerError(f"told of more than {TOLD} lots of items at once")
-        if held.job.key is None:
-            self._vault.check_room(held.job.kept.submitter)
+        held.job.check_room(0)
         self._told[connection] += 1
         self._owner.spawn(self._gather(held.job, tell, connection, exchange))
 

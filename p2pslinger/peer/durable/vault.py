@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from p2pslinger import limits
 from p2pslinger.errors import SlingerError, UnavailableError
@@ -19,6 +20,7 @@ from p2pslinger.peer.durable.held import Held
 from p2pslinger.peer.durable.job import DurableJob
 from p2pslinger.peer.durable.jobfile import JobFile
 from p2pslinger.peer.durable.means import Means
+from p2pslinger.peer.durable.quota import Quota
 from p2pslinger.peer.durable.sharing import Sharing
 from p2pslinger.peer.durable.tombstones import Tombstones
 from p2pslinger.peer.events import JobOpened, Noted
@@ -38,10 +40,6 @@ TOMBSTONE = 30 * 86_400.0
 #: Seconds that a job is still here after it was forgotten, to tell the other keepers.
 TELL_FORGOTTEN = 5.0
 
-#: Bytes that this peer keeps for others, all together and for one submitter.
-QUOTA = 2 << 30
-SUBMITTER_QUOTA = 500 << 20
-
 
 class Vault:
     """The durable jobs of one peer.
@@ -53,6 +51,7 @@ class Vault:
         changed: Called when there may be something to say about a job.
         gone: Called when a job is not here any more.
         secret: Makes the keepers' key of a new job, 32 bytes.
+        keeps: This peer keeps jobs for others.
     """
 
     def __init__(
@@ -64,6 +63,7 @@ class Vault:
         changed: Callable[[DurableJob], None],
         gone: Callable[[DurableJob], None],
         secret: Callable[[], bytes],
+        keeps: bool,
     ) -> None:
         self._means = means
         self._owner = owner
@@ -73,9 +73,8 @@ class Vault:
         self._secret = secret
         self._me = means.me.id
         self.grid = means.grid
-        #: Bytes that this peer keeps for others.
-        self.quota = QUOTA
         self.held: dict[JobId, Held] = {}
+        self.quota = Quota(means, self.held.values, willing=keeps)
         self.tombstones = Tombstones(means.journal, means.store)
 
     # --- jobs come ----------------------------------------------------------------
@@ -123,7 +122,7 @@ class Vault:
         if before is not None and before.job.is_keeper:
             before.invited = self._means.loop.time()
             return before
-        self.check_room(peer_id(manifest.submitter))
+        self.quota.check(peer_id(manifest.submitter))
         key = before.job.key if before is not None else None
         stored = StoredJob(job, signed, secret, key.secret if key else b"", kept=True)
         held = self._add(stored, manifest)
@@ -306,6 +305,7 @@ class Vault:
             kept, replica, means, stored.kept, file, self._spread, self._stands
         )
         job.deciding.key = Identity(stored.key) if stored.key else None
+        job.check_room = partial(self._check_room, job)
         job.deciding.ready = not begun  # else another owner may have decided since
         kept.sink = job
         fellows = Fellows(job, self._owner)
@@ -381,16 +381,6 @@ class Vault:
         held.job.close(why)
         held.job.gone = True
 
-    def check_room(self, submitter: PeerId) -> None:
-        """Check that there is room to keep more of somebody's jobs.
-
-        Raises:
-            UnavailableError: there is none.
-        """
-        store = self._means.store
-        if store.size_of_submitter(submitter) > min(SUBMITTER_QUOTA, self.quota):
-            raise UnavailableError("this peer keeps enough for that submitter")
-        if not self.quota or store.size_of_all() > self.quota:
-            raise UnavailableError("this peer keeps as much as its owner allows")
-        if self._means.journal.trouble:
-            raise UnavailableError(f"this peer's disk: {self._means.journal.trouble}")
+    def _check_room(self, job: DurableJob, adding: int) -> None:
+        if job.key is None and job.is_keeper:  # others' jobs have a quota
+            self.quota.check(job.kept.submitter, adding)

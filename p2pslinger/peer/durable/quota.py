@@ -1,0 +1,84 @@
+"""How much this peer keeps for others, and how much of that it may: items and blobs.
+
+Jobs that this peer owns are its own business. Whoever would have it keep more of
+somebody's jobs than there is room for is refused, and this machine's owner hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from p2pslinger.errors import UnavailableError
+from p2pslinger.ids import PeerId, short
+from p2pslinger.peer.durable.held import Held
+from p2pslinger.peer.durable.job import DurableJob
+from p2pslinger.peer.durable.means import Means
+from p2pslinger.peer.events import Noted
+from p2pslinger.wire.facts import KeepingFacts
+
+#: Bytes that this peer keeps for others, all together and for one submitter.
+QUOTA = 2 << 30
+SUBMITTER_QUOTA = 500 << 20
+
+
+class Quota:
+    """The room that this peer gives to others' jobs.
+
+    Args:
+        means: Has the store of items, and tells of a disk in trouble.
+        held: Gives the jobs that are here.
+        willing: The owner wants this peer to keep jobs for others.
+    """
+
+    def __init__(
+        self, means: Means, held: Callable[[], Iterable[Held]], *, willing: bool
+    ) -> None:
+        self._means = means
+        self._held = held
+        self._willing = willing
+        #: Bytes that this peer keeps for others, at most.
+        self.most = QUOTA
+
+    def check(self, submitter: PeerId, adding: int = 0) -> None:
+        """Check that there is room to keep more of somebody's jobs.
+
+        Args:
+            submitter: Whose they are.
+            adding: Bytes that would come to what is here.
+
+        Raises:
+            UnavailableError: there is none.
+        """
+        jobs = self._jobs()
+        store = self._means.store
+        theirs = [job for job in jobs if job.kept.submitter == submitter]
+        used = store.size_of_submitter(submitter) + _blobs(theirs)
+        if used + adding > min(SUBMITTER_QUOTA, self.most):
+            self._refuse(f"keeps enough for submitter {short(submitter)}")
+        if not self.most or self._used(jobs) + adding > self.most:
+            self._refuse("keeps as much as its owner allows")
+        if self._means.journal.trouble:
+            raise UnavailableError(f"this peer's disk: {self._means.journal.trouble}")
+
+    def facts(self) -> KeepingFacts:
+        """Return what is kept for others."""
+        jobs = self._jobs()
+        return KeepingFacts(self._willing, len(jobs), self._used(jobs), self.most)
+
+    def _jobs(self) -> list[DurableJob]:
+        """Return the jobs that are kept for others."""
+        jobs = (held.job for held in self._held())
+        return [job for job in jobs if job.is_keeper and job.key is None]
+
+    def _used(self, jobs: Iterable[DurableJob]) -> int:
+        store = self._means.store
+        own = store.size_of_submitter(self._means.me.id)
+        return store.size_of_all() - own + _blobs(jobs)
+
+    def _refuse(self, why: str) -> None:
+        self._means.events.emit(Noted(f"this peer {why}, and takes no more"))
+        raise UnavailableError(f"this peer {why}")
+
+
+def _blobs(jobs: Iterable[DurableJob]) -> int:
+    return sum(job.blob_bytes for job in jobs)
