@@ -8,7 +8,8 @@ it, the peer would stop after ten seconds and cost nothing. What is left is what
 idle class of the scheduler gives and takes.
 
 Other programs on the machine spoil this figure more than most: see the noise, which is
-how much the runs without work for others differ among themselves.
+how much the runs without work for others differ among themselves. What the slots got of
+the processors meanwhile is the part of the loss that is the scheduler's.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import time
 
 import p2pslinger as slinger
+from benchmarks._daemons import daemons
 from benchmarks.figures import show
 from p2pslinger.client.grid import Grid
 from p2pslinger.errors import UnavailableError
@@ -59,6 +61,12 @@ def busy(grid: Grid) -> int:
     return sum(job.running for job in grid.jobs())
 
 
+def used_by_slots() -> float:
+    """Return the processor seconds of all that the peers have started."""
+    slots = [slot for peer in daemons() for slot in peer.slots()]
+    return sum(sum(slot.cpu_times()[:2]) for slot in slots)
+
+
 def wait_until(grid: Grid, running: int) -> None:
     """Wait until so many tasks run."""
     deadline = time.monotonic() + PATIENCE
@@ -68,15 +76,22 @@ def wait_until(grid: Grid, running: int) -> None:
         time.sleep(0.05)
 
 
-def beside(grid: Grid, cores: int) -> float:
-    """Return the seconds that it takes while all slots compute for somebody else."""
-    tasks = grid.map(spin, [600.0] * cores)
+def beside(grid: Grid, cores: int) -> tuple[float, float]:
+    """Measure while all slots compute for somebody else.
+
+    Returns:
+        The seconds that the owner's program takes, and which part of all processors'
+        time the slots got meanwhile.
+    """
+    job = grid.start(spin, [600.0] * cores)
     wait_until(grid, cores)
     time.sleep(0.3)  # slots that were just made import and unpack
     try:
-        return foreground(cores)
+        before = used_by_slots()
+        seconds = foreground(cores)
+        return seconds, (used_by_slots() - before) / seconds / cores
     finally:
-        tasks.close()  # type: ignore[attr-defined]  # it is a generator
+        job.cancel()
         wait_until(grid, 0)
 
 
@@ -87,12 +102,14 @@ def main() -> None:
     cores = count()
     with slinger.local(2, slots=[0, cores], strangers=True, prefs=PREFS) as grid:
         foreground(cores)
-        alone, with_peer = [], []
+        alone, with_peer, taken = [], [], []
         for number in range(PAIRS):
             order = (True, False) if number % 2 else (False, True)
             for used in order:
                 if used:
-                    with_peer.append(beside(grid, cores))
+                    seconds, part = beside(grid, cores)
+                    with_peer.append(seconds)
+                    taken.append(100 * part)
                 else:
                     alone.append(foreground(cores))
         loss = [100 * (b / a - 1) for a, b in zip(alone, with_peer, strict=True)]
@@ -101,6 +118,7 @@ def main() -> None:
         show("owner's program alone", alone, "s")
         show("the same beside a fully used peer", with_peer, "s")
         show("lost by the owner", loss, "%", most=MOST)
+        show("processors' time that slots got meanwhile", taken, "%")
         show("noise: runs alone, off their median", noise, "%")
 
 
