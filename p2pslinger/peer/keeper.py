@@ -192,9 +192,9 @@ class Keeper:
         void = []
         for held in renew.holdings:
             job = self.jobs.get(JobId(held.job))
-            if job is None or not job.board.renew(
-                seat.peer, held.grant, held.index, now
-            ):
+            at = held.grant, held.index, now
+            stands = held.suspended
+            if job is None or not job.board.renew(seat.peer, *at, suspended=stands):
                 void.append(held.grant)
         return void
 

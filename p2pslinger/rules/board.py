@@ -231,9 +231,17 @@ class Board(Tasks):
         """Return the MAC that a grant carries."""
         return self._ledger.mac(held.number, held.volunteer, held.start, held.stop)
 
-    def renew(self, volunteer: PeerId, number: int, index: int, now: float) -> bool:
+    def renew(
+        self,
+        volunteer: PeerId,
+        number: int,
+        index: int,
+        now: float,
+        *,
+        suspended: bool = False,
+    ) -> bool:
         """Take a heartbeat; return whether the grant is still wanted."""
-        return self._ledger.renew(number, volunteer, index, now)
+        return self._ledger.renew(number, volunteer, index, now, suspended=suspended)
 
     def deliver(self, got: Delivery, granted: Span) -> list[Span]:
         """Take in results; return the parts that are new, which the submitter gets.

@@ -38,7 +38,9 @@ def nobody(volunteer: PeerId, other: PeerId) -> bool:
 
 
 def is_late(held: Held, now: float, pace: Pace, lease: float = LEASE) -> bool:
-    """Tell whether a grant's holder is silent, or much slower than the others."""
+    """Tell whether a grant's holder stands still, is silent, or is much too slow."""
+    if held.suspended:
+        return True
     if held.expires - lease < now - SILENT:
         return True
     if pace.seconds is None or not held.since:

@@ -34,6 +34,7 @@ class Held:
         expires: When it lapses, on the keeper's monotonic clock.
         index: The task that the volunteer is at, as far as it has told.
         since: When it was granted, on that clock; 0 if another keeper has granted it.
+        suspended: It stands still, as its holder's owner prefers.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Held:
     expires: float
     index: int
     since: float = 0.0
+    suspended: bool = False
 
 
 def grant_mac(
@@ -105,13 +107,22 @@ class Ledger:
         self._of.setdefault(held.volunteer, set()).add(held.number)
         return True
 
-    def renew(self, number: int, volunteer: PeerId, index: int, now: float) -> bool:
+    def renew(
+        self,
+        number: int,
+        volunteer: PeerId,
+        index: int,
+        now: float,
+        *,
+        suspended: bool = False,
+    ) -> bool:
         """Take a heartbeat; return whether the grant is still live."""
         held = self._held.get(number)
         if held is None or held.volunteer != volunteer:
             return False
         held.expires = now + self._lease
         held.index = min(max(held.start, index), held.stop - 1)
+        held.suspended = suspended
         return True
 
     def end(self, number: int, volunteer: PeerId) -> Held | None:
