@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from p2pslinger.client.asynchronous import aconnect
     from p2pslinger.client.connect import connect, local
     from p2pslinger.client.grid import Grid
+    from p2pslinger.client.initializer import InitializerError
     from p2pslinger.client.job import Job
     from p2pslinger.client.link import BrokenGridError
+    from p2pslinger.client.replay import Replay
+    from p2pslinger.client.session import ShutDownError
     from p2pslinger.client.sharing import Shared
     from p2pslinger.errors import (
         PackingError,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
         TaskKilledError,
         TaskTimeoutError,
         UnavailableError,
+        UntrustedValueError,
         UsageError,
     )
     from p2pslinger.sandbox.task import task
@@ -44,6 +48,9 @@ _HOMES = {
     "connect": "p2pslinger.client.connect",
     "local": "p2pslinger.client.connect",
     "BrokenGridError": "p2pslinger.client.link",
+    "InitializerError": "p2pslinger.client.initializer",
+    "Replay": "p2pslinger.client.replay",
+    "ShutDownError": "p2pslinger.client.session",
     "Grid": "p2pslinger.client.grid",
     "Job": "p2pslinger.client.job",
     "task": "p2pslinger.sandbox.task",
@@ -57,13 +64,16 @@ _HOMES = {
 __all__ = [
     "BrokenGridError",
     "Grid",
+    "InitializerError",
     "Job",
     "JobFacts",
     "PackingError",
     "PeerError",
     "PeerFacts",
     "RemoteError",
+    "Replay",
     "Shared",
+    "ShutDownError",
     "SlingerError",
     "StatusFacts",
     "TallyFacts",
@@ -71,6 +81,7 @@ __all__ = [
     "TaskKilledError",
     "TaskTimeoutError",
     "UnavailableError",
+    "UntrustedValueError",
     "UsageError",
     "aconnect",
     "connect",

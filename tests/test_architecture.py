@@ -46,6 +46,9 @@ INSIDE = {"peer", "net", "store", "sandbox"}
 EXCEPTIONS: dict[str, tuple[set[str], str]] = {
     "client/memory.py": ({"sandbox"}, "hands memory over as slots get it, on one host"),
     "client/sharing.py": ({"sandbox"}, "its handles are what tasks find in a slot"),
+    "client/initializer.py": ({"sandbox"}, "a slot unpacks what it makes"),
+    "compat/dask.py": ({"sandbox"}, "what it sends is unpacked in a slot"),
+    "compat/joblib.py": ({"sandbox"}, "what it sends is unpacked in a slot"),
     "cli/init.py": ({"peer", "store"}, "stores the authkey before there is a peer"),
     "cli/up.py": ({"peer"}, "is the process that becomes the peer"),
     "cli/detach.py": ({"peer", "store"}, "starts that process, if none runs"),

@@ -28,6 +28,8 @@ def aconnect(
     data: str | Path | None = None,
     requires: Iterable[str] | None = None,
     platform: str | None = None,
+    initializer: Callable[..., object] | None = None,
+    initargs: tuple[object, ...] = (),
 ) -> AsyncGrid:
     """Connect to this machine's peer for an `async with` block; see `connect`.
 
@@ -35,9 +37,18 @@ def aconnect(
         trust: How far values from other peers are decoded: "safe" or "pickle".
         data: The peer's data folder, if it is not the usual one.
         requires, platform: What a peer must have, as for `connect`.
+        initializer, initargs: What each slot calls first, as for `connect`.
     """
     return AsyncGrid(
-        partial(connect, trust=trust, data=data, requires=requires, platform=platform)
+        partial(
+            connect,
+            trust=trust,
+            data=data,
+            requires=requires,
+            platform=platform,
+            initializer=initializer,
+            initargs=initargs,
+        )
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from p2pslinger import paths
 from p2pslinger.client.children import start_peer
 from p2pslinger.client.grid import Grid
+from p2pslinger.client.initializer import check_initializer
 from p2pslinger.client.link import Link, NoPeerError
 from p2pslinger.client.localgrid import LocalGrid
 from p2pslinger.client.needing import asked
@@ -32,6 +33,8 @@ def connect(
     data: str | Path | None = None,
     requires: Iterable[str] | None = None,
     platform: str | None = None,
+    initializer: Callable[..., object] | None = None,
+    initargs: tuple[object, ...] = (),
 ) -> Grid:
     """Connect to this machine's peer; if none runs, start one that ends with us.
 
@@ -42,6 +45,9 @@ def connect(
         requires: Packages that a peer must have to compute this program's functions,
             as "numpy>=2". Others never see the tasks.
         platform: What its machine must be: "linux", "macos-arm64" and the like.
+        initializer: Called by each slot before it calls a function for the first time.
+            If it fails, so does everything.
+        initargs: Its arguments.
 
     Raises:
         UsageError: a requirement is none.
@@ -49,8 +55,15 @@ def connect(
         IncompatibleError: the peer is of another version.
     """
     needs = asked(requires, platform)
+    check_initializer(initializer)
     folder = Path(data) if data is not None else paths.default_data_folder()
-    return Grid(_link(folder), trust=trust, needs=needs)
+    return Grid(
+        _link(folder),
+        trust=trust,
+        needs=needs,
+        initializer=initializer,
+        initargs=initargs,
+    )
 
 
 def local(
@@ -59,6 +72,8 @@ def local(
     slots: int | Sequence[int] = 1,
     strangers: bool = False,
     prefs: Mapping[str, object] | None = None,
+    initializer: Callable[..., object] | None = None,
+    initargs: tuple[object, ...] = (),
 ) -> Grid:
     """Start a throw-away grid of real peers on this machine; it ends with the Grid.
 
@@ -72,12 +87,14 @@ def local(
         prefs: What all peers let each other have, as in `slinger prefs`, such as
             `{"core_share": "25%"}`. Without it there are none: a throw-away grid
             computes whatever else its machine does.
+        initializer, initargs: As for `connect`.
 
     Raises:
         UsageError: there is no peer, or not one number of slots for each.
         UnavailableError: a peer does not start, or this machine can't confine the
             tasks of strangers; the text says why.
     """
+    check_initializer(initializer)
     each = [slots] * peers if isinstance(slots, int) else list(slots)
     if peers < 1 or min(each, default=0) < 0:
         raise UsageError("a local grid needs at least one peer, and no negative slots")
@@ -88,7 +105,14 @@ def local(
         )
     grid = LocalGrid(each, strangers=strangers, prefs=prefs)
     trust: Trust = "safe" if strangers else "mine"
-    return Grid(grid.link, trust=trust, on_close=grid.close, keepers=0)
+    return Grid(
+        grid.link,
+        trust=trust,
+        on_close=grid.close,
+        keepers=0,
+        initializer=initializer,
+        initargs=initargs,
+    )
 
 
 def _link(folder: Path) -> Link:
@@ -110,7 +134,11 @@ def _link(folder: Path) -> Link:
                 if time.monotonic() > deadline:
                     raise
         child = start_peer({"SLINGER_DATA": str(folder)})
-        child.wait_until_ready(START)
+        try:
+            child.wait_until_ready(START)
+        except UnavailableError:
+            child.end()
+            raise
         child.let_go()
         brought = True
         looks = LOOKS

@@ -9,7 +9,7 @@ from p2pslinger.errors import TaskKilledError, TaskTimeoutError
 from p2pslinger.wire.records import Failure
 
 #: What a slot calls the failure of an initializer.
-_INITIALIZER = f"{InitializerError.__module__}.{InitializerError.__qualname__}"
+_INITIALIZER = "p2pslinger.sandbox.prepared.InitializerFailedError"
 
 
 def error_of(failure: Failure, trust: Trust) -> Exception:

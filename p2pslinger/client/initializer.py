@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 
 from p2pslinger.errors import TaskError, UsageError
+from p2pslinger.sandbox.prepared import prepared
 
 #: Functions for which the combination is kept: what is made anew is packed anew.
 REMEMBERED = 64
@@ -34,8 +35,7 @@ class Initializer:
     def __init__(
         self, function: Callable[..., object], arguments: tuple[object, ...] = ()
     ) -> None:
-        if not callable(function):
-            raise UsageError(f"the initializer {function!r:.60} is not a function")
+        check_initializer(function)
         self.function = function
         self.arguments = arguments
         self.broken: InitializerError | None = None
@@ -58,6 +58,16 @@ class Initializer:
         return made
 
 
+def check_initializer(function: object) -> None:
+    """See that an initializer, if there is one, can be called.
+
+    Raises:
+        UsageError: it can't.
+    """
+    if function is not None and not callable(function):
+        raise UsageError(f"the initializer {function!r:.60} is not a function")
+
+
 class Initialized:
     """A function with an initializer in front of it."""
 
@@ -73,19 +83,4 @@ class Initialized:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Be the function itself in a slot, once the initializer has been called."""
-        return _prepared, (self.function, self.first.function, self.first.arguments)
-
-
-def _prepared(
-    function: Callable[..., object],
-    initializer: Callable[..., object],
-    arguments: tuple[object, ...],
-) -> Callable[..., object]:
-    """Call the initializer, in a slot; return the function."""
-    try:
-        initializer(*arguments)
-    except Exception as error:
-        raise InitializerError(
-            f"the initializer failed: {type(error).__name__}: {error}"
-        ) from error
-    return function
+        return prepared, (self.function, self.first.function, self.first.arguments)

@@ -24,8 +24,8 @@ from dask.utils import ensure_dict
 
 from p2pslinger.client.grid import Grid
 from p2pslinger.client.values import RemoteTraceback
-from p2pslinger.compat.batches import failure, process
 from p2pslinger.compat.placing import is_bounded, placed, slots
+from p2pslinger.sandbox.batches import failure, process
 
 #: Tasks that are on their way for each slot: the next is there when one ends.
 AHEAD = 2

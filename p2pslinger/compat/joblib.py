@@ -36,9 +36,9 @@ from joblib.parallel import (
 from p2pslinger.client.connect import connect
 from p2pslinger.client.grid import Grid
 from p2pslinger.client.options import GridOptions
-from p2pslinger.compat.batches import call, limit_threads
 from p2pslinger.compat.placing import is_bounded, placed, slots
 from p2pslinger.errors import ConnectionLostError, UsageError
+from p2pslinger.sandbox.batches import call, limit_threads
 
 if TYPE_CHECKING:
     Done = Callable[[Future[object]], object]

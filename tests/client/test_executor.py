@@ -13,10 +13,11 @@ import pytest
 
 import p2pslinger as slinger
 from p2pslinger.client.grid import Grid
-from p2pslinger.client.initializer import Initializer, InitializerError
+from p2pslinger.client.initializer import Initializer
 from p2pslinger.client.packing import pack_function
 from p2pslinger.client.session import ShutDownError
 from p2pslinger.client.values import RemoteTraceback
+from p2pslinger.sandbox.prepared import InitializerFailedError
 from p2pslinger.wire.control import Append, AppendBig, CloseJob, OpenJob, RangeOut
 from p2pslinger.wire.records import Failure
 from tests.client.scripted import (
@@ -44,7 +45,7 @@ def failing(start: int, stop: int, type_name: str) -> RangeOut:
     return RangeOut(start, stop, 0, none, b"", 0, failures, peer, False, 0.0, 0.0, b"")
 
 
-UNREADY = f"{InitializerError.__module__}.{InitializerError.__qualname__}"
+UNREADY = f"{InitializerFailedError.__module__}.{InitializerFailedError.__qualname__}"
 
 
 # --- initializers ---------------------------------------------------------------------

@@ -13,9 +13,7 @@ from itertools import count
 import pytest
 
 import p2pslinger as slinger
-from p2pslinger import paths
 from p2pslinger.client.grid import Grid
-from p2pslinger.client.link import Link
 from p2pslinger.client.values import RemoteTraceback
 from tests.compat import tasks
 from tests.grid.place import HANGING, Peer, Place, within
@@ -201,8 +199,7 @@ grid.shutdown(wait=False)
 
 def pool(peer: Peer, *first: object) -> Grid:
     """Connect with an initializer and its arguments."""
-    link = Link.open(paths.control_path(peer.data))
-    return Grid(link, initializer=first[0], initargs=first[1:])  # type: ignore[arg-type]
+    return slinger.connect(data=peer.data, initializer=first[0], initargs=first[1:])  # type: ignore[arg-type]
 
 
 def test_every_slot_is_initialized_before_it_calls(peer: Peer) -> None:
@@ -275,6 +272,10 @@ def test_an_initializer_that_fails_breaks_only_those_who_asked_for_it(
 def test_an_initializer_must_be_a_function(grid: Grid) -> None:
     with pytest.raises(slinger.UsageError, match="is not a function"):
         grid.options(initializer="prepare")  # type: ignore[arg-type]
+    with pytest.raises(slinger.UsageError, match="is not a function"):
+        slinger.connect(initializer="prepare")  # type: ignore[arg-type]
+    with pytest.raises(slinger.UsageError, match="is not a function"):
+        slinger.local(initializer="prepare")  # type: ignore[arg-type]
 
 
 def test_a_peer_that_goes_breaks_the_executor(place: Place) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 
+import psutil
 import pytest
 
 import p2pslinger as slinger
@@ -318,3 +319,13 @@ def test_a_second_peer_on_the_same_folder_is_refused(place: Place) -> None:
     assert second.returncode == 1
     assert f"(process {peer.process.pid})" in err
     assert err.count("\n") == 1
+
+
+def test_a_peer_that_can_not_start_leaves_no_process(place: Place) -> None:
+    folder = place.folder / "data"
+    folder.write_text("not a folder")
+    before = len(psutil.Process().children())
+
+    with pytest.raises(slinger.UnavailableError):
+        slinger.connect(data=folder)
+    assert len(psutil.Process().children()) == before

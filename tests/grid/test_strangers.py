@@ -34,6 +34,9 @@ def test_what_needs_the_hosts_files_fails_with_a_remedy_and_works_at_home(
     secret.write_text("x")
     with first.connect() as grid:
         assert grid.submit(tasks.square, 3).result(HANGING) == 9
+        ready = grid.options(initializer=tasks.prepare, initargs=(7,))
+        assert ready.submit(tasks.prepared).result(HANGING) == 7  # confined, too
+        assert grid.submit(tasks.own_index).result(HANGING) == 0
         assert level_of(grid, "second") in {"good", "strong"}
         error = grid.submit(tasks.read, str(secret)).exception(HANGING)
         assert isinstance(error, OSError)

@@ -30,7 +30,10 @@ def limit_threads(environment: dict[str, str], threads: int) -> None:
         from threadpoolctl import threadpool_limits
     except ImportError:
         return
-    _kept[:] = [threadpool_limits(threads)]
+    try:
+        _kept[:] = [threadpool_limits(threads)]
+    except OSError:
+        pass  # a confined slot can't see what is loaded: the variables have to do
 
 
 def process() -> int:
