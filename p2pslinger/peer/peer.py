@@ -342,6 +342,8 @@ class Peer:
             may_sign=lambda: not self.presence.clock.is_wrong,
             randbytes=self.world.rng.randbytes,
             keeps=self.config.keep and not self.config.program_bound,
+            leaves=not self.config.keep,
+            alone=self.world.alone,
             refuses=self.people.is_banned,
         )
 

@@ -125,6 +125,7 @@ async def _run(
         wishes=WrittenWishes(wishes),
         sensors=Machine() if wishes.exists() or not config.throw_away else None,
         keys=None if config.authkey or alone else KeyFile(config.data),
+        alone=alone,
     )
     control = paths.control_path(folder.path)
     peer = Peer(

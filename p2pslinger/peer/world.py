@@ -65,6 +65,7 @@ class World:
         wishes: What the owner lets them have.
         sensors: What this machine says of itself; None: preferences do not apply.
         keys: Where the grid's authkeys are kept; None for nowhere.
+        alone: This machine belongs to no grid: no other peer will ever be there.
     """
 
     streams: Streams
@@ -81,3 +82,4 @@ class World:
     wishes: Wishes = field(default_factory=SpokenWishes)
     sensors: Sensors | None = None
     keys: Keys | None = None
+    alone: bool = False

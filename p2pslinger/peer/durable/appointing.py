@@ -47,7 +47,7 @@ class Appointing:
         applicants: Gives the peers that could be asked: connected, can be dialled.
         connections: Gives the open connection to a peer.
         may_sign: Tells whether this peer's clock allows it to sign control records.
-        leaves: This peer gives the jobs that it keeps for others to other keepers.
+        leaves: Tells whether this peer gives what it keeps for others to others.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class Appointing:
         applicants: Callable[[], Iterable[Applicant]],
         connections: Callable[[PeerId], Connection | None],
         may_sign: Callable[[], bool],
-        leaves: bool,
+        leaves: Callable[[], bool],
     ) -> None:
-        self.leaves = leaves
+        self._leaves = leaves
         self._vault = vault
         self._means = means
         self._me = means.me.id
@@ -197,7 +197,7 @@ class Appointing:
     def _replaceable(self, held: Held) -> PeerId | None:
         """Return whose place is ours to fill: our own, if we leave."""
         where = held.places
-        if self.leaves and held.job.key is None and self._me in where.keepers:
+        if self._leaves() and held.job.key is None and self._me in where.keepers:
             return self._me if where.depth[self._me] < DEPTH else None
         alive = {fellow.peer for fellow in held.fellows.there()} | {self._me}
         return replacement(where, self._me, alive, self._silence(held))

@@ -59,7 +59,9 @@ class Custody:
         credited: Hands a receipt of ours to its volunteer.
         may_sign: Tells whether this peer's clock allows it to sign control records.
         randbytes: Makes keys.
-        keeps: This peer keeps jobs for others.
+        keeps: This peer takes up jobs for others.
+        leaves: It gives those that it keeps to other keepers.
+        alone: There will never be any.
         refuses: Tells whose jobs are not kept.
     """
 
@@ -74,6 +76,8 @@ class Custody:
         may_sign: Callable[[], bool],
         randbytes: Callable[[int], bytes],
         keeps: bool,
+        leaves: bool = False,
+        alone: bool = False,
         refuses: Callable[[PeerId], bool] = lambda _: False,
     ) -> None:
         self._means = means
@@ -89,7 +93,7 @@ class Custody:
             changed=self._changed,
             gone=self._gone,
             secret=lambda: randbytes(32),
-            keeps=keeps,
+            keeps=not leaves,
         )
         self._caretaking = Caretaking(self.vault, means, owner)
         self._appointing = Appointing(
@@ -98,7 +102,7 @@ class Custody:
             applicants=around.applicants,
             connections=around.connection,
             may_sign=may_sign,
-            leaves=not keeps,
+            leaves=lambda: leaves or not self.vault.quota.most,
         )
         self._started = means.loop.time()
         self._connection = around.connection
@@ -122,6 +126,7 @@ class Custody:
             owning=Owning(
                 self.vault, means, seek=self._seeking.seek, may_sign=may_sign
             ),
+            alone=alone,
         )
         self.delivering = Delivering(self.vault, owner)
         self._serving = KeepServing(

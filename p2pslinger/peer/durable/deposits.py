@@ -40,6 +40,7 @@ class Deposits:
         fill: Finds the keepers that a job lacks.
         seek: Finds a job in the grid; the second argument is its job key, or empty.
         owning: Signs what changes.
+        alone: There will never be another peer: nobody waits for one.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class Deposits:
         fill: Callable[[Held], None],
         seek: Callable[[JobId, bytes], Awaitable[Held]],
         owning: Owning,
+        alone: bool = False,
     ) -> None:
+        self._alone = alone
         self.means = means
         self._vault = vault
         self._owner = owner
@@ -203,7 +206,8 @@ class Deposits:
             async with asyncio.timeout(timeout):
                 while True:
                     await self.means.journal.flush()
-                    if self.is_kept(held):
+                    depositing = held.job.id in self._depositing
+                    if self.is_kept(held) or (self._alone and not depositing):
                         break
                     changed.clear()
                     await changed.wait()
@@ -245,6 +249,11 @@ class Deposits:
         named = len(held.places.keepers)
         if self.means.journal.trouble:
             why = f"this machine's disk: {self.means.journal.trouble}"
+        elif self._alone:
+            why = (
+                "this machine belongs to no grid, so that no other peer can keep it: "
+                "`slinger init` founds one"
+            )
         elif named < wanted:
             others = {1: "no other peer", 2: "only 1 other peer"}
             some = others.get(named, f"only {named - 1} other peers")

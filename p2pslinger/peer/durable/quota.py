@@ -63,7 +63,9 @@ class Quota:
     def facts(self) -> KeepingFacts:
         """Return what is kept for others."""
         jobs = self._jobs()
-        return KeepingFacts(self._willing, len(jobs), self._used(jobs), self.most)
+        return KeepingFacts(
+            self._willing and self.most > 0, len(jobs), self._used(jobs), self.most
+        )
 
     def _jobs(self) -> list[DurableJob]:
         """Return the jobs that are kept for others."""
