@@ -1,18 +1,24 @@
-"""The disk of a simulated machine: it outlives the peer, and may be slow, or full."""
+"""The disk of a simulated machine: it outlives the peer, may be slow or full, and its
+blobs may be files that lose what was not durable when the power is cut."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from p2pslinger.errors import DiskError
-from p2pslinger.ids import PeerId
+from p2pslinger.ids import BlobId, PeerId
+from p2pslinger.store.blobs import Blobs
 from p2pslinger.store.state import State
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.records import Address
 
 T = TypeVar("T")
+
+#: Bytes of a blob's id.
+BLOB_ID = 32
 
 
 class Disk(State):
@@ -67,3 +73,21 @@ class Disk(State):
         if self.full and not self.frozen:
             raise DiskError("the simulated disk is full")
         return not self.frozen
+
+
+def after_power_cut(blobs: Blobs, folder: Path) -> Blobs:
+    """Return the blobs that a machine finds when its power is back.
+
+    What was in memory is gone, and so is every file of which the disk has not said that
+    it has it: the worst that can happen.
+
+    Args:
+        blobs: What it had.
+        folder: Where their files are.
+    """
+    for path in folder.iterdir():
+        if len(path.name) != 2 * BLOB_ID or not blobs.is_durable(
+            BlobId(bytes.fromhex(path.name))
+        ):
+            path.unlink()
+    return Blobs(folder)
