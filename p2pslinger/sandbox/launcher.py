@@ -152,7 +152,12 @@ class Launcher:
                 "does not have; it can submit jobs that others compute"
             )
         spawn = partial(self._spawn, confinement, interpreter, number)
-        nursery = Nursery(spawn, nice=self._nice, cleared=self._remove_folder)
+        nursery = Nursery(
+            spawn,
+            nice=self._nice,
+            cleared=self._remove_folder,
+            trusted=confinement is Confinement.OWN,
+        )
         self._nurseries.add(nursery)
         nursery.gone.add_done_callback(lambda _: self._nurseries.discard(nursery))
         self._await(nursery.gone)

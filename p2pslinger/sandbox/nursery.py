@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 import signal
@@ -50,6 +51,7 @@ class Nursery:
         spawn: Starts the zygote.
         nice: By how much slots are nicer than the daemon.
         cleared: Called with a slot's number when nothing of it is left.
+        trusted: Its slots are the owner's, and may keep what they are given.
 
     Attributes:
         open: Slots can be had here.
@@ -60,10 +62,16 @@ class Nursery:
     """
 
     def __init__(
-        self, spawn: Spawn, *, nice: int, cleared: Callable[[int], None]
+        self,
+        spawn: Spawn,
+        *,
+        nice: int,
+        cleared: Callable[[int], None],
+        trusted: bool,
     ) -> None:
         self._nice = nice
         self._cleared = cleared
+        self._trusted = trusted
         self._events = b""
         self._slots: dict[int, SlotProcess] = {}
         self._forks: dict[int, asyncio.Future[int]] = {}
@@ -227,7 +235,13 @@ class Nursery:
                 output, their_output = pipe(ours, theirs)
                 ends = Ends(output, shared_memory(ours), mark)
                 given = [their_sock.fileno(), their_output, ends.cells]
-                slot = SlotProcess(ends, on_done=on_done, on_exit=on_exit, kill=kill)
+                slot = SlotProcess(
+                    ends,
+                    on_done=on_done,
+                    on_exit=on_exit,
+                    kill=kill,
+                    lends=math.inf if self._trusted else memory,
+                )
                 ours.callback(asyncio.get_running_loop().remove_reader, output)
                 socket.send_fds(self._control, [request], given)
             except BrokenPipeError:
@@ -237,7 +251,7 @@ class Nursery:
             ours.pop_all()
         self._slots[number] = slot
         if AVAILABLE:
-            sock = slot.socket = PassingSocket.of(sock)
+            sock = slot.socket = PassingSocket.of(sock, takes=False)
         return slot, sock
 
     def _forked(self, number: int, pid: int, errno: int) -> None:

@@ -65,17 +65,21 @@ class PassingSocket(socket.socket):
 
     Attributes:
         arrived: What has come.
+        takes: Whether it takes any; else the kernel closes them. Whoever is not
+            trusted could use up this process's numbers.
     """
 
+    takes: bool
     _given: list[int]
     arrived: Arrived
 
     @classmethod
-    def of(cls, sock: socket.socket) -> PassingSocket:
+    def of(cls, sock: socket.socket, *, takes: bool = True) -> PassingSocket:
         """Return a socket in another's place."""
         blocking = sock.gettimeout() != 0
         passing = cls(fileno=sock.detach())
         passing.setblocking(blocking)
+        passing.takes = takes
         passing._given = []
         passing.arrived = Arrived()
         _sockets[passing.fileno()] = passing
@@ -89,6 +93,8 @@ class PassingSocket(socket.socket):
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Receive bytes, and what comes beside them."""
+        if not self.takes:
+            return super().recv(bufsize, flags)
         data, ancillary, _, _ = self.recvmsg(bufsize, SPACE, flags | CLOEXEC)
         if ancillary:
             self.arrived.put(ancillary)

@@ -70,6 +70,8 @@ class SlotProcess:
     Args:
         ends: This closes them.
         kill: Has the zygote kill the process and all that it started.
+        lends: Bytes that it may get as memory, in all. What it has got it can keep for
+            as long as it lives, and no limit of a process counts it.
 
     Attributes:
         link: The protocol for the slot's socket.
@@ -83,6 +85,7 @@ class SlotProcess:
         on_done: Callable[[Outcome], None],
         on_exit: Callable[[Exit], None],
         kill: Callable[[], None],
+        lends: float = math.inf,
     ) -> None:
         self.pid = 0
         self.on_done = on_done
@@ -96,6 +99,7 @@ class SlotProcess:
         self.socket: PassingSocket | None = None
         self._area: int | None = None
         self._large = False
+        self._lends = lends
         self._ends = ends
         self._output = Output(ends.mark)
         self._reads = 0
@@ -234,18 +238,20 @@ class SlotProcess:
 
     def _hold(self, kind: int, beside: int, head: bytes, data: bytes) -> None:
         """Send a frame soon, with its data as memory if it is large."""
-        memory = in_memory(data) if self.socket is not None else data
+        lent = self.socket is not None and len(data) <= self._lends
+        memory = in_memory(data) if lent else data
         fd = descriptor(memory)
-        if fd is None or self.socket is None:
+        if fd is None or self.socket is None or not lent:
             self.link.hold(kind, head, data)
         else:
+            self._lends -= len(data)
             name = self.socket.give(fd)
             self.link.hold(beside, head, frames.MEMORY.pack(name, len(data)))
 
     def _give_area(self) -> None:
         """Give memory for large values, if the last ones were large."""
-        if not self._large or self._area is not None:
-            return
+        if not self._large or self._area is not None or self._lends < math.inf:
+            return  # what is not a stranger's own can't be counted, nor taken back
         if self.socket is not None and has_room():
             self._area = area(frames.FRAME_BYTES)
             name = self.socket.give(self._area)

@@ -35,6 +35,7 @@ from tests.attacks.bombs import (
     run_a_program,
     shared_memory_bomb,
     swap_in_segments,
+    take_all_contexts,
     thread_bomb,
 )
 from tests.attacks.processes import (
@@ -321,6 +322,7 @@ ATTACKS: dict[Attack, set[str]] = {
     fill_the_disk: {"OSError", "FileNotFoundError"},
     fill_the_disk_with_names: {"OSError", "FileNotFoundError"},
     swap_in_segments: {"PermissionError"},
+    take_all_contexts: {"OSError"},
     keep_a_key: {"PermissionError"},
 }
 

@@ -68,7 +68,8 @@ NEVER = {
 
 #: Refused as if this kernel did not have them: whoever asks has another way.
 ABSENT = (
-    "clone3 pidfd_open memfd_create io_uring_setup io_uring_enter io_uring_register"
+    "clone3 pidfd_open memfd_create io_setup io_uring_setup io_uring_enter "
+    "io_uring_register"
 )
 
 #: Refused where nothing may be written: Landlock leaves them to any user of a file.

@@ -67,6 +67,7 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
+    "io_setup": (206, 0),
     "keyctl": (250, 219),
     "add_key": (248, 217),
     "request_key": (249, 218),
