@@ -16,6 +16,7 @@ KINDS = [
     facts.WhyFacts,
     facts.TallyFacts,
     facts.KeeperFacts,
+    facts.KeepingFacts,
     facts.JobFacts,
     facts.PeerFacts,
     facts.ReachFacts,
