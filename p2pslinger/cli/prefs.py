@@ -70,7 +70,7 @@ def prefs(words: tuple[str, ...], reset: str | None, as_json: bool) -> None:
     if reset is not None:
         _expect(given, 0)
         changed = key_named(reset)
-        change(file, changed, None)
+        change(file, changed, "")
     elif given[:1] in {("pause",), ("resume",)}:
         _expect(given, 2 if given[0] == "pause" else 1)
         changed = "paused_until"
@@ -78,7 +78,8 @@ def prefs(words: tuple[str, ...], reset: str | None, as_json: bool) -> None:
     elif len(given) > 1:
         _expect(given, 2)
         changed = key_named(given[0])
-        change(file, changed, read_value(changed, changed, given[1]))
+        value = read_value(changed, changed, given[1])
+        change(file, changed, KEYS[changed].write(value))
     elif given:
         _show_one(load(file), key_named(given[0]), as_json=as_json)
         return
@@ -93,15 +94,17 @@ def _expect(words: tuple[str, ...], most: int) -> None:
         )
 
 
-def _end_of_pause(words: tuple[str, ...]) -> float | None:
+def _end_of_pause(words: tuple[str, ...]) -> str:
+    """Return what is to be written of a pause's end; nothing, if it is over."""
+    write = KEYS["paused_until"].write
     if words[0] == "resume":
-        return None
+        return ""
     if len(words) == 1:
-        return UNTIL_RESUMED
+        return write(UNTIL_RESUMED)
     context = click.get_current_context()
     span = read_span(context, context.command.params[0], words[1])
     assert span is not None
-    return float(round(time.time() + span))
+    return write(time.time() + span)
 
 
 def _show_one(preferences: Preferences, name: str, *, as_json: bool) -> None:

@@ -44,13 +44,13 @@ def load(file: Path) -> Preferences:
     return read_preferences(found, where)
 
 
-def change(file: Path, name: str, value: object) -> Preferences:
-    """Set one preference, or with None take it back; return what holds now.
+def change(file: Path, name: str, value: str) -> Preferences:
+    """Set one preference, or take it back; return what holds now.
 
     Args:
         file: Where.
         name: Of the preference: one of `KEYS`.
-        value: As `Preferences` has it.
+        value: As it stands in a file; "" takes it back.
 
     Raises:
         UsageError: the file can't be understood, or changed line by line.
@@ -59,7 +59,7 @@ def change(file: Path, name: str, value: object) -> Preferences:
     with alone(file):
         load(file)  # a broken file is the owner's to mend
         lines = _lines(file) or skeleton().splitlines()
-        line = "" if value is None else f"{name} = {KEYS[name].write(value)}"
+        line = f"{name} = {value}" if value else ""
         text = "\n".join(_with_line(lines, name, line)) + "\n"
         try:
             found = tomllib.loads(text)

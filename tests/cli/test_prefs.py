@@ -29,6 +29,8 @@ def test_preferences_need_no_running_peer(machine: Machine) -> None:
     assert isinstance(values, dict)
     assert (values["cores"], values["on_battery"]) == ("2", "true")
     assert "cores = auto" in machine.out("prefs", "--reset", "cores")
+    assert "foreign_load = off" in machine.out("prefs", "foreign_load", "off")
+    assert facts(machine, "foreign_load")["values"] == {"foreign_load": "off"}
 
 
 def test_what_is_typed_wrongly_is_told_in_a_sentence_and_changes_nothing(

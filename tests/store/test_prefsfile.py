@@ -28,7 +28,7 @@ def test_a_file_that_does_not_exist_has_the_defaults(tmp_path: Path) -> None:
 
 def test_the_first_change_leaves_every_preference_explained(tmp_path: Path) -> None:
     file = tmp_path / "config" / "prefs.toml"
-    assert change(file, "cores", 3).cores == 3
+    assert change(file, "cores", "3").cores == 3
     text = file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     for name, key in KEYS.items():
@@ -55,9 +55,9 @@ def test_the_skeleton_sets_nothing(tmp_path: Path) -> None:
 def test_a_change_keeps_comments_and_whatever_else_there_is(tmp_path: Path) -> None:
     file = tmp_path / "prefs.toml"
     file.write_text(EDITED)
-    change(file, "cores", 1)
-    change(file, "on_battery", False)
-    change(file, "memory", 0.1)
+    change(file, "cores", "1")
+    change(file, "on_battery", "false")
+    change(file, "memory", '"10%"')
     assert (
         file.read_text()
         == EDITED.replace("cores = 2", "cores = 1").replace(
@@ -65,7 +65,7 @@ def test_a_change_keeps_comments_and_whatever_else_there_is(tmp_path: Path) -> N
         )
         + 'memory = "10%"\n'
     )
-    change(file, "cores", None)
+    change(file, "cores", "")
     assert load(file).cores is None
     assert "# mine" in file.read_text()
 
@@ -89,7 +89,7 @@ def test_a_file_that_can_not_be_understood_says_where_and_is_not_changed(
         load(file)
     assert said in str(refused.value)
     with pytest.raises(UsageError):
-        change(file, "cores", 1)
+        change(file, "cores", "1")
     assert file.read_text() == text
 
 
@@ -98,12 +98,12 @@ def test_a_value_over_several_lines_is_not_torn_apart(tmp_path: Path) -> None:
     text = 'hours = [\n  "mon 8:00-9:00",\n]\n'
     file.write_text(text)
     with pytest.raises(UsageError, match="can't be changed line by line"):
-        change(file, "hours", DEFAULTS.hours)
+        change(file, "hours", '"always"')
     assert file.read_text() == text
-    assert change(file, "cores", 1).hours.text == "mon 8:00-9:00"
+    assert change(file, "cores", "1").hours.text == "mon 8:00-9:00"
 
 
 def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "config").touch()
     with pytest.raises((DiskError, UsageError), match="config"):
-        change(tmp_path / "config" / "prefs.toml", "cores", 1)
+        change(tmp_path / "config" / "prefs.toml", "cores", "1")
