@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.level import UNTESTED, Level
 from p2pslinger.wire.facts import CheckFacts, SandboxFacts
 
 _MEMBERS, _NOBODY = "other members' tasks run in it", "no other member's task runs here"
+
+#: How a sentence about what is missing begins, which says nothing to its reader.
+_NOTICED = re.compile(
+    r"no slots?: |the zygote can't start: |the zygote has ended: |\[Errno \d+\] "
+)
 
 #: What to do about what is missing, by a word in the sentence that says so.
 _REMEDIES = {
@@ -28,7 +35,7 @@ def sandbox_facts(confining: Confining) -> SandboxFacts:
         confining.for_members,
         confining.trusts_all,
         _sentence(confining),
-        finding.missing if finding else (),
+        tuple(map(_plain, finding.missing)) if finding else (),
         finding.possible if finding else (),
         _advice(confining),
         finding is not None,
@@ -49,6 +56,11 @@ def sandbox_checks(confining: Confining, slots: int) -> tuple[CheckFacts, ...]:
         CheckFacts("sandbox", fine, text, facts.advice),
         CheckFacts("untested", True, untested, ""),
     )
+
+
+def _plain(missing: str) -> str:
+    """Return what is missing without the way on which it was noticed."""
+    return _NOTICED.sub("", missing)
 
 
 def _sentence(confining: Confining) -> str:
