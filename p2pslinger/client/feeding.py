@@ -94,6 +94,7 @@ class LookAhead:
 
     Attributes:
         read: How many results have been read.
+        rows: Where the results go.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class LookAhead:
         self._star = star
         self._most = most
         self._streams: set[Stream] = set()
-        self._rows = rows or Rows(keep=False, dropped=lambda _: self._drop())
+        self.rows = rows or Rows(keep=False, dropped=lambda _: self._drop())
         self._patient = patient
         self._sent = 0
         self.read = 0
@@ -126,21 +127,21 @@ class LookAhead:
             Exception: what the program's iterable raises.
         """
         room = self._most - (self._sent - self.read)
-        if self._rows.total is not None or room < max(1, self._most // FREE):
+        if self.rows.total is not None or room < max(1, self._most // FREE):
             return
         wanted = self._sent + room
         try:
             self._send(islice(self._arguments, room))
         except BaseException:
             self._drop()
-            self._rows.finish(self._sent)
+            self.rows.finish(self._sent)
             raise
         if self._sent < wanted:
-            self._rows.finish(self._sent)
+            self.rows.finish(self._sent)
 
     def close(self) -> None:
         """Want nothing more; a result that is still to come has no reader."""
-        if self._rows.total is None or self._rows.done < self._rows.total:
+        if self.rows.total is None or self.rows.done < self.rows.total:
             self._drop()
 
     def values(self, timeout: float | None) -> Iterator[object]:
@@ -149,7 +150,7 @@ class LookAhead:
         Raises:
             TimeoutError: the next is not there `timeout` seconds after the call.
         """
-        return self._values(self._rows.read(timeout=timeout))
+        return self._values(self.rows.read(timeout=timeout))
 
     def _values(self, values: Iterator[object]) -> Iterator[object]:
         with closing(values):  # type: ignore[type-var]  # it is a generator
@@ -168,9 +169,9 @@ class LookAhead:
             self._streams.add(stream)
             parts = packed(self._package, arguments, star=self._star, first=self._sent)
             for part, after in parts:
-                stream.put(part, self._rows, patient=self._patient)
+                stream.put(part, self.rows, patient=self._patient)
                 self._sent = after
 
     def _drop(self) -> None:
         for stream in self._streams:
-            stream.drop(self._rows)
+            stream.drop(self.rows)

@@ -104,17 +104,25 @@ class Functions:
         terms: Terms,
         *,
         ahead: int | None = None,
+        shown: bool = False,
     ) -> Iterator[T]:
         """Yield `fn(*x)` for the tuples that the iterables make, in order.
 
         Args:
             ahead: How many may have been read from the iterables and not yielded yet.
+            shown: Show how far it is while the values are read.
         """
         star = len(iterables) != 1
         arguments = zip(*iterables, strict=False) if star else iterables[0]
         package = terms.pack(fn)
         rows = self.run(
-            package, arguments, timeout, star=star, terms=terms, ahead=ahead
+            package,
+            arguments,
+            timeout,
+            star=star,
+            terms=terms,
+            ahead=ahead,
+            shown=shown,
         )
         return cast("Iterator[T]", rows)
 
@@ -128,6 +136,7 @@ class Functions:
         terms: Terms,
         ahead: int | None = None,
         errors: Literal["raise", "return"] = "raise",
+        shown: bool = False,
     ) -> Iterator[object]:
         """Yield a packed function's values, in order.
 
@@ -139,6 +148,7 @@ class Functions:
             terms: How to run it.
             ahead: As for `map`.
             errors: "raise" the exception of a failed task, or "return" it in its place.
+            shown: As for `map`.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         open_job = partial(self.open_job, package, terms)
@@ -151,8 +161,10 @@ class Functions:
         else:
             some = LookAhead(open_job, package, arguments, star=star, most=ahead)
             some.fill()
-            read = some.values
+            read, rows = some.values, some.rows
         values = read(None if deadline is None else deadline - time.monotonic())
+        if shown:
+            values = _watched(values, rows, package.name)
         return values if terms.first is None else self._heeding(values, terms.first)
 
     @contextmanager
@@ -235,3 +247,10 @@ class Functions:
 
 def _read(rows: Rows, errors: str, timeout: float | None) -> Iterator[object]:
     return rows.read(timeout=timeout, errors=errors)
+
+
+def _watched(values: Iterator[object], rows: Rows, name: str) -> Iterator[object]:
+    from p2pslinger.client.watching import Watch  # few programs show anything
+
+    with Watch(lambda: rows.progress, name):
+        yield from values

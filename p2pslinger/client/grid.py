@@ -17,6 +17,7 @@ from typing import Literal, ParamSpec, TypeVar, cast
 
 import msgspec
 
+from p2pslinger.client.asking import Asking
 from p2pslinger.client.awaiting import Awaiting
 from p2pslinger.client.functions import Functions, Terms
 from p2pslinger.client.initializer import Initializer
@@ -31,19 +32,6 @@ from p2pslinger.client.sharing import Shared
 from p2pslinger.client.starting import find_job, show_ticket, start_job, warning_of
 from p2pslinger.client.tickets import load_ticket
 from p2pslinger.client.values import Trust
-from p2pslinger.wire.control import (
-    GetJobs,
-    GetPeers,
-    GetStatus,
-    GetTally,
-    GetWhy,
-    Jobs,
-    Peers,
-    Status,
-    Tally,
-    Why,
-)
-from p2pslinger.wire.facts import JobFacts, PeerFacts, StatusFacts, TallyFacts, WhyFacts
 from p2pslinger.wire.manifest import Policy
 from p2pslinger.wire.needs import NOTHING, Needs
 
@@ -51,7 +39,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Grid(Executor, Awaiting):
+class Grid(Executor, Awaiting, Asking):
     """Runs functions on the grid. Made by `connect` and `local`.
 
     Args:
@@ -107,6 +95,7 @@ class Grid(Executor, Awaiting):
         timeout: float | None = None,
         chunksize: int = 1,
         buffersize: int | None = None,
+        progress: bool = False,
     ) -> Iterator[T]:
         """Yield `fn(x)` for every x (or `fn(x, y)` for two iterables), in order.
 
@@ -120,6 +109,7 @@ class Grid(Executor, Awaiting):
             chunksize: Accepted for compatibility: the grid chooses by measured time.
             buffersize: Arguments that may have been read without their results having
                 been yielded; None for all of them.
+            progress: Show how far it is while the results are read.
 
         Raises:
             PackingError: the function or an argument can't be sent.
@@ -128,7 +118,7 @@ class Grid(Executor, Awaiting):
         """
         check_map(chunksize, buffersize)
         return self._functions.map(
-            fn, iterables, timeout, self._terms, ahead=buffersize
+            fn, iterables, timeout, self._terms, ahead=buffersize, shown=progress
         )
 
     def starmap(
@@ -312,28 +302,6 @@ class Grid(Executor, Awaiting):
     def trust(self) -> Trust:
         """How far values from other peers are decoded."""
         return self._session.trust
-
-    # --- asking -------------------------------------------------------------------
-
-    def peers(self) -> tuple[PeerFacts, ...]:
-        """Return this machine's peer, and those that it is connected to."""
-        return cast(Peers, self._link.request(GetPeers())).facts
-
-    def tally(self) -> tuple[TallyFacts, ...]:
-        """Return who has contributed what to this machine's jobs."""
-        return cast(Tally, self._link.request(GetTally())).facts
-
-    def jobs(self) -> tuple[JobFacts, ...]:
-        """Return this machine's jobs, newest first."""
-        return cast(Jobs, self._link.request(GetJobs())).facts
-
-    def status(self) -> StatusFacts:
-        """Return the state of this machine's peer."""
-        return cast(Status, self._link.request(GetStatus())).facts
-
-    def why(self) -> WhyFacts:
-        """Return what this machine's peer is doing, or why it waits."""
-        return cast(Why, self._link.request(GetWhy())).facts
 
     # --- the end ------------------------------------------------------------------
 

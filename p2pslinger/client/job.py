@@ -17,7 +17,8 @@ from p2pslinger.client.outputs import Output
 from p2pslinger.client.progress import Progress
 from p2pslinger.client.rows import Rows
 from p2pslinger.client.stream import Stream
-from p2pslinger.errors import UnavailableError
+from p2pslinger.client.tables import Facts, job_html, said
+from p2pslinger.errors import SlingerError, UnavailableError
 from p2pslinger.ids import to_text
 from p2pslinger.wire.control import GetJobs, GetStatus, GetWhy, Jobs, Status, Why
 from p2pslinger.wire.facts import JobFacts, TallyFacts, WhyFacts
@@ -50,6 +51,12 @@ class Job(Generic[T]):
     def __repr__(self) -> str:
         progress = self.progress
         return f"<Job {self.name!r}: {progress.done} of {progress.total} tasks done>"
+
+    def _repr_html_(self) -> str:
+        try:
+            return job_html(self.facts())
+        except SlingerError as error:
+            return f"<p>job {said(self.name)}: {said(error)}</p>"
 
     @property
     def id(self) -> str:
@@ -124,7 +131,7 @@ class Job(Generic[T]):
 
     def tally(self) -> tuple[TallyFacts, ...]:
         """Return who has computed how much of it."""
-        return self.facts().volunteers
+        return Facts(self.facts().volunteers)
 
     # --- what came of it ----------------------------------------------------------
 
@@ -194,6 +201,19 @@ class Job(Generic[T]):
             at_home=at_home,
             debug=debug,
         )
+
+    def watch(self) -> bool:
+        """Show how far it is until every task has an outcome; return whether all have.
+
+        In a notebook or a terminal one bar, elsewhere a line now and then. To interrupt
+        it ends nothing but the watching: the job goes on.
+
+        Raises what has ended the job, if something has.
+        """
+        from p2pslinger.client.watching import Watch  # few programs show anything
+
+        with Watch(lambda: self.progress, self.name):
+            return self.wait()
 
     # --- decisions ----------------------------------------------------------------
 

@@ -39,11 +39,12 @@ class GridOptions(Awaiting):
         timeout: float | None = None,
         chunksize: int = 1,
         buffersize: int | None = None,
+        progress: bool = False,
     ) -> Iterator[T]:
         """See `Grid.map`; `timeout` is for the results, not for a task."""
         check_map(chunksize, buffersize)
         return self._functions.map(
-            fn, iterables, timeout, self._terms, ahead=buffersize
+            fn, iterables, timeout, self._terms, ahead=buffersize, shown=progress
         )
 
 

@@ -1,0 +1,113 @@
+"""Progress and facts as people see them, outside of a notebook too."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import threading
+
+import msgspec
+import pytest
+
+from p2pslinger.client.progress import Progress
+from p2pslinger.client.rows import Rows
+from p2pslinger.client.tables import CELL, ROWS, Facts, grid_html, job_html, table
+from p2pslinger.client.watching import Plain, Terminal, Watch, line_of
+from p2pslinger.wire.facts import PeerFacts, ReasonFacts, StatusFacts, TallyFacts
+from tests.client.scripted import facts
+
+EVIL = '<script src="http://x">\x1b[2J"\'&'
+
+
+def test_names_of_other_machines_mean_nothing_in_html() -> None:
+    peer = PeerFacts("a-b", EVIL, (EVIL,), EVIL, 1, (EVIL,), EVIL, False, 0.0, 0.0)
+    tally = TallyFacts(EVIL, EVIL, 1, 0, 0.0, 1.0)
+    reason = ReasonFacts("x", EVIL, EVIL)
+    status = StatusFacts(
+        EVIL, EVIL, EVIL, EVIL, "", 0.0, 1, 1, 0, reason, 0, 0, 0, {}, ()
+    )
+    job = msgspec.structs.replace(
+        facts(bytes(20), 5, sealed=True), name=EVIL, waiting=reason, volunteers=(tally,)
+    )
+    shown = [
+        Facts([peer])._repr_html_(),
+        Facts([tally])._repr_html_(),
+        grid_html(status, [peer]),
+        job_html(job),
+        Facts([EVIL])._repr_html_(),
+    ]
+    for html in shown:
+        assert "<script" not in html
+        assert "\x1b" not in html
+        assert "src=" not in html.replace("&lt;script src=", "")
+
+
+def test_tables_are_bounded() -> None:
+    html = table(["x"], [["y" * 10_000]] * (ROWS + 5))
+
+    assert html.count("<tr>") == ROWS + 1
+    assert "and 5 more" in html
+    assert "y" * CELL not in html
+    assert Facts[object](())._repr_html_() == "<p>none</p>"
+
+
+def test_facts_are_the_tuple_that_they_always_were() -> None:
+    assert Facts([1, 2]) == (1, 2)
+    assert isinstance(Facts([1]), tuple)
+
+
+@pytest.mark.parametrize(
+    ("progress", "seconds", "line"),
+    [
+        (Progress(0, 0, 0, {}), 0.0, "0 tasks, 0 s"),
+        (Progress(1, 4, 1, {"a": 1}), 1.0, "1 of 4 tasks, 1 failed, on 1 peer, 1 s"),
+        (
+            Progress(1, 4, 0, {"a": 1, "b": 0}, {2: 1.0}),
+            10.0,
+            "1 of 4 tasks, on 2 peers, 10 s, 10 s left",
+        ),
+    ],
+)
+def test_a_line_says_how_many_and_how_much_longer(
+    progress: Progress, seconds: float, line: str
+) -> None:
+    assert line_of(progress, seconds) == line
+
+
+def test_a_terminal_shows_one_line() -> None:
+    ours, theirs = pty.openpty()
+    with (
+        os.fdopen(theirs, "w") as file,
+        Watch(lambda: Progress(1, 2, 0, {}), "f", Terminal(file)),
+    ):
+        pass
+    said = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert said.count("\n") == 1
+    assert "f [############------------] 1 of 2 tasks" in said
+
+
+def test_elsewhere_there_are_few_lines() -> None:
+    file = io.StringIO()
+    with Watch(lambda: Progress(1, 2, 0, {}), "f", Plain(file)):
+        pass
+
+    assert file.getvalue() == "f: 1 of 2 tasks, 0 s\n"
+
+
+def test_what_can_not_be_drawn_disturbs_nobody() -> None:
+    file = io.StringIO()
+    file.close()
+    with Watch(lambda: Progress(1, 2, 0, {}), "f", Terminal(file)):
+        done = True
+
+    assert done
+    assert not [one for one in threading.enumerate() if one.name == "slinger watch"]
+
+
+def test_rows_know_how_far_they_are() -> None:
+    rows = Rows(keep=False)
+    rows.finish(3)
+
+    assert rows.progress == Progress(0, 3, 0, {})
