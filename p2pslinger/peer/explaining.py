@@ -167,6 +167,7 @@ class Explaining:
         now = JobSituation(
             open=board.open,
             running=board.running + board.running_elsewhere,
+            suspended=board.suspended,
             left=board.left_to_others,
             sealed=board.sealed,
             paused=board.paused,
@@ -176,7 +177,7 @@ class Explaining:
             needs=job.needs,
             prospects=tuple(self.prospects(job).values()),
         )
-        return self._dated(job.id, self._of(now, why_waiting(now)))
+        return self._dated(job.id, why_waiting(now))
 
     def prospects(self, job: KeptJob) -> dict[PeerId, Prospect]:
         """Return the peers that are known here, as they are to a job."""
@@ -192,16 +193,12 @@ class Explaining:
         seat = self._known.keeper.seats.get(peer)
         offer = seat.offer if seat is not None else UNKNOWN
         idle = seat is not None and any(
-            not one.want.mine or peer == job.submitter for one in seat.parked.values()
+            not one.want.queued and (not one.want.mine or peer == job.submitter)
+            for one in seat.parked.values()
         )
         barred = seat is not None and not seat.may_have(job)
         why = "" if peer == job.submitter else why
         return Prospect(slots, why, offer, idle, barred=barred)
-
-    def _of(self, now: JobSituation, reason: ReasonFacts | None) -> ReasonFacts | None:
-        if reason is None or not reason.excluded:
-            return reason
-        return msgspec.structs.replace(reason, peers=len(now.prospects))
 
     # --- since when -----------------------------------------------------------------
 

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     NO_PLATFORM = "no-platform"
     NO_PACKAGE = "no-package"
     ALL_BUSY = "all-busy"
+    SUSPENDED = "suspended"
     STARTING = "starting"
     # why a task is not running, though its job does
     NOT_SENT = "not-sent"
@@ -130,6 +131,7 @@ _ADVICE: dict[Reason, str] = {
         "install it for a Python of one of the peers: they look again every few seconds"
     ),
     Reason.ALL_BUSY: "wait, or add a machine",
+    Reason.SUSPENDED: "nothing to do: it goes to others after two minutes",
     Reason.STARTING: "wait a moment",
     Reason.NOT_SENT: "nothing to do here: its program has more to send",
     Reason.ITS_TURN: "wait, or add a machine",
@@ -175,6 +177,7 @@ _ENDS: dict[Reason, str] = {
     Reason.NO_PLATFORM: "a peer on such a machine asks for work",
     Reason.NO_PACKAGE: "a peer that has it asks for work",
     Reason.ALL_BUSY: "a slot is free",
+    Reason.SUSPENDED: "that owner's preferences allow it again, or it is given back",
     Reason.STARTING: "the peer has answered",
     Reason.NOT_SENT: "its program sends it",
     Reason.ITS_TURN: "the tasks before it are handed out",
@@ -187,7 +190,10 @@ _ENDS: dict[Reason, str] = {
 
 
 def explain(
-    reason: Reason, text: str, excluded: Iterable[ExcludedFacts] = ()
+    reason: Reason,
+    text: str,
+    excluded: Iterable[ExcludedFacts] = (),
+    peers: int = 0,
 ) -> ReasonFacts:
     """Return a reason with its sentence, and with what goes with it.
 
@@ -195,9 +201,15 @@ def explain(
         reason: Why.
         text: The sentence, without a full stop.
         excluded: Which peers can't compute what waits.
+        peers: Of how many.
     """
     return ReasonFacts(
-        reason.value, text, _ADVICE[reason], _ENDS[reason], excluded=tuple(excluded)
+        reason.value,
+        text,
+        _ADVICE[reason],
+        _ENDS[reason],
+        excluded=tuple(excluded),
+        peers=peers,
     )
 
 

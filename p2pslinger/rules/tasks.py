@@ -107,6 +107,13 @@ class Tasks:
         return sum(held.stop - held.start for held in first)
 
     @property
+    def suspended(self) -> int:
+        """Those of them whose slot stands still."""
+        live = [held for held in self._ledger.live() if held.suspended]
+        first = [held for held in live if held.number not in self.copies]
+        return sum(held.stop - held.start for held in first)
+
+    @property
     def running_elsewhere(self) -> int:
         """Tasks that other keepers have granted, as far as they have told."""
         return sum(stop - start for start, stop in self._open.elsewhere())

@@ -64,6 +64,7 @@ class JobSituation:
     Attributes:
         open: Tasks that could be granted here.
         running: Tasks that are granted, here or by other keepers.
+        suspended: Those of them whose slot stands still.
         left: Open tasks that other keepers hand out.
         sealed: Nothing more will be appended.
         paused: Its owner has paused it.
@@ -76,6 +77,7 @@ class JobSituation:
 
     open: int
     running: int
+    suspended: int
     left: int
     sealed: bool
     paused: bool
@@ -88,53 +90,58 @@ class JobSituation:
 
 def why_waiting(now: JobSituation) -> ReasonFacts | None:
     """Return why a job is not running, or None if it is, or is done."""
-    if now.running:
+    if now.running > now.suspended:
         return None
     if not now.here:
-        return explain(
-            Reason.KEPT_ELSEWHERE,
-            "this machine only reads it: others hand out its work",
-        )
+        text = "this machine only reads it: others hand out its work"
+        return explain(Reason.KEPT_ELSEWHERE, text)
     if now.paused:
         return explain(Reason.JOB_PAUSED, "its owner has paused it")
+    if now.running:
+        return explain(Reason.SUSPENDED, "the slots that have its tasks stand still")
     if now.learning:
         text = "its other keepers are asked what has been computed"
         return explain(Reason.LEARNING, text)
-    if now.open == 0 and now.left:
+    return why_not_granted(now) if now.open else _why_nothing_open(now)
+
+
+def _why_nothing_open(now: JobSituation) -> ReasonFacts | None:
+    """Return why a job has no task to hand out, or None if it is done."""
+    if now.left:
         text = f"its other keepers hand out its {counted(now.left, 'open task')}"
         return explain(Reason.LEFT_TO_OTHERS, text)
-    if now.open == 0:
-        if now.sealed:
-            return None
-        text = "all tasks that it has so far are done"
-        return explain(Reason.NO_ARGUMENTS, text)
-    return why_not_granted(now)
+    if now.sealed:
+        return None
+    return explain(Reason.NO_ARGUMENTS, "all tasks that it has so far are done")
 
 
 def why_not_granted(now: JobSituation) -> ReasonFacts:
     """Return why no peer is given the open tasks of a job."""
     excluded = excluded_by(now.python, now.needs, now.prospects)
+    peers = len(now.prospects)
     asking = [one for one in now.prospects if one.offer.slots and not one.why]
     if not asking:
         text = "no peer offers a slot to this machine's jobs"
-        return explain(Reason.NO_VOLUNTEER, text, excluded)
+        return explain(Reason.NO_VOLUNTEER, text, excluded, peers)
     asking = [one for one in asking if not one.barred]
     if not asking:
         text = (
             "only this machine, and peers that count as its own, may compute it, and "
             "none of them offers a slot"
         )
-        return explain(Reason.NOT_TRUSTED, text, excluded)
+        return explain(Reason.NOT_TRUSTED, text, excluded, peers)
     missing = [lacks(now.python, now.needs, one.offer) for one in asking]
     fitting = [one for one, lack in zip(asking, missing, strict=True) if lack is None]
     if not fitting:
         lack = Counter(one for one in missing if one is not None).most_common(1)[0][0]
         text = f"it needs {lack.words}, and {_none_of(len(asking))}"
-        return explain(_NOBODY_HAS[lack.kind], text, excluded)
+        return explain(_NOBODY_HAS[lack.kind], text, excluded, peers)
     if not any(one.idle for one in fitting):
         slots = f"all slots of {counted(len(fitting), 'peer')} that could compute it"
-        return explain(Reason.ALL_BUSY, f"{slots} are busy", excluded)
-    return explain(Reason.STARTING, "a peer is about to take its tasks", excluded)
+        return explain(Reason.ALL_BUSY, f"{slots} are busy", excluded, peers)
+    return explain(
+        Reason.STARTING, "a peer is about to take its tasks", excluded, peers
+    )
 
 
 def excluded_by(

@@ -26,6 +26,7 @@ class TaskSituation:
         setback: What became of it the last time, to end a sentence, or "".
         job: Why the job does not run, or None if it does.
         excluded: Who can't compute it, if it is to be computed alone.
+        peers: Of how many.
     """
 
     task: int
@@ -36,6 +37,7 @@ class TaskSituation:
     setback: str
     job: ReasonFacts | None
     excluded: tuple[ExcludedFacts, ...]
+    peers: int = 0
 
 
 def state_of(now: TaskSituation) -> str:
@@ -45,7 +47,7 @@ def state_of(now: TaskSituation) -> str:
     if now.over:
         return now.over
     held = now.where.held
-    if held is not None and held.index == now.task:
+    if held is not None and held.index == now.task and not held.suspended:
         return "running"
     return "waiting"
 
@@ -90,6 +92,9 @@ def _in_a_range(now: TaskSituation, index: int) -> ReasonFacts:
     if index > now.task:
         text = f"{now.holder} has computed it, and is about to send the result"
         return explain(Reason.REPORTING, text)
+    if now.where.held is not None and now.where.held.suspended:
+        text = f"{now.holder} has it, and stands still, as its owner wishes"
+        return explain(Reason.SUSPENDED, text)
     text = f"{now.holder} computes {counted(now.task - index, 'task')} before it"
     return explain(Reason.IN_LINE, text)
 
@@ -105,6 +110,7 @@ def _alone(now: TaskSituation) -> ReasonFacts:
         Reason.ONE_AT_A_TIME,
         f"{text}: it is computed alone, by a peer that has not lost it if there is one",
         now.excluded,
+        now.peers,
     )
 
 

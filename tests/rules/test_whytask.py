@@ -53,6 +53,11 @@ TASK_CASES: list[tuple[dict[str, Any], Reason, str]] = [
         "attic has computed it, and is about to send the result",
     ),
     (
+        {"where": replace(OPEN, held=replace(GRANTED, suspended=True))},
+        Reason.SUSPENDED,
+        "attic has it, and stands still, as its owner wishes",
+    ),
+    (
         {"where": replace(OPEN, elsewhere=ANN)},
         Reason.OTHER_KEEPER,
         "another keeper, attic, has it computed",
@@ -132,7 +137,7 @@ def test_a_task_that_does_not_wait_explains_nothing(
         where=st.builds(
             Where,
             st.booleans(),
-            st.sampled_from([None, GRANTED]),
+            st.sampled_from([None, GRANTED, replace(GRANTED, suspended=True)]),
             st.sampled_from([None, ANN]),
             st.booleans(),
             st.just({ANN}),

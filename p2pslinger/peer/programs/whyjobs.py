@@ -63,13 +63,14 @@ class WhyTasks:
             self._holder(where),
             setback[0],
             facts.waiting,
-            self._excluded(job, where),
+            *self._excluded(job, where),
         )
         reason = why_not_running(now)
         held = where.held
         if reason is not None and not reason.since:
-            since = self._wall_of(held.since if held else job.since)
-            since = setback[1] if setback[1] and not held else since
+            since = setback[1] or self._wall_of(job.since)
+            if held is not None and held.since:
+                since = self._wall_of(held.since)
             reason = msgspec.structs.replace(reason, since=since)
         return WhyFacts(
             state_of(now),
@@ -79,22 +80,18 @@ class WhyTasks:
             facts.running,
             to_text(held.volunteer) if held else "",
             self._name(held.volunteer) if held else "",
-            self._wall_of(held.since) if held else 0.0,
+            self._wall_of(held.since) if held and held.since else 0.0,
         )
 
-    def _excluded(self, job: KeptJob, where: Where) -> tuple[ExcludedFacts, ...]:
-        """Return who can't compute a task that is to be computed alone."""
+    def _excluded(
+        self, job: KeptJob, where: Where
+    ) -> tuple[tuple[ExcludedFacts, ...], int]:
+        """Return who can't compute a task that is to be computed alone, of how many."""
         if not where.alone:
-            return ()
-        prospects = self._explaining.prospects(job)
-        return excluded_by(
-            job.python,
-            job.needs,
-            [
-                replace(one, lost=peer in where.losers)
-                for peer, one in prospects.items()
-            ],
-        )
+            return (), 0
+        found = self._explaining.prospects(job).items()
+        prospects = [replace(one, lost=peer in where.losers) for peer, one in found]
+        return excluded_by(job.python, job.needs, prospects), len(prospects)
 
     def _setback(self, job: KeptJob, task: int) -> tuple[str, float]:
         """Return what last became of a task, and the wall time of that."""
@@ -109,5 +106,5 @@ class WhyTasks:
         return "" if peer is None else self._name(peer) or short(peer)
 
     def _wall_of(self, when: float) -> float:
-        """Return the wall time of a time of the loop's clock; 0 stays 0: unknown."""
-        return self._wall() - (self._now() - when) if when else 0.0
+        """Return the wall time of a time of the loop's clock."""
+        return self._wall() - (self._now() - when)
