@@ -145,11 +145,13 @@ class Delivered(msgspec.Struct, frozen=True, array_like=True, tag=4):
         kept: How many keepers hold them, durably if the job is durable.
         refused: Grants whose results were not taken (unknown job, wrong MAC).
         enough: The volunteer need not keep a copy of its own.
+        until: Wall time after which everyone may forget the job, 0 if it is not said.
     """
 
     kept: Count
     refused: tuple[Number, ...] = ()
     enough: bool = True
+    until: Wall = 0.0
 
 
 class Holding(msgspec.Struct, frozen=True, array_like=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec import structs
 
 from p2pslinger.errors import PeerError, UnavailableError
 from p2pslinger.peer.computing import retained
@@ -265,5 +266,20 @@ def test_copies_end_with_their_jobs_keep_until(virtual: VirtualTime) -> None:
         await asyncio.sleep(200)
         assert len(floor.volunteer.retained) == 0
         assert any(isinstance(one, Dropped) for one in floor.events)
+
+    with_ann_and_bob(virtual, story)
+
+
+def test_copies_stay_as_long_as_their_extended_job(virtual: VirtualTime) -> None:
+    async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
+        ann.answer = structs.replace(ALONE, until=20_000.0)
+        job = JobThere.make(ANN, policy=LASTING, keep_until=5000)
+        ann.hand(job.work((0, 1)))
+        await asyncio.sleep(SOON)
+        floor.volunteer.lose(ann)
+        await asyncio.sleep(19_000)
+        assert len(floor.volunteer.retained) == 1
+        await asyncio.sleep(2000)
+        assert len(floor.volunteer.retained) == 0
 
     with_ann_and_bob(virtual, story)

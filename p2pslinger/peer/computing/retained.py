@@ -4,8 +4,8 @@
 - A keeper that takes it says whether enough of them hold it now; then the copy goes.
 - Otherwise it is offered again: to a keeper that has just come, or come back; at once
   to another one if the first is gone or can't take it; and else after a while.
-- No copy outlives its job's keep-until. There is room for so many; the oldest goes if
-  there are more, and the owner hears of it.
+- No copy outlives its job's keep-until, as keepers have told it last. There is room for
+  so many; the oldest goes if there are more, and the owner hears of it.
 """
 
 from __future__ import annotations
@@ -212,6 +212,8 @@ class Retained:
             batch = item_id(copy.batch)
             ranges = tuple((one.start, one.stop) for one in copy.results)
             self._events.emit(Acknowledged(owed.id, batch, answer.kept, ranges))
+            left = answer.until - self._wall()  # the job may have been extended
+            owed.until = max(owed.until, self._loop.time() + left)
         if isinstance(answer, Delivered) and answer.enough:
             self._drop(copy)
         elif taken:

@@ -116,7 +116,8 @@ class Delivering:
         holding = held.fellows.holding
 
         def answer(holders: int, enough: bool) -> None:
-            told(Delivered(holders, (), enough))
+            until = held.job.replica.keep_until
+            told(Delivered(holders, (), enough, max(0.0, until)))
 
         def saved(error: DiskError | None) -> None:
             if error is None:
