@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from p2pslinger.client.replay import Replay
     from p2pslinger.client.session import ShutDownError
     from p2pslinger.client.sharing import Shared
+    from p2pslinger.client.source import Source
     from p2pslinger.errors import (
         PackingError,
         PeerError,
@@ -55,6 +56,7 @@ _HOMES = {
     "Job": "p2pslinger.client.job",
     "task": "p2pslinger.sandbox.task",
     "Shared": "p2pslinger.client.sharing",
+    "Source": "p2pslinger.client.source",
     "JobFacts": "p2pslinger.wire.facts",
     "PeerFacts": "p2pslinger.wire.facts",
     "StatusFacts": "p2pslinger.wire.facts",
@@ -75,6 +77,7 @@ __all__ = [
     "Shared",
     "ShutDownError",
     "SlingerError",
+    "Source",
     "StatusFacts",
     "TallyFacts",
     "TaskError",

@@ -18,6 +18,7 @@ from p2pslinger.errors import UsageError
 
 EPILOG = (
     "slinger submit script.py:function arguments.jsonl\n"
+    "slinger submit --source script.py:function arguments.jsonl\n"
     "slinger submit package.module:function - --keepers 3 --requires 'numpy>=2'"
 )
 
@@ -109,6 +110,11 @@ def read_platform(_: click.Context, __: click.Parameter, value: str | None) -> s
     metavar="NAME",
     help="What its machine must be: linux, linux-x86_64, macos-arm64 and the like.",
 )
+@click.option(
+    "--source",
+    is_flag=True,
+    help="Send it as source text, for peers of any Python version.",
+)
 @click.option("--wait", is_flag=True, help="Return when the job is done.")
 @as_json
 def submit(  # noqa: PLR0917 - click passes them by name
@@ -123,6 +129,7 @@ def submit(  # noqa: PLR0917 - click passes them by name
     timeout: float | None,
     requires: tuple[str, ...],
     platform: str,
+    source: bool,
     wait: bool,
     as_json: bool,
 ) -> None:
@@ -133,11 +140,11 @@ def submit(  # noqa: PLR0917 - click passes them by name
     and `slinger cancel` find it, here and on every machine of the grid.
     """
     from p2pslinger.cli.ask import open_link
-    from p2pslinger.cli.target import load_target
+    from p2pslinger.cli.target import load_source, load_target
     from p2pslinger.client.grid import Grid
 
     values = read_arguments(arguments, star=star)
-    function = load_target(target)
+    function = load_source(target) if source else load_target(target)
     with Grid(open_link()) as grid, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is said below
         job = grid.start(

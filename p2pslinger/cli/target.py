@@ -16,6 +16,10 @@ from types import ModuleType
 
 import click
 
+from p2pslinger.client.packing import pack_function
+from p2pslinger.client.source import Source
+from p2pslinger.errors import PackingError
+
 #: What a script is called while it is loaded.
 NAME = "slinger_script"
 
@@ -37,6 +41,38 @@ def load_target(text: str) -> Callable[..., object]:
         found = getattr(found, part, None)
     if not callable(found):
         raise click.BadParameter(f"{place} has no function {name!r}{_others(module)}")
+    return found
+
+
+def load_source(text: str) -> Source:
+    """Find the function that the command line names, without loading it.
+
+    Raises:
+        BadParameter: there is none such.
+    """
+    place, colon, name = text.rpartition(":")
+    if not colon or not place or not name:
+        raise click.BadParameter(
+            f"{text!r} names no function: write SCRIPT.py:FUNCTION or MODULE:FUNCTION"
+        )
+    file = Path(place)
+    if not place.endswith(".py") and not file.is_file():
+        sys.path.insert(0, str(Path.cwd()))
+        try:
+            spec = importlib.util.find_spec(place)
+        except (ImportError, ValueError):
+            spec = None
+        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+            raise click.BadParameter(
+                f"there is no module {place!r} here that has source text, and no "
+                "script of that name"
+            )
+        file = Path(spec.origin)
+    found = Source(file, name)
+    try:
+        pack_function(found)
+    except PackingError as error:
+        raise click.BadParameter(str(error)) from None
     return found
 
 

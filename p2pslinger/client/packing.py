@@ -33,6 +33,7 @@ from p2pslinger.client.modules import LocalModule, local_modules
 from p2pslinger.client.pickling import dump
 from p2pslinger.client.sharing import Shared, check_few, noting
 from p2pslinger.client.snapshot import Snapshot, take_snapshot
+from p2pslinger.client.source import Source
 from p2pslinger.errors import PackingError
 from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.manifest import Function
@@ -92,6 +93,8 @@ def pack_function(function: Callable[..., object]) -> FunctionPackage:
     Raises:
         PackingError: It can't be sent. The text names the object in it that is why.
     """
+    if isinstance(function, Source):
+        return pack_source(function.text, function.name)
     if isinstance(function, MethodType):
         owner, key = function.__self__, (id(function.__self__), id(function.__func__))
     else:
@@ -117,7 +120,7 @@ def pack_source(source: str | Path, name: str) -> FunctionPackage:
         PackingError: The file can't be read, the text is not Python, or there is no
             such function in it.
     """
-    text, path = _read_source(source)
+    text, path = read_source(source)
     shown = "<source>" if path is None else str(path)
     try:
         tree = ast.parse(text, shown)
@@ -206,7 +209,12 @@ def _check_fit(function: object, name: str) -> None:
 # --- source -------------------------------------------------------------------------
 
 
-def _read_source(source: str | Path) -> tuple[str, Path | None]:
+def read_source(source: str | Path) -> tuple[str, Path | None]:
+    """Return source text, and the file that it is from, if it is from one.
+
+    Raises:
+        PackingError: the file can't be read.
+    """
     one_line = isinstance(source, str) and "\n" not in source
     if isinstance(source, str) and not (one_line and source.endswith(".py")):
         return source, None

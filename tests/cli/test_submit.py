@@ -13,7 +13,7 @@ import pytest
 
 from p2pslinger.cli.arguments import read_arguments
 from p2pslinger.cli.spans import read_span
-from p2pslinger.cli.target import load_target
+from p2pslinger.cli.target import load_source, load_target
 from p2pslinger.client.packing import pack_function
 
 SCRIPT = """
@@ -172,3 +172,25 @@ def test_a_time_span_is_read_in_its_unit(text: str, seconds: float) -> None:
     command = click.Command("x")
     with click.Context(command) as context:
         assert read_span(context, click.Argument(["t"]), text) == seconds
+
+
+def test_source_text_is_found_without_being_loaded_and_fits_any_python(
+    script: Path,
+) -> None:
+    script.with_name("plain.py").write_text(
+        "import beside\nassert __name__ != 'x'\ndef f(x):\n    return beside.half(x)\n"
+    )
+    sys.path.insert(0, str(script.parent))
+    for text in ("plain.py:f", "plain:f"):
+        found = load_source(text)
+        assert pack_function(found).python is None
+        assert found(8) == 4
+    for text, why in {
+        "plain.py:g": "does not define `g`; it defines `f`",
+        "none.py:f": "can't read",
+        "sys:exit": "no module 'sys' here that has source text",
+        "plain.py": "names no function",
+    }.items():
+        with pytest.raises(click.BadParameter) as error:
+            load_source(text)
+        assert why in error.value.message

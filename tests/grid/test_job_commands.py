@@ -23,6 +23,15 @@ def test_results_are_printed_on_any_machine(here: Shell, there: Shell) -> None:
     assert squares(here, job[:7]) == [1, 4, 9]
 
 
+def test_source_text_is_submitted_without_running_it(here: Shell) -> None:
+    job = here.submit("script.py:square", "-", "--source", said="1\n2\n")
+
+    assert squares(here, job) == [1, 4]
+    code, _, err = here.run("submit", "script.py:no", "-", "--source", said="1\n")
+    assert code == 2
+    assert "does not define `no`" in err
+
+
 def test_submit_says_all_there_is_as_json(here: Shell, module_place: Place) -> None:
     (module_place.folder / "pairs.jsonl").write_text("[1, 2]\n[3, 4]\n")
     words = ("script.py:add", "pairs.jsonl", "--star", "--name", "sums", "--json")
