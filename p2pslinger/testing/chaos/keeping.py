@@ -101,7 +101,7 @@ def what_was_acknowledged_is_there(evidence: Evidence) -> Iterator[str]:
             for when, event in volunteer.happened(Acknowledged):
                 lost = event.job == job and event.batch not in there
                 if lost and event.keepers > evidence.gone and copies:
-                    if _is_surplus(copies[0], event.ranges, volunteer.id):
+                    if is_surplus(copies[0], event.ranges, volunteer.id):
                         continue
                     yield (
                         f"a result of {volunteer.name} for {work} is lost, which"
@@ -109,7 +109,7 @@ def what_was_acknowledged_is_there(evidence: Evidence) -> Iterator[str]:
                     )
 
 
-def _is_surplus(copy: Copy, ranges: tuple[Span, ...], volunteer: PeerId) -> bool:
+def is_surplus(copy: Copy, ranges: tuple[Span, ...], volunteer: PeerId) -> bool:
     """Tell whether enough others, or the volunteer itself, have answered the same."""
     most = copy.replica.manifest.policy.most_answers
     for task in (task for span in ranges for task in range(*span)):

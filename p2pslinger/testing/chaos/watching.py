@@ -3,7 +3,7 @@
 1. What a disk has once known to be cancelled or forgotten it may not know otherwise
    later, whatever else has happened to it.
 2. Whoever is told that so many keepers hold a result may rely on it: at this moment it
-   is on so many disks.
+   is on so many disks, or as many answers to the same tasks as there may be.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from p2pslinger.ids import JobId
 from p2pslinger.peer.events import Acknowledged, Event, JobClosed
 from p2pslinger.testing import virtual
 from p2pslinger.testing.chaos.evidence import Evidence
+from p2pslinger.testing.chaos.keeping import is_surplus
 from p2pslinger.testing.machines import SimulatedPeer
 from p2pslinger.wire.keeping import Kind
 from p2pslinger.wire.records import Control, read
@@ -31,10 +32,10 @@ RESIGNED = 60.0
 def audit(evidence: Evidence) -> None:
     """Check every acknowledgement when it arrives, from now on."""
     for peer in evidence.grid.peers.values():
-        peer.listeners.append(partial(_check, evidence, peer.name))
+        peer.listeners.append(partial(_check, evidence, peer))
 
 
-def _check(evidence: Evidence, name: str, event: Event) -> None:
+def _check(evidence: Evidence, volunteer: SimulatedPeer, event: Event) -> None:
     if not isinstance(event, Acknowledged):
         return
     peers = evidence.grid.peers.values()
@@ -43,6 +44,11 @@ def _check(evidence: Evidence, name: str, event: Event) -> None:
     ]
     if len(having) >= event.keepers:
         return
+    having += [
+        copy.peer.name
+        for copy in evidence.archive.copies(event.job)
+        if copy.peer.name not in having and is_surplus(copy, event.ranges, volunteer.id)
+    ]
     now = virtual.current().now
     leaving = [
         closed
@@ -50,9 +56,10 @@ def _check(evidence: Evidence, name: str, event: Event) -> None:
         for _, closed in peer.happened(JobClosed, now - RESIGNED)
         if closed.job == event.job
     ]
-    if not leaving:
-        text = f"{event.keepers} keepers have a result, says {name}'s peer at {now:.3f}"
-        evidence.seen[f"{text} s, and it is on the disks of {having}"] = None
+    if len(having) < event.keepers and not leaving:
+        said = f"{event.keepers} keepers have a result, says {volunteer.name}'s peer"
+        text = f"{said} at {now:.3f} s, and it is on the disks of {having}"
+        evidence.seen[text] = None
 
 
 async def watch(evidence: Evidence) -> None:
