@@ -163,11 +163,19 @@ class Explaining:
             job: The job.
             here: This peer keeps it.
         """
+        return self._job(job, here=here, mine=self.for_others)
+
+    def _job(
+        self, job: KeptJob, *, here: bool, mine: Callable[[], str]
+    ) -> ReasonFacts | None:
         board = job.board
+        running, suspended = board.running + board.running_elsewhere, board.suspended
+        if running > suspended:  # as most do, and then nobody needs to know who could
+            return self._dated(job.id, None)
         now = JobSituation(
             open=board.open,
-            running=board.running + board.running_elsewhere,
-            suspended=board.suspended,
+            running=running,
+            suspended=suspended,
             left=board.left_to_others,
             sealed=board.sealed,
             paused=board.paused,
@@ -175,15 +183,20 @@ class Explaining:
             learning=board.waits,
             python=job.python,
             needs=job.needs,
-            prospects=tuple(self.prospects(job).values()),
+            prospects=tuple(self.prospects(job, mine()).values()),
         )
         return self._dated(job.id, why_waiting(now))
 
-    def prospects(self, job: KeptJob) -> dict[PeerId, Prospect]:
-        """Return the peers that are known here, as they are to a job."""
+    def prospects(self, job: KeptJob, mine: str) -> dict[PeerId, Prospect]:
+        """Return the peers that are known here, as they are to a job.
+
+        Args:
+            job: The job.
+            mine: What keeps this peer from others' work, see `for_others`.
+        """
         known = self._known
         slots = len(known.volunteer.stations)
-        found = {known.me: self._prospect(job, known.me, slots, self.for_others())}
+        found = {known.me: self._prospect(job, known.me, slots, mine)}
         for link in known.links().open.values():
             card = link.card
             found[link.peer] = self._prospect(job, link.peer, card.slots, card.why)
@@ -218,11 +231,11 @@ class Explaining:
     def _look(self) -> None:
         known = self._known
         self.peer()
+        why = self.for_others()
         for job in list(known.keeper.jobs.values())[:JOBS]:
-            self.job(job)
+            self._job(job, here=True, mine=lambda: why)
         for gone in [one for one in self._since if self._is_over(one)]:
             del self._since[gone]
-        why = self.for_others()
         if why != known.card.why:
             known.card.why = why
             card = known.card.sign()

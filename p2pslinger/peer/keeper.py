@@ -377,7 +377,7 @@ class Keeper:
 
     def note(self, job: KeptJob, peer: PeerId, tasks: Span, why: str) -> None:
         """Remember why tasks came back, for whoever asks."""
-        job.setbacks.append(Setback(*tasks, peer, why, self._loop.time()))
+        job.remember(Setback(*tasks, peer, why, self._loop.time()))
 
     def note_loss(self, job: KeptJob, peer: PeerId, result: RangeResult) -> None:
         """Remember how a task was lost with its process."""

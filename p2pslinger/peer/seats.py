@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -108,7 +107,7 @@ class KeptJob:
     board: Board
     sink: Sink
     shelf: Shelf = field(default_factory=Shelf)
-    setbacks: deque[Setback] = field(default_factory=lambda: deque(maxlen=SETBACKS))
+    setbacks: list[Setback] = field(default_factory=list)
 
     @property
     def python(self) -> str | None:
@@ -124,6 +123,11 @@ class KeptJob:
     def needs(self) -> Needs:
         """What it needs besides."""
         return self.manifest.needs
+
+    def remember(self, setback: Setback) -> None:
+        """Keep a setback in mind, and forget the oldest if there are many."""
+        self.setbacks.append(setback)
+        del self.setbacks[:-SETBACKS]
 
     def fits(self, offer: Offer) -> bool:
         """Tell whether a volunteer with that to offer can compute it."""

@@ -89,7 +89,8 @@ class WhyTasks:
         """Return who can't compute a task that is to be computed alone, of how many."""
         if not where.alone:
             return (), 0
-        found = self._explaining.prospects(job).items()
+        mine = self._explaining.for_others()
+        found = self._explaining.prospects(job, mine).items()
         prospects = [replace(one, lost=peer in where.losers) for peer, one in found]
         return excluded_by(job.python, job.needs, prospects), len(prospects)
 
