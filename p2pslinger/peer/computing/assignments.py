@@ -76,7 +76,8 @@ class Assignment:
         job, keeper = self.job, self.keeper
         if job.code is None:
             function = job.manifest.function
-            job.put_code(await keeper.fetch(job.id, function.digest, function.size))
+            code = await keeper.fetch(job.id, function.digest, function.size)
+            job.put_code(bytes(code))  # who unpacks it wants no view
             return True
         for placed in job.missing(self.shards() or ()):
             head = placed.head
