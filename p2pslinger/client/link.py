@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from p2pslinger import limits
-from p2pslinger.client.memory import Beside
+from p2pslinger.client.memory import CHUNK, Beside
 from p2pslinger.client.requests import Answered, Requests
 from p2pslinger.errors import (
     ConnectionLostError,
@@ -34,9 +34,6 @@ from p2pslinger.wire.control import CONTROL_CODEC
 from p2pslinger.wire.frames import Frame, FrameReader, Kind, encode
 from p2pslinger.wire.messages import Hello, decode_fail, decode_hello
 from p2pslinger.wire.messages import encode as encode_message
-
-#: Bytes read at once.
-CHUNK = 256 * limits.KIB
 
 
 class NoPeerError(UnavailableError):
@@ -304,7 +301,7 @@ class Link:
             while True:
                 for frame in frames:
                     self._hear(frame)
-                data = self._beside.receive(CHUNK)
+                data = self._beside.receive()
                 if not data:
                     break
                 frames = self._reader.feed(data)

@@ -13,6 +13,7 @@ import socket
 from array import array
 from typing import cast
 
+from p2pslinger import limits
 from p2pslinger.errors import PeerError
 from p2pslinger.sandbox.memory import (
     AVAILABLE,
@@ -39,6 +40,10 @@ __all__ = [
 ]
 
 
+#: Bytes that are read from a socket at once.
+CHUNK = 256 * limits.KIB
+
+
 class Beside:
     """What goes beside the bytes of a program's socket.
 
@@ -49,6 +54,7 @@ class Beside:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._arrived = Arrived()
+        self._buffer = memoryview(bytearray(CHUNK))
 
     def send(self, data: bytes, memory: bytes) -> None:
         """Send bytes, and the memory that holds some others beside them.
@@ -61,18 +67,23 @@ class Beside:
         sent = self._socket.sendmsg([data], ancillary)
         self._socket.sendall(data[sent:])
 
-    def receive(self, size: int) -> bytes:
-        """Return what comes next, at most `size` bytes; none at the end.
+    def receive(self) -> memoryview:
+        """Return what comes next, until it is called again; nothing at the end.
+
+        A fresh buffer for each answer would be mapped and unmapped each time, which
+        takes longer than to read a small one.
 
         Raises:
             OSError: the peer is gone.
         """
         if not AVAILABLE:
-            return self._socket.recv(size)
-        data, ancillary, _, _ = self._socket.recvmsg(size, SPACE, CLOEXEC)
+            return self._buffer[: self._socket.recv_into(self._buffer)]
+        size, ancillary, _, _ = self._socket.recvmsg_into(
+            [self._buffer], SPACE, CLOEXEC
+        )
         if ancillary:
             self._arrived.put(ancillary)
-        return data
+        return self._buffer[:size]
 
     def take(self, name: int, size: int) -> bytes:
         """Return memory that the peer has handed over; it is read like any bytes.

@@ -3,7 +3,7 @@
 It is an asyncio protocol and runs on any transport: TLS between peers, a simulated
 stream, a Unix socket between a program and its peer. This is the hot path, so nothing
 here makes a task or a future unless it is asked for one: messages are handled where
-they are read, answers are callbacks, and what one loop turn says leaves in one write.
+they are read, answers are callbacks, and what is said meanwhile leaves in one write.
 
     data_received -> FrameReader -> Asking     -> done(answer)
                                  -> Answering  -> handler(message, exchange)
@@ -38,6 +38,7 @@ from p2pslinger.net.body import Body, BodySource
 from p2pslinger.net.exchange import Done, Service, encode_message, from_fail, to_fail
 from p2pslinger.net.greeting import HELLO_TIMEOUT, incompatible, where
 from p2pslinger.net.outbox import UNSENT, Outbox
+from p2pslinger.net.turns import turn_of
 from p2pslinger.wire.frames import FrameReader, Kind
 from p2pslinger.wire.messages import Codec, Hello, decode_fail, decode_hello, encode
 
@@ -93,6 +94,7 @@ class Connection(asyncio.Protocol):
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self.broke = False
         self.on_bug: Callable[[Exception], None] = self._complain
+        self._turn = turn_of(self._loop)
         self.outbox = Outbox(self._overflowed)
         self._codec = codec
         self._service = service
@@ -229,17 +231,21 @@ class Connection(asyncio.Protocol):
             return
         self.bytes_in += len(data)
         self.last_heard = self._loop.time()
-        try:
-            frames = self._reader.feed(data)
-            while frames:
-                self.frames_in += len(frames)
-                for kind, number, payload in frames:
-                    self._hear[kind](number, payload)
-                    if self._over:
-                        return
-                frames = self._reader.feed(b"")
-        except PeerError as error:
-            self.close(error)
+        with self._turn:
+            try:
+                self._hear_all(data)
+            except PeerError as error:
+                self.close(error)
+
+    def _hear_all(self, data: bytes | memoryview) -> None:
+        frames = self._reader.feed(data)
+        while frames:
+            self.frames_in += len(frames)
+            for kind, number, payload in frames:
+                self._hear[kind](number, payload)
+                if self._over:
+                    return
+            frames = self._reader.feed(b"")
 
     def pause_writing(self) -> None:
         """Hold the bodies."""

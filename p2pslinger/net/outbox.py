@@ -1,8 +1,9 @@
-"""What one connection has to send, gathered so that a loop turn costs one write.
+"""What one connection has to send, gathered so that a turn costs one write.
 
-Frames queue here and leave together at the end of the loop turn. Bodies add a piece at
-a time and in turn, only while the socket takes bytes, so that a message never waits
-behind more than a few pieces.
+Frames queue here and leave together at the end of the turn: when the event that is
+being handled has been, else in the loop's next turn. Bodies add a piece at a time and
+in turn, only while the socket takes bytes, so that a message never waits behind more
+than a few pieces.
 
 Messages are always queued. An end that does not read them is given up once `UNSENT`
 bytes have piled up, rather than letting it fill this machine's memory.
@@ -16,6 +17,7 @@ from collections.abc import Callable
 
 from p2pslinger import limits
 from p2pslinger.net.body import Sender
+from p2pslinger.net.turns import turn_of
 from p2pslinger.wire import frames
 
 #: Bytes queued and not taken by the other end after which the connection is closed.
@@ -57,6 +59,7 @@ class Outbox:
         "_scheduled",
         "_senders",
         "_transport",
+        "_turn",
         "bytes",
         "frames",
         "writes",
@@ -65,6 +68,7 @@ class Outbox:
     def __init__(self, overflow: Callable[[], None]) -> None:
         self._overflow = overflow
         self._loop = asyncio.get_running_loop()
+        self._turn = turn_of(self._loop)
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes | memoryview] = []
         self._queued = 0
@@ -92,7 +96,7 @@ class Outbox:
         self._closed = False
 
     def say(self, kind: int, number: int, payload: bytes | memoryview = b"") -> None:
-        """Queue one frame; it leaves with all others of this loop turn."""
+        """Queue one frame; it leaves with all others of this turn."""
         if self._closed:
             return
         self._out.append(frames.header(kind, number, len(payload)))
@@ -102,7 +106,10 @@ class Outbox:
         self.frames += 1
         if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self.flush)
+            if self._turn.is_running:
+                self._turn.at_end(self.flush)
+            else:
+                self._loop.call_soon(self.flush)
 
     def send(self, sender: Sender) -> None:
         """Let a body send as far as its credit goes; again after more credit came."""

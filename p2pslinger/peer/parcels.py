@@ -30,8 +30,7 @@ def parcel(job: KeptJob, seat: Seat, helds: list[Held]) -> Work:
                 continue
             if shard.batch.first not in sent.batches:
                 sent.batches.add(shard.batch.first)
-                batch = shard.batch
-                batches.append(batch.unsigned() if seat.own else batch.signed())
+                batches.append(shard.batch.record)
             if shard.data is not None and room > 0:
                 room -= len(shard.data)
                 sent.shards.add(shard.number)

@@ -39,7 +39,7 @@ class Reactions:
             link.peer, mine=peer.people.is_mine(link.peer), revoke=connection.push
         )
         peer.workplaces.add(
-            RemoteKeeper(connection, peer.identity, peer.grid, peer.library)
+            RemoteKeeper(connection, peer.identity.public, peer.library)
         )
         for address in link.card.addresses[:1]:
             peer.remembering.neighbour(link.peer, address)

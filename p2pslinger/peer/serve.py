@@ -6,7 +6,6 @@ the way in: who is asking, is it signed by them, and do the bytes fit.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -28,7 +27,7 @@ from p2pslinger.peer.seats import Seat
 from p2pslinger.peer.underway import take_glimpses
 from p2pslinger.wire.acquainting import Cards, GetCards
 from p2pslinger.wire.glimpse import Glimpses
-from p2pslinger.wire.identity import Purpose, Signed, verify
+from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.keyring import Holds
 from p2pslinger.wire.messages import (
     Compare,
@@ -50,10 +49,6 @@ from p2pslinger.wire.records import (
     open_signed,
     read,
 )
-
-#: Seconds between two spot checks of signatures: each volunteer's latest one. Checking
-#: one costs as much as everything else that is done with a small result.
-CHECK = 0.1
 
 
 class Serving:
@@ -99,7 +94,6 @@ class Serving:
         self._credited = credited
         self._rekeyed = rekeyed
         self._custody = custody
-        self._unchecked: dict[Connection, Signed] = {}
 
     def handlers(self) -> Handlers:
         """Return who takes which message."""
@@ -169,27 +163,8 @@ class Serving:
         if durable.is_durable(results):
             durable.offer(seat, signed, results, blobs, partial(_answer, exchange))
         else:
-            self._spot_check(exchange.connection, signed)
+            # The connection has proved whose they are, and nobody else sees them.
             exchange.reply(self._keeper.deliver(seat, results, blobs))
-
-    def _spot_check(self, connection: Connection, signed: Signed) -> None:
-        """Check some of a volunteer's signatures, when its results have gone on.
-
-        The connection proves who has computed them. The signature is evidence for
-        others, who check it before they believe it; results of a throw-away job have no
-        others. But a peer that signs badly is of no use, and is found out here.
-        """
-        if not self._unchecked:
-            asyncio.get_running_loop().call_later(CHECK, self._check)
-        self._unchecked[connection] = signed
-
-    def _check(self) -> None:
-        unchecked, self._unchecked = self._unchecked, {}
-        for connection, signed in unchecked.items():
-            try:
-                verify(signed, Purpose.RESULTS, self._grid)
-            except PeerError as error:
-                connection.close(error)
 
     async def _deliver_big(
         self, seat: Seat, signed: Signed, body: Body, exchange: Exchange

@@ -9,73 +9,23 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Protocol
 
-from p2pslinger.ids import GridId
-from p2pslinger.wire.identity import Identity, Purpose, Signed
+from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.records import ShardHead
 
 
-class Batch(Protocol):
+@dataclass(frozen=True, slots=True)
+class Batch:
     """Shards that were appended at once, described in one record of the job key's.
 
     Attributes:
         first: Number of its first shard.
+        record: Of a throw-away job it bears no signature. It is sent by its submitter
+            alone, over connections that prove who that is; nobody else is believed.
     """
-
-    first: int
-
-    def signed(self) -> Signed:
-        """Return the signed record."""
-
-    def unsigned(self) -> Signed:
-        """Return the record for this machine's own slots: nobody is to be convinced."""
-
-
-@dataclass(slots=True)
-class SignedBatch:
-    """A batch that came with its signature."""
 
     first: int
     record: Signed
-
-    def signed(self) -> Signed:
-        """Return it."""
-        return self.record
-
-    def unsigned(self) -> Signed:
-        """Return it: it is signed anyway."""
-        return self.record
-
-
-class LazyBatch:
-    """A batch of our own, signed when the first other peer needs it.
-
-    Args:
-        first: Number of its first shard.
-        body: The encoded `ShardBatch`.
-        key: The job key.
-        grid: Which grid.
-    """
-
-    __slots__ = ("_body", "_grid", "_key", "_signed", "first")
-
-    def __init__(self, first: int, body: bytes, key: Identity, grid: GridId) -> None:
-        self.first = first
-        self._body = body
-        self._key = key
-        self._grid = grid
-        self._signed: Signed | None = None
-
-    def signed(self) -> Signed:
-        """Return the record; sign it if nobody has needed that yet."""
-        if self._signed is None:
-            self._signed = self._key.sign(Purpose.SHARDS, self._grid, self._body)
-        return self._signed
-
-    def unsigned(self) -> Signed:
-        """Return the record with zeros for a signature, if it has none yet."""
-        return self._signed or Signed(self._body, self._key.public, bytes(64))
 
 
 @dataclass(frozen=True, slots=True)

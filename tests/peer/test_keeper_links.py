@@ -28,7 +28,7 @@ Answer = Delivered | SlingerError
 
 def keeper_of(ann: Lender, bob: Lender) -> RemoteKeeper:
     """Return Ann's keeper as Bob, who is connected with her, sees it."""
-    return RemoteKeeper(bob.links[ann.id], ME, GRID, bob.library)
+    return RemoteKeeper(bob.links[ann.id], ME.public, bob.library)
 
 
 async def offer(keeper: RemoteKeeper, blobs: tuple[bytes, ...] = ()) -> Answer:

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from p2pslinger.errors import PeerError, SlingerError, UnavailableError
-from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.peer.blobs.library import Library
@@ -20,7 +20,7 @@ from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.seats import Seat
 from p2pslinger.peer.underway import take_glimpses
 from p2pslinger.wire.glimpse import Glimpse, Glimpses
-from p2pslinger.wire.identity import Identity, Signed
+from p2pslinger.wire.identity import Signed, unsigned
 from p2pslinger.wire.keeping import Adopt
 from p2pslinger.wire.messages import (
     Deliver,
@@ -35,7 +35,7 @@ from p2pslinger.wire.messages import (
     Work,
 )
 from p2pslinger.wire.needs import Offer
-from p2pslinger.wire.records import RangeResult, ResultBatch, seal
+from p2pslinger.wire.records import RangeResult, ResultBatch, encode
 
 #: Called with the answer to a parked request; None says that it was not served.
 GotWork = Callable[[Work | None], None]
@@ -101,22 +101,14 @@ class RemoteKeeper:
 
     Args:
         connection: To that peer.
-        identity: Signs our results.
-        grid: Which grid they are for.
+        key: Our public key, whose secret the connection has proved.
         library: Gets big blobs.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        identity: Identity,
-        grid: GridId,
-        library: Library,
-    ) -> None:
+    def __init__(self, connection: Connection, key: bytes, library: Library) -> None:
         assert connection.peer is not None
         self._connection = connection
-        self._identity = identity
-        self._grid = grid
+        self._key = key
         self._library = library
         self._peer = connection.peer
 
@@ -147,8 +139,11 @@ class RemoteKeeper:
         self._connection.push(Unwant(number))
 
     def deliver(self, results: Sequence[RangeResult], blobs: Sequence[bytes]) -> None:
-        """Sign results and send them; big values follow as a body."""
-        batch = seal(ResultBatch(tuple(results)), self._identity, self._grid)
+        """Send results of throw-away jobs; big values follow as a body.
+
+        They are for this keeper alone, to which the connection proves whose they are.
+        """
+        batch = unsigned(encode(ResultBatch(tuple(results))), self._key)
         if blobs:
             self._connection.ask(Deliver(batch), _ignore, iter(blobs))
         else:

@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Callable
 
 from p2pslinger.errors import UnavailableError
+from p2pslinger.net.turns import turn_of
 from p2pslinger.peer.computing.station import Station
 from p2pslinger.peer.owner import Owner
 from p2pslinger.sandbox.confine.confinement import Confinement
@@ -130,6 +131,10 @@ class Staffing:
         """Try to get a slot; return why there is none, or ""."""
         early: list[Exit] = []
 
+        def done(outcome: Outcome) -> None:
+            with turn_of(self._loop):  # its result leaves at once
+                self._done(station, outcome)
+
         def exited(exit: Exit) -> None:
             if station.slot is None:
                 early.append(exit)  # it is not this station's yet
@@ -139,7 +144,7 @@ class Staffing:
         station.memory = self._memory(station)
         try:
             slot = await self._source.slot(
-                lambda outcome: self._done(station, outcome),
+                done,
                 exited,
                 station.memory,
                 station.confinement,

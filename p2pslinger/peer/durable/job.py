@@ -28,7 +28,7 @@ from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.settled import Follower, Outcomes, Settled
 from p2pslinger.peer.events import Dropped, JobClosed
 from p2pslinger.peer.seats import KeptJob, Seat
-from p2pslinger.peer.shelf import Shard, Shelf, SignedBatch
+from p2pslinger.peer.shelf import Batch, Shard, Shelf
 from p2pslinger.peer.underway import UnderWay
 from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.outcomes import Range
@@ -241,7 +241,7 @@ class DurableJob:
         except UsageError as error:  # its owner contradicts himself
             self.means.events.emit(Dropped("shards", str(error)))
             return
-        described = SignedBatch(batch.first, signed)
+        described = Batch(batch.first, signed)
         made = []
         for number, head in enumerate(batch.heads, batch.first):
             data = self.file.content(head.digest) if head.size <= INLINE else None

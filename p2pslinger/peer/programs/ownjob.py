@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from blake3 import blake3
 
 from p2pslinger import limits
-from p2pslinger.ids import GridId, JobId, PeerId
+from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.durable.settled import Follower
 from p2pslinger.peer.programs.heldblobs import HeldBlobs
 from p2pslinger.peer.seats import KeptJob, Seat
-from p2pslinger.peer.shelf import LazyBatch, Shard, Shelf
+from p2pslinger.peer.shelf import Batch, Shard, Shelf
 from p2pslinger.peer.underway import UnderWay
 from p2pslinger.rules.spans import Span
 from p2pslinger.wire.blobs import chunks_of
 from p2pslinger.wire.control import RangeOut, ShardIn
 from p2pslinger.wire.glimpse import Glimpse
-from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.identity import Identity, unsigned
 from p2pslinger.wire.records import RangeResult, ShardBatch, ShardHead, encode
 
 
@@ -28,7 +28,6 @@ class OwnJob:
 
     kept: KeptJob
     key: Identity
-    grid: GridId
     program: Follower
     over: Callable[[OwnJob], None]
     code: bytes = b""
@@ -50,7 +49,7 @@ class OwnJob:
     # --- arguments ----------------------------------------------------------------
 
     def append(self, shards: list[tuple[ShardIn, bytes]]) -> list[Shard]:
-        """Number and sign shards; each comes with its bytes."""
+        """Number and describe shards; each comes with its bytes."""
         board = self.kept.board
         lists = [chunks_of(data) for _, data in shards]
         heads = [
@@ -61,7 +60,7 @@ class OwnJob:
         batch = ShardBatch(self.id, self.shards, base, self.chain, tuple(heads))
         body = encode(batch)
         self.chain = blake3(self.chain + body).digest()
-        described = LazyBatch(self.shards, body, self.key, self.grid)
+        described = Batch(self.shards, unsigned(body, self.key.public))
         made = []
         for head, (_, data), chunks in zip(heads, shards, lists, strict=True):
             inline = len(data) <= limits.INLINE

@@ -104,7 +104,6 @@ class Submitter:
         own = OwnJob(
             kept=None,  # type: ignore[arg-type]  # the two name each other
             key=key,
-            grid=self._grid,
             program=program,
             over=self._over,
             code=code,
