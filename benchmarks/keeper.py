@@ -27,11 +27,11 @@ from p2pslinger.ids import GridId, JobId, PeerId
 from p2pslinger.peer.events import Events
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.seats import KeptJob, Seat
-from p2pslinger.peer.shelf import LazyBatch, Shard
+from p2pslinger.peer.shelf import Batch, Shard
 from p2pslinger.rules.board import Board
 from p2pslinger.rules.spans import Span
 from p2pslinger.wire.glimpse import Glimpse
-from p2pslinger.wire.identity import Identity
+from p2pslinger.wire.identity import Identity, unsigned
 from p2pslinger.wire.manifest import Function, Manifest, Policy, job_id, seal_manifest
 from p2pslinger.wire.messages import PEER_CODEC, Deliver, Grant, Want, Work
 from p2pslinger.wire.records import (
@@ -239,7 +239,8 @@ def _shards(job: JobId, key: Identity) -> list[Shard]:
     data = os.urandom(3 * SHARD)
     head = ShardHead(SHARD, 0, blake3(data).digest(), len(data))
     heads = (head,) * (GRANTS // SHARD)
-    batch = LazyBatch(0, encode(ShardBatch(job, 0, 0, bytes(32), heads)), key, GRID)
+    body = encode(ShardBatch(job, 0, 0, bytes(32), heads))
+    batch = Batch(0, unsigned(body, key.public))
     return [Shard(i, i * SHARD, head, data, batch) for i in range(len(heads))]
 
 
