@@ -48,13 +48,22 @@ class Launcher:
         scratch: Folder for the slots' working folders; each is removed with its slot.
         nice: By how much slots are nicer than the daemon.
         polite: Slots for others get what nobody else wants of processor and disk.
+        after: Its slots have numbers above this one. Two launchers of one process must
+            not use the same: a slot's user and control group follow from it.
     """
 
-    def __init__(self, scratch: Path, *, nice: int = NICE, polite: bool = True) -> None:
+    def __init__(
+        self,
+        scratch: Path,
+        *,
+        nice: int = NICE,
+        polite: bool = True,
+        after: int = 0,
+    ) -> None:
         self._scratch = scratch
         self._nice = nice
         self._polite = polite
-        self._number = 0
+        self._number = after
         self._shared: dict[tuple[Confinement, str], Nursery] = {}
         self._nurseries: set[Nursery] = set()
         self._groups: cgroups.Groups | None = None
@@ -90,12 +99,12 @@ class Launcher:
             UnavailableError: The slot can't be made, or not be confined like this: the
                 text names the means that fails.
         """
+        self._seek_groups()  # before there is any zygote
         self._number += 1
         number = self._number
         if confinement is Confinement.OWN:
             nursery = self._share(confinement, interpreter)
             return await nursery.slot(number, on_done, on_exit, memory)
-        self._seek_groups()
         if confinement is Confinement.STRONG:
             nursery = self._open(confinement, interpreter, number)
             slot = await _single(nursery, number, on_done, on_exit, memory)

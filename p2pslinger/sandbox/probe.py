@@ -26,6 +26,9 @@ from p2pslinger.sandbox.slot import Exit, Order, Outcome, Piece
 #: Seconds that the attempts in one slot may take.
 PATIENCE = 10.0
 
+#: Above the numbers of slots that compute meanwhile, also those modulo 4,096.
+NUMBERS = (1 << 20) + 2048
+
 #: Bytes of memory for the slot.
 MEMORY = 1 << 28
 
@@ -38,7 +41,7 @@ async def probe(scratch: Path) -> Finding:
     """
     missing: list[str] = []
     bait = _bait(scratch)
-    launcher = Launcher(scratch, polite=False)
+    launcher = Launcher(scratch, polite=False, after=NUMBERS)
     try:
         for level in (Level.STRONG, Level.GOOD, Level.WEAK):
             confinement = Confinement(level.value)
