@@ -175,3 +175,25 @@ LINKS_ACCEPTED = 256
 
 #: Open notices that a peer remembers, all submitters together.
 NOTICES = 10_000
+
+# --- values of strangers ------------------------------------------------------------
+
+#: Containers inside each other in a value that nobody vouches for: what walks through a
+#: value (repr, json, ==) gives up at about a thousand.
+VALUE_DEPTH = 500
+
+#: Containers in a value that nobody vouches for: an empty one is sent as a byte and
+#: takes up to 200 in memory.
+VALUE_CONTAINERS = 10_000_000
+
+#: A value that nobody vouches for may refer to a part of it many times. Written out (as
+#: JSON, say) it is this much: bytes for each of its own, and bytes for all of them.
+EXPANSION = 100
+EXPANSION_FREE = 16 * MIB
+
+#: Keys of one hash in a set or dict: honest ones hardly ever share any, and a thousand
+#: make a million comparisons.
+SAME_HASH = 64
+
+#: Digits of a fraction's or decimal's number: reducing a fraction takes their square.
+DIGITS = 10_000

@@ -30,6 +30,7 @@ def aconnect(
     platform: str | None = None,
     initializer: Callable[..., object] | None = None,
     initargs: tuple[object, ...] = (),
+    types: Iterable[type] = (),
 ) -> AsyncGrid:
     """Connect to this machine's peer for an `async with` block; see `connect`.
 
@@ -38,6 +39,7 @@ def aconnect(
         data: The peer's data folder, if it is not the usual one.
         requires, platform: What a peer must have, as for `connect`.
         initializer, initargs: What each slot calls first, as for `connect`.
+        types: Of what results may be, as for `connect`.
     """
     return AsyncGrid(
         partial(
@@ -48,6 +50,7 @@ def aconnect(
             platform=platform,
             initializer=initializer,
             initargs=initargs,
+            types=tuple(types),
         )
     )
 

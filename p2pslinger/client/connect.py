@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,18 @@ START = 30.0
 #: Seconds between two looks at whether another program's peer has started, or has gone.
 LOOK = 0.02
 
+#: What a program is told once that decodes whatever comes.
+TRUSTS_ALL = (
+    'trust="pickle": whoever computes a task of this program can run code in it, with '
+    "all that you may do here. Values of other peers are unpickled; leave trust out to "
+    "have plain data only, or name your own types in types="
+)
+
+
+class TrustWarning(UserWarning):
+    """A program decodes whatever others send."""
+
+
 #: Looks before it is tried to start one after all.
 LOOKS = 25
 
@@ -35,6 +48,7 @@ def connect(
     platform: str | None = None,
     initializer: Callable[..., object] | None = None,
     initargs: tuple[object, ...] = (),
+    types: Iterable[type] = (),
 ) -> Grid:
     """Connect to this machine's peer; if none runs, start one that ends with us.
 
@@ -48,21 +62,26 @@ def connect(
         initializer: Called by each slot before it calls a function for the first time.
             If it fails, so does everything.
         initargs: Its arguments.
+        types: Dataclasses, named tuples and enums that results may hold beside plain
+            data, dates, exact numbers, paths, UUIDs and NumPy arrays.
 
     Raises:
-        UsageError: a requirement is none.
+        UsageError: a requirement is none, or a type is of another kind.
         UnavailableError: no peer runs, and none can be started; the text says why.
         IncompatibleError: the peer is of another version.
     """
     needs = asked(requires, platform)
     check_initializer(initializer)
     folder = Path(data) if data is not None else paths.default_data_folder()
+    if trust == "pickle":
+        warnings.warn(TRUSTS_ALL, TrustWarning, stacklevel=2)
     return Grid(
         _link(folder),
         trust=trust,
         needs=needs,
         initializer=initializer,
         initargs=initargs,
+        types=types,
     )
 
 
@@ -74,6 +93,7 @@ def local(
     prefs: Mapping[str, object] | None = None,
     initializer: Callable[..., object] | None = None,
     initargs: tuple[object, ...] = (),
+    types: Iterable[type] = (),
 ) -> Grid:
     """Start a throw-away grid of real peers on this machine; it ends with the Grid.
 
@@ -88,6 +108,7 @@ def local(
             `{"core_share": "25%"}`. Without it there are none: a throw-away grid
             computes whatever else its machine does.
         initializer, initargs: As for `connect`.
+        types: As for `connect`; of use among strangers.
 
     Raises:
         UsageError: there is no peer, or not one number of slots for each.
@@ -112,6 +133,7 @@ def local(
         keepers=0,
         initializer=initializer,
         initargs=initargs,
+        types=types,
     )
 
 

@@ -51,6 +51,7 @@ class Grid(Executor, Awaiting, Asking):
         initializer: Called by each slot before it calls a function for the first time.
         initargs: Its arguments.
         needs: What peers must have to compute a function, if it does not say.
+        types: Dataclasses, named tuples and enums of which "safe" values may be.
     """
 
     def __init__(
@@ -63,11 +64,13 @@ class Grid(Executor, Awaiting, Asking):
         initializer: Callable[..., object] | None = None,
         initargs: tuple[object, ...] = (),
         needs: Needs = NOTHING,
+        types: Iterable[type] = (),
     ) -> None:
         first = None if initializer is None else Initializer(initializer, initargs)
         self._link = link
         self._keepers = keepers
         self._session = Session(link, trust, on_close)
+        self._session.named.add(types)
         self._functions = Functions(self._session)
         self._terms = Terms(Policy(), first, needs)
 
@@ -173,6 +176,7 @@ class Grid(Executor, Awaiting, Asking):
         priority: int = 0,
         requires: Iterable[str] | None = None,
         platform: str | None = None,
+        types: Iterable[type] = (),
     ) -> Job[T]:
         """Start a job that goes on when this program ends, and this machine.
 
@@ -193,6 +197,7 @@ class Grid(Executor, Awaiting, Asking):
             priority: Higher first among this machine's jobs, -100 to 100.
             requires: Packages that a peer must have to compute it, as "numpy>=2".
             platform: What its machine must be: "linux", "macos-arm64" and the like.
+            types: As for `options`.
 
         Raises:
             PackingError: the function or an argument can't be sent.
@@ -200,6 +205,7 @@ class Grid(Executor, Awaiting, Asking):
             UnavailableError: the peer has not taken all of the job, or too few others
                 have and they are required.
         """
+        self._session.named.add(types)
         wanted = self._keepers if keepers is None else keepers
         seconds = None if keep is None else seconds_of(keep)
         needs = asked(requires, platform, self._terms.needs)
@@ -222,17 +228,19 @@ class Grid(Executor, Awaiting, Asking):
             warnings.warn(warning_of(self._link, job), stacklevel=2)
         return cast("Job[T]", job)
 
-    def job(self, job: str) -> Job[object]:
+    def job(self, job: str, *, types: Iterable[type] = ()) -> Job[object]:
         """Find a started job again.
 
         Args:
             job: Its id, or the start of one if this machine's peer knows the job. By
                 its whole id it is found wherever in the grid it is kept.
+            types: As for `options`.
 
         Raises:
             UsageError: there is none.
             UnavailableError: its program has not sent all of it for a while.
         """
+        self._session.named.add(types)
         return find_job(self._link, self._session, job)
 
     def use_ticket(self, ticket: str | Path) -> Job[object]:
@@ -271,6 +279,7 @@ class Grid(Executor, Awaiting, Asking):
         initargs: tuple[object, ...] = (),
         requires: Iterable[str] | None = None,
         platform: str | None = None,
+        types: Iterable[type] = (),
     ) -> GridOptions:
         """Return this grid with other options for the functions that it runs.
 
@@ -286,10 +295,13 @@ class Grid(Executor, Awaiting, Asking):
             requires: Packages that a peer must have, as "numpy>=2"; by default what
                 this grid requires.
             platform: What its machine must be: "linux", "macos-arm64" and the like.
+            types: Dataclasses, named tuples and enums that results may hold, whoever
+                has computed them; from now on those of this whole grid.
 
         Raises:
-            UsageError: a requirement is none.
+            UsageError: a requirement is none, or a type is of another kind.
         """
+        self._session.named.add(types)
         first = self._terms.first
         if initializer is not None:
             first = Initializer(initializer, initargs)

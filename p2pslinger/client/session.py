@@ -12,6 +12,7 @@ import msgspec
 
 from p2pslinger.client.fetches import Fetches
 from p2pslinger.client.link import Link
+from p2pslinger.client.named import Named
 from p2pslinger.client.sender import Sender
 from p2pslinger.client.sharing import Shared, Sharing
 from p2pslinger.client.stream import Stream
@@ -32,6 +33,9 @@ class Session:
         link: To this machine's peer.
         trust: How far values from other peers are decoded.
         on_close: Called once, when the session is closed.
+
+    Attributes:
+        named: Types of which values from other peers may be.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Session:
         self.link = link
         self.trust: Trust = trust
         self._on_close = on_close
+        self.named = Named()
         self._lock = threading.Lock()
         self._streams: dict[int, Stream] = {}
         self._handles = itertools.count(1)
@@ -75,6 +80,7 @@ class Session:
             self._fetches,
             handle=next(self._handles),
             trust=self.trust,
+            named=self.named,
             left=self._left,
         )
         self._streams[stream.handle] = stream

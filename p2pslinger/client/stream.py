@@ -17,6 +17,7 @@ from p2pslinger import limits
 from p2pslinger.client.fetches import Fetches
 from p2pslinger.client.keeping import Keeping
 from p2pslinger.client.link import Link
+from p2pslinger.client.named import Named
 from p2pslinger.client.outcomes import outcomes_of
 from p2pslinger.client.outgoing import Outgoing
 from p2pslinger.client.packing import FunctionPackage
@@ -62,6 +63,7 @@ class Stream:
         fetches: Asks for values that are too big for a message.
         handle: This program's number for the job.
         trust: How far values from other peers are decoded.
+        named: Types of which they may be.
         left: Called when this program wants nothing more of the job.
     """
 
@@ -73,12 +75,14 @@ class Stream:
         *,
         handle: int,
         trust: Trust,
+        named: Named,
         left: Callable[[Stream], None],
     ) -> None:
         self._link = link
         self._fetches = fetches
         self.handle = handle
         self.trust: Trust = trust
+        self._named = named
         self._left = left
         self._lock = threading.RLock()
         self._idle = threading.Condition(self._lock)
@@ -295,7 +299,7 @@ class Stream:
     def _give(self, out: RangeOut, data: bytes | SlingerError) -> None:
         """Hand a range's values to whoever wants them; the first result counts."""
         trust: Trust = "mine" if out.mine else self.trust
-        values, errors = outcomes_of(out, data, trust)
+        values, errors = outcomes_of(out, data, trust, self._named)
         with self._lock:
             parts = self._tasks.finish(*(out.only or (out.start, out.stop)))
             self._giving += 1

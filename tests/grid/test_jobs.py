@@ -115,7 +115,7 @@ FINDER = """
 import sys
 import p2pslinger as slinger
 
-with slinger.connect(trust="pickle") as grid:
+with slinger.connect() as grid:
     job = grid.job(sys.argv[1][:9])
     print(job.id, job.name)
     results = job.results()
@@ -163,7 +163,7 @@ LISTENER = """
 import sys
 import p2pslinger as slinger
 
-with slinger.connect(trust="pickle") as grid:
+with slinger.connect() as grid:
     job = grid.job(sys.argv[1])
     print(sum(1 for one in job.results(errors="return") if isinstance(one, bytes)))
     print(job.facts().state)

@@ -23,7 +23,7 @@ KINDS = ["chance", "array", "fails", "dies", "pid", "reads"]
 @pytest.fixture(scope="module")
 def job(anna: Peer, bert: Peer, cleo: Peer) -> Iterator[Job[object]]:
     """A computed job, one task of each kind."""
-    with slinger.connect(data=anna.data, trust="pickle") as grid:
+    with slinger.connect(data=anna.data) as grid:
         made = grid.start(tasks.differs, KINDS)
         assert made.wait(HANGING)
         yield made
@@ -61,7 +61,7 @@ def test_the_sandbox_is_left_out_on_demand_only(job: Job[object]) -> None:
 
 
 def test_a_value_that_is_too_big_for_a_message_is_fetched(anna: Peer) -> None:
-    with slinger.connect(data=anna.data, trust="pickle") as grid:
+    with slinger.connect(data=anna.data) as grid:
         big = np.arange(200_000)
         shared = grid.share(big)
         made = grid.start(lambda x: x + shared.value, [big, big * 2])
