@@ -26,7 +26,7 @@ from p2pslinger.client.memory import unpack_value
 from p2pslinger.client.values import Form, Trust, unpack_values
 from p2pslinger.errors import SlingerError, UnavailableError, UsageError
 from p2pslinger.ids import JobId, PeerId, short, to_text
-from p2pslinger.wire.packed import pack_items, unpack_items
+from p2pslinger.wire.packed import unpack_items
 from p2pslinger.wire.records import Failure
 from p2pslinger.wire.replay import (
     RERAN_FILE,
@@ -72,9 +72,7 @@ class Came:
         """
         if self.failure is not None:
             raise error_of(self.failure, self.trust)
-        if len(self.parts) > 1 and self.trust != "safe":
-            return pickle.loads(self.parts[0], buffers=self.parts[1:])
-        return unpack_values(Form.ITEMS, pack_items([self.parts[0]]), self.trust)[0]
+        return unpack_parts(self.parts, self.trust)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,19 @@ def unpack_values(
     return values
 
 
+def unpack_parts(parts: Sequence[bytes], trust: Trust) -> object:
+    """Decode one value whose pickle and buffers have come apart.
+
+    Raises:
+        PeerError, UntrustedValueError: as `unpack_values` does.
+        Exception: what the value's own code raises.
+    """
+    first, *buffers = parts
+    if trust == "safe":
+        return read(first, Making(NOBODY), [memoryview(one) for one in buffers])
+    return pickle.loads(first, buffers=buffers)
+
+
 def _load_item(item: memoryview) -> object:
     """Load a value; its large arrays are views on what has come, which stays so long.
 
