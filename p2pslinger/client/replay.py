@@ -23,7 +23,7 @@ import msgspec
 from p2pslinger.client.failures import error_of
 from p2pslinger.client.link import Link
 from p2pslinger.client.memory import unpack_value
-from p2pslinger.client.values import Form, Trust, unpack_values
+from p2pslinger.client.values import Form, Trust, unpack_parts, unpack_values
 from p2pslinger.errors import SlingerError, UnavailableError, UsageError
 from p2pslinger.ids import JobId, PeerId, short, to_text
 from p2pslinger.wire.packed import unpack_items
