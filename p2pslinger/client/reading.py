@@ -25,13 +25,8 @@ from typing import Any, Protocol, cast
 from p2pslinger import limits
 from p2pslinger.client.survey import survey
 from p2pslinger.client.symbols import Draft, Inert, Symbol, refusal
+from p2pslinger.client.tape import I4, U2, U4, Tape
 from p2pslinger.errors import PeerError
-
-_I4 = struct.Struct("<i")
-_U2 = struct.Struct("<H")
-_U4 = struct.Struct("<I")
-_U8 = struct.Struct("<Q")
-_F8 = struct.Struct(">d")
 
 #: Memo places up to which references are not counted: they are strings of a few bytes.
 _SMALL = 16
@@ -87,18 +82,14 @@ def read(
         ) from error
 
 
-class _Machine:
+class _Machine(Tape):
     """Reads one pickle."""
 
     def __init__(
         self, data: bytes | memoryview, making: Making, buffers: Sequence[memoryview]
     ) -> None:
-        self._data = bytes(data)
+        super().__init__(data, buffers)
         self._making = making
-        self._buffers = iter(buffers)
-        self._outside = sum(map(len, buffers))
-        self._at = 0
-        self._stack: list[object] = []
         self._below: list[list[object]] = []
         self._memo: list[object] = []
         self._hashes: dict[int, Counter[int]] = {}
@@ -108,17 +99,17 @@ class _Machine:
 
     def run(self) -> object:
         """Return the value."""
-        data, acts = self._data, _ACTS
+        data, acts = self.data, _ACTS
         while True:
-            code = data[self._at]
-            self._at += 1
+            code = data[self.at]
+            self.at += 1
             if code == _STOP:
                 break
             act = acts.get(code)
             if act is None:
                 raise refusal(f"an object (by the pickle instruction {_name(code)})")
             act(self)
-        (value,) = self._stack
+        (value,) = self.stack
         if self._below:
             raise ValueError("it ends inside of a container")
         self._check(value)
@@ -126,7 +117,7 @@ class _Machine:
 
     def _check(self, value: object) -> None:
         most = limits.EXPANSION_FREE + limits.EXPANSION * (
-            len(self._data) + self._outside
+            len(self.data) + self.outside_size
         )
         if self._repeated > most:
             raise PeerError("sent a value that repeats itself without end")
@@ -134,66 +125,6 @@ class _Machine:
             survey(value, most)
         if unfinished := self._making.unfinished():
             raise PeerError(f"sent a {unfinished} without anything in it")
-
-    # --- bytes ----------------------------------------------------------------------
-
-    def _take(self, size: int) -> bytes:
-        start, self._at = self._at, self._at + size
-        if self._at > len(self._data):
-            raise ValueError("it is cut short")
-        return self._data[start : self._at]
-
-    def _number(self, form: struct.Struct) -> int:
-        return cast(int, form.unpack(self._take(form.size))[0])
-
-    def skip(self, size: int) -> None:
-        """Pass over what says nothing."""
-        self._take(size)
-
-    def push_integer(self, form: struct.Struct) -> None:
-        """Take a number of fixed size."""
-        self._stack.append(self._number(form))
-
-    def small(self) -> None:
-        """Take a number of a byte."""
-        self._stack.append(self._take(1)[0])
-
-    def integer(self, size: int) -> None:
-        """Take a number of any size."""
-        length = int.from_bytes(self._take(size), "little", signed=size == 4)
-        if length < 0:
-            raise ValueError("a number of negative size")
-        self._stack.append(int.from_bytes(self._take(length), "little", signed=True))
-
-    def real(self) -> None:
-        """Take a float."""
-        self._stack.append(_F8.unpack(self._take(8))[0])
-
-    def string(self, size: int) -> None:
-        """Take a string, whose length has so many bytes."""
-        length = int.from_bytes(self._take(size), "little")
-        self._stack.append(self._take(length).decode("utf-8", "surrogatepass"))
-
-    def string_of_bytes(self, size: int) -> None:
-        """Take bytes."""
-        self._stack.append(self._take(int.from_bytes(self._take(size), "little")))
-
-    def changeable(self) -> None:
-        """Take bytes that can be changed."""
-        self._stack.append(
-            bytearray(self._take(int.from_bytes(self._take(8), "little")))
-        )
-
-    def outside(self) -> None:
-        """Take what lies outside."""
-        try:
-            self._stack.append(next(self._buffers))
-        except StopIteration:
-            raise ValueError("it refers to a buffer that has not come") from None
-
-    def push(self, value: object) -> None:
-        """Take a constant."""
-        self._stack.append(value)
 
     # --- containers -------------------------------------------------------------------
 
@@ -207,33 +138,33 @@ class _Machine:
     def empty(self, make: Callable[[], object]) -> None:
         """Begin a container."""
         self._count()
-        self._stack.append(make())
+        self.stack.append(make())
 
     def mark(self) -> None:
         """Begin what goes into one."""
-        self._below.append(self._stack)
-        self._stack = []
+        self._below.append(self.stack)
+        self.stack = []
 
     def _marked(self) -> list[object]:
-        items, self._stack = self._stack, self._below.pop()
+        items, self.stack = self.stack, self._below.pop()
         return items
 
     def tuple_of(self, count: int) -> None:
         """Make a tuple of what came last."""
         self._count()
-        if len(self._stack) < count:
+        if len(self.stack) < count:
             raise ValueError("a tuple of what has not come")
-        self._stack[-count:] = [tuple(self._stack[-count:])]
+        self.stack[-count:] = [tuple(self.stack[-count:])]
 
     def marked_tuple(self) -> None:
         """Make a tuple of what has come since the mark."""
         self._count()
         items = tuple(self._marked())  # first: it brings back the stack below
-        self._stack.append(items)
+        self.stack.append(items)
 
     def extend(self, items: list[object]) -> None:
         """Put items into the list on top."""
-        into = self._stack[-1]
+        into = self.stack[-1]
         if type(into) is list or (
             type(into) is deque and (into.maxlen is None or len(items) <= into.maxlen)
         ):
@@ -243,14 +174,14 @@ class _Machine:
 
     def append(self) -> None:
         """Put one item into a list."""
-        self.extend([self._stack.pop()])
+        self.extend([self.stack.pop()])
 
     def appends(self) -> None:
         """Put several."""
         self.extend(self._marked())
 
     def _set(self, items: list[object]) -> None:
-        into = self._stack[-1]
+        into = self.stack[-1]
         if type(into) is not dict and type(into) is not OrderedDict:
             self._refuse_to_fill(into)
             return
@@ -262,7 +193,7 @@ class _Machine:
 
     def set_one(self) -> None:
         """Put one key into a dict."""
-        value, key = self._stack.pop(), self._stack.pop()
+        value, key = self.stack.pop(), self.stack.pop()
         self._set([key, value])
 
     def set_several(self) -> None:
@@ -272,7 +203,7 @@ class _Machine:
     def add(self) -> None:
         """Put items into a set."""
         items = cast("list[Any]", self._marked())
-        into = self._stack[-1]
+        into = self.stack[-1]
         if type(into) is not set:
             self._refuse_to_fill(into)
             return
@@ -284,7 +215,7 @@ class _Machine:
         self._count()
         items = cast("list[Any]", self._marked())
         self._check_keys((), items)
-        self._stack.append(frozenset(items))
+        self.stack.append(frozenset(items))
 
     def _check_keys(self, into: Sized, keys: Sequence[Hashable]) -> None:
         """See that a table does not become a list: equal hashes are compared."""
@@ -304,7 +235,7 @@ class _Machine:
 
     def memoize(self) -> None:
         """Remember what is on top."""
-        top = self._stack[-1]
+        top = self.stack[-1]
         if isinstance(top, Draft):
             top.place = len(self._memo)
         self._memo.append(top)
@@ -312,7 +243,7 @@ class _Machine:
     def get(self, place: int) -> None:
         """Take what came before once more."""
         value = self._memo[place]
-        self._stack.append(value)
+        self.stack.append(value)
         if isinstance(value, str | bytes):
             self._repeated += max(0, len(value) - _SMALL)
         elif not isinstance(value, Symbol):
@@ -320,26 +251,26 @@ class _Machine:
 
     def pop(self) -> None:
         """Throw away what is on top."""
-        self._stack.pop()
+        self.stack.pop()
 
     # --- more than plain data ---------------------------------------------------------
 
     def symbol(self) -> None:
         """Name a class or function, by what is on top."""
-        name, module = self._stack.pop(), self._stack.pop()
+        name, module = self.stack.pop(), self.stack.pop()
         if not isinstance(name, str) or not isinstance(module, str):
             raise ValueError("a name that is no text")
         self._tangled = True
-        self._stack.append(Symbol(module, name))
+        self.stack.append(Symbol(module, name))
 
     def _made(self, make: Callable[[Symbol, tuple[object, ...]], object]) -> None:
-        arguments, what = self._stack.pop(), self._stack.pop()
+        arguments, what = self.stack.pop(), self.stack.pop()
         if not isinstance(arguments, tuple):
             raise ValueError("a call without arguments")
         if isinstance(what, Symbol):
-            self._stack.append(make(what, arguments))
+            self.stack.append(make(what, arguments))
         elif isinstance(what, Inert):
-            self._stack.append(what)
+            self.stack.append(what)
         else:
             raise ValueError(f"a call of a {type(what).__name__}")
 
@@ -353,11 +284,11 @@ class _Machine:
 
     def build(self) -> None:
         """Give an instance its state."""
-        state, made = self._stack.pop(), self._stack[-1]
+        state, made = self.stack.pop(), self.stack[-1]
         if type(made) is Inert:
             return
         built = self._making.build(made, state)
-        self._stack[-1] = built
+        self.stack[-1] = built
         if isinstance(made, Draft) and made.place >= 0:
             self._memo[made.place] = built
 
@@ -383,9 +314,9 @@ _ACTS: dict[int, Callable[[_Machine], None]] = {
         pickle.NONE: lambda m: m.push(None),
         pickle.NEWTRUE: lambda m: m.push(True),
         pickle.NEWFALSE: lambda m: m.push(False),
-        pickle.BININT: lambda m: m.push_integer(_I4),
+        pickle.BININT: lambda m: m.push_integer(I4),
         pickle.BININT1: _Machine.small,
-        pickle.BININT2: lambda m: m.push_integer(_U2),
+        pickle.BININT2: lambda m: m.push_integer(U2),
         pickle.LONG1: lambda m: m.integer(1),
         pickle.LONG4: lambda m: m.integer(4),
         pickle.BINFLOAT: _Machine.real,
@@ -414,8 +345,8 @@ _ACTS: dict[int, Callable[[_Machine], None]] = {
         pickle.ADDITEMS: _Machine.add,
         pickle.FROZENSET: _Machine.frozen,
         pickle.MEMOIZE: _Machine.memoize,
-        pickle.BINGET: lambda m: m.get(m._take(1)[0]),
-        pickle.LONG_BINGET: lambda m: m.get(m._number(_U4)),
+        pickle.BINGET: lambda m: m.get(m.take(1)[0]),
+        pickle.LONG_BINGET: lambda m: m.get(m.number(U4)),
         pickle.POP: _Machine.pop,
         pickle.STACK_GLOBAL: _Machine.symbol,
         pickle.REDUCE: _Machine.reduce,
