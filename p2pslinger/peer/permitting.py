@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from p2pslinger.ids import JobId
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Exchange, Handlers
 from p2pslinger.peer.computing.governing import Governing, Ground
@@ -26,6 +27,9 @@ class Permitting:
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
+        self._meter = peer.library.meter
+        self._meter.is_own = self._is_own
+        peer.volunteer.halting.before_sending = self._meter.before_sending
         config = peer.config
         ground = Ground(
             config.slot_count(),
@@ -56,6 +60,20 @@ class Permitting:
             exchange.reply(Permitted(await self.governing.report()))
 
         self._peer.owner.spawn(tell())
+
+    def limit(self) -> None:
+        """Apply the preferences about disk and network."""
+        wishes = self.governing.preferences
+        self._peer.custody.vault.quota.most = wishes.disk
+        self._meter.limit(wishes.upload, wishes.download)
+
+    def _is_own(self, job: JobId) -> bool:
+        """Tell whether a job is this machine's."""
+        peer = self._peer
+        kept, held = peer.keeper.jobs.get(job), peer.custody.vault.held.get(job)
+        if kept is None and held is not None:
+            kept = held.job.kept
+        return kept is not None and kept.submitter == peer.id
 
     def _programs(self) -> set[int]:
         return self._peer.programs.processes()

@@ -92,7 +92,7 @@ class Reactions:
     def permitted(self) -> None:
         """Others may have something else of this machine than before."""
         peer = self._peer
-        peer.custody.vault.quota.most = peer.governing.preferences.disk
+        peer.permitting.limit()
         peer.keeper.wake()
         peer.workplaces.look_soon()
         peer.upkeep.look()

@@ -31,6 +31,10 @@ _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 
+#: Bytes a second below which a bound only makes transfers fail: a chunk of a mebibyte
+#: has a minute to come.
+LEAST = 50_000
+
 #: How the absence of a limit is written.
 _NONE = {"off", "none", "unlimited", "no", "false"}
 
@@ -113,7 +117,10 @@ def _size(value: object) -> int:
 def _rate(value: object) -> float:
     if isinstance(value, str):
         value = _text(value).removesuffix("/s")
-    return _amount(value, _BYTES, most=1e15)
+    rate = _amount(value, _BYTES, most=1e15)
+    if rate < LEAST:
+        raise ValueError(value)
+    return rate
 
 
 def _or_none(
@@ -227,7 +234,7 @@ def _absent(word: str, write: Callable[[object], str]) -> Callable[[object], str
 
 _FLAG = "true or false"
 _SHARE = "a part such as 25%, more than 0"
-_RATE = "bytes a second such as 500KB/s, or unlimited"
+_RATE = "bytes a second such as 500KB/s, at least 50KB/s, or unlimited"
 
 #: Every preference, by the name of its field in `Preferences`.
 KEYS: dict[str, Key] = {

@@ -165,7 +165,7 @@ class InlineSlot:
 
     def load(self, job: int, code: bytes, seed: bytes | None, name: str = "") -> None:
         """Take a job's function package."""
-        self._jobs[job] = _Job(code, seed)
+        self._jobs[job] = _Job(bytes(code), seed)
 
     def shard(self, job: int, number: int, form: int, data: bytes) -> None:
         """Take a shard."""

@@ -118,6 +118,7 @@ def test_values_are_read_as_people_write_them(
         ("hours", []),
         ("hours", "now and then"),
         ("upload", "0"),
+        ("upload", "40KB/s"),
         ("compute_for", "friends"),
     ],
 )

@@ -236,3 +236,40 @@ def test_what_stands_still_in_a_started_job_is_copied_by_whoever_is_free(
             assert await job.results() == [0]
 
     virtual.run(main)
+
+
+def test_others_jobs_come_no_faster_than_the_owner_says(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await ann_and_bob(grid, Played(), task=0.1)
+            wish(bob, replace(DEFAULTS, download=1_000_000.0))
+            await asyncio.sleep(NOTICED)
+            loop = asyncio.get_running_loop()
+            big = [bytes([i]) * 8_000_000 for i in range(2)]
+            began = loop.time()
+            job = await ann.submit(len, big)
+            assert await job.results() == [8_000_000] * 2
+            assert 13 < loop.time() - began < 25
+
+            began = loop.time()
+            own = await bob.submit(len, big)
+            assert await own.results() == [8_000_000] * 2
+            assert loop.time() - began < 3
+
+    virtual.run(main)
+
+
+def test_results_for_others_leave_no_faster_than_the_owner_says(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await ann_and_bob(grid, Played(), task=0.1)
+            wish(bob, replace(DEFAULTS, upload=100_000.0))
+            await asyncio.sleep(NOTICED)
+            began = asyncio.get_running_loop().time()
+            job = await ann.submit(bytes, [200_000] * 10)
+            assert await job.results() == [bytes(200_000)] * 10
+            assert asyncio.get_running_loop().time() - began > 15
+
+    virtual.run(main)

@@ -18,6 +18,7 @@ from p2pslinger.errors import PeerError, SlingerError, UnavailableError
 from p2pslinger.ids import BlobId, JobId, PeerId
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
+from p2pslinger.peer.blobs.metering import Meter
 from p2pslinger.peer.blobs.transfer import Disk, Reach, Transfer
 from p2pslinger.peer.owner import Owner
 from p2pslinger.store.blobpartial import Partial
@@ -86,6 +87,7 @@ class Ways:
         reach: Connects to a peer that has some of a blob.
         blame: Called with who has sent wrong bytes.
         arrived: Called with a blob of which a further chunk has come.
+        meter: Says when bytes may come.
     """
 
     me: PeerId
@@ -95,6 +97,7 @@ class Ways:
     reach: Reach
     blame: Callable[[PeerId, PeerError], None]
     arrived: Callable[[BlobId], None]
+    meter: Meter
 
 
 class Fetches:
@@ -184,6 +187,7 @@ class Fetches:
 
     async def _one_chunk(self, blob: BlobId, fetching: Fetching) -> bytes:
         async def ask(keeper: Connection, job: JobId) -> bytes:
+            await self._ways.meter.receive(job, fetching.size)
             _, body = await keeper.fetch(Fetch(job, blob))
             data = await _whole(body, fetching.size)
             if blob_digest(data) != blob:
@@ -212,6 +216,7 @@ class Fetches:
                 reach=ways.reach,
                 blame=ways.blame,
                 arrived=lambda: ways.arrived(blob),
+                meter=ways.meter,
             )
             try:
                 await fetching.transfer.run(fetching.keepers)

@@ -8,6 +8,7 @@ had forged it.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import cast
@@ -93,8 +94,25 @@ class Lending:
 
     def _fetch(self, _: Connection, fetch: Fetch, exchange: Exchange) -> None:
         job, blob = JobId(fetch.job), BlobId(fetch.digest)
-        if self._size(job, blob) > CHUNK:
+        size = self._size(job, blob)
+        if size > CHUNK:
             raise UnavailableError("it has several chunks: they are fetched one by one")
+        wait = self._library.meter.before_sending(job, size)
+        if wait:
+            self._owner.spawn(self._give_later(wait, job, blob, exchange))
+        else:
+            self._give(job, blob, exchange)
+
+    async def _give_later(
+        self, wait: float, job: JobId, blob: BlobId, exchange: Exchange
+    ) -> None:
+        await asyncio.sleep(wait)
+        try:
+            self._give(job, blob, exchange)
+        except SlingerError as error:
+            exchange.fail(error)
+
+    def _give(self, job: JobId, blob: BlobId, exchange: Exchange) -> None:
         if self._library.lends(job, blob):
             size = self._library.blobs.size(blob)
             exchange.reply(Fetched(size), self._library.pieces(blob))
@@ -241,6 +259,7 @@ class Lending:
                 del self._lent[connection]
 
         try:
+            await self._library.meter.send(job, CHUNK)
             data = await self._chunk(job, blob, index)
         except SlingerError as error:
             sent()

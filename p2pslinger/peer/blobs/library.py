@@ -21,6 +21,7 @@ from p2pslinger.ids import BlobId, JobId, PeerId
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
 from p2pslinger.peer.blobs.fetching import Fetches, Fetching, Ways, Wish
+from p2pslinger.peer.blobs.metering import Meter
 from p2pslinger.peer.blobs.transfer import Reach
 from p2pslinger.peer.owner import Owner
 from p2pslinger.store.blobs import Blobs
@@ -41,6 +42,9 @@ class Library:
         owner: Owns the tasks that fetch.
         reach: Connects to a peer that has some of a blob.
         blame: Called with who has sent wrong bytes.
+
+    Attributes:
+        meter: Says when bytes of others' jobs may go.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Library:
         blame: Callable[[PeerId, PeerError], None],
     ) -> None:
         self.blobs = blobs
+        self.meter = Meter()
         self._full = ("", -math.inf)
         #: Called with a blob of which a further chunk has come.
         self.arrived: Callable[[BlobId], None] = lambda _: None
@@ -65,6 +70,7 @@ class Library:
                 reach,
                 blame,
                 self._heard,
+                self.meter,
             )
         )
 

@@ -27,9 +27,10 @@ from p2pslinger.errors import (
 )
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.connection import Connection
+from p2pslinger.peer.blobs.metering import Meter
 from p2pslinger.peer.blobs.picking import SLOW, Giver, Picking, is_near
 from p2pslinger.store.blobpartial import Partial
-from p2pslinger.wire.blobs import decode_set, encode_set
+from p2pslinger.wire.blobs import CHUNK, decode_set, encode_set
 from p2pslinger.wire.records import Address
 from p2pslinger.wire.transfer import (
     GetChunk,
@@ -82,6 +83,7 @@ class Transfer:
         reach: Connects to further givers.
         blame: Called with who has sent wrong bytes.
         arrived: Called after every chunk.
+        meter: Says when a chunk may come.
 
     Attributes:
         have: The chunks that are here.
@@ -97,8 +99,10 @@ class Transfer:
         reach: Reach,
         blame: Callable[[PeerId, PeerError], None],
         arrived: Callable[[], None],
+        meter: Meter,
     ) -> None:
         self._job = job
+        self._meter = meter
         self._partial = partial
         self._disk = disk
         self._reach = reach
@@ -263,8 +267,10 @@ class Transfer:
     async def _fetch_chunks(self, giver: Giver) -> None:
         """Get one chunk after the other from a giver."""
         while self.lacking and self._failure is None:
+            await self._meter.receive(self._job, CHUNK)
             index = self._picking.pick(giver, self.lacking, self._loop.time())
             if index is None:
+                self._meter.not_received(self._job, CHUNK)
                 await self._change(SLOW)
                 continue
             self._picking.begin(index, giver, self._loop.time())

@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from p2pslinger.ids import PeerId
+from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.computing.assignments import Assignment
+from p2pslinger.peer.computing.keepers import KeeperLink
 from p2pslinger.peer.computing.parking import Parking
 from p2pslinger.peer.computing.station import CHANGED, SUSPENDED, Station
 from p2pslinger.peer.computing.terms import Terms
@@ -56,6 +57,8 @@ class Halting:
         self._abandon = abandon
         self._permit: Permit | None = None
         self._timers: dict[Station, asyncio.TimerHandle] = {}
+        #: Gives the seconds after which so many bytes of a job may leave.
+        self.before_sending: Callable[[JobId, int], float] = lambda *_: 0.0
         self.throttle = Throttle(loop, stations, self.works_for_others)
 
     def works_for_others(self, station: Station) -> bool:
@@ -75,6 +78,10 @@ class Halting:
         slots = len(self._stations)
         lent = min(slots, permit.slots or slots)
         return int(terms.memory * permit.memory / terms.memory_share * slots / lent)
+
+    def wait(self, keeper: KeeperLink, job: JobId, size: int) -> float:
+        """Return the seconds after which so many bytes of a job may go to a keeper."""
+        return 0.0 if keeper.peer == self._me else self.before_sending(job, size)
 
     def apply(self, permit: Permit) -> None:
         """Let others have so much from now on, and no more."""

@@ -7,7 +7,9 @@ so they leave through `retained`, each message with those of one job.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+from p2pslinger.ids import JobId
 from p2pslinger.peer.computing.jobshere import JobHere
 from p2pslinger.peer.computing.keepers import KeeperLink
 from p2pslinger.peer.computing.outcomes import Finished, batches
@@ -20,11 +22,16 @@ class Outbox:
     Args:
         loop: Runs what is put off to the end of its turn.
         retained: Takes the results of durable jobs.
+
+    Attributes:
+        wait: Gives the seconds after which so many bytes of a job may go to a keeper.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, retained: Retained) -> None:
         self._loop = loop
         self._retained = retained
+        self.wait: Callable[[KeeperLink, JobId, int], float] = lambda *_: 0.0
+        self._later: dict[KeeperLink, set[asyncio.TimerHandle]] = {}
         self._waiting: dict[tuple[KeeperLink, JobHere | None], list[Finished]] = {}
 
     def send(
@@ -41,6 +48,8 @@ class Outbox:
     def lose(self, keeper: KeeperLink) -> None:
         """Drop what was for a keeper that is gone, unless others want it too."""
         self._waiting.pop((keeper, None), None)
+        for timer in self._later.pop(keeper, ()):
+            timer.cancel()
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, {}
@@ -49,5 +58,24 @@ class Outbox:
                 if job is not None:
                     self._retained.take(job, keeper, part)
                 else:
-                    blobs = [one.blob for one in part if one.blob is not None]
-                    keeper.deliver([one.result for one in part], blobs)
+                    self._deliver_in_time(keeper, part)
+
+    def _deliver_in_time(self, keeper: KeeperLink, part: list[Finished]) -> None:
+        """Deliver results, now or when the owner's bound on what is sent allows it."""
+        size = sum(one.size + len(one.blob or b"") for one in part)
+        wait = self.wait(keeper, JobId(part[0].result.job), size)
+        if not wait:
+            _deliver(keeper, part)
+            return
+
+        def later() -> None:
+            self._later[keeper].discard(timer)
+            _deliver(keeper, part)
+
+        timer = self._loop.call_later(wait, later)
+        self._later.setdefault(keeper, set()).add(timer)
+
+
+def _deliver(keeper: KeeperLink, part: list[Finished]) -> None:
+    blobs = [one.blob for one in part if one.blob is not None]
+    keeper.deliver([one.result for one in part], blobs)

@@ -113,6 +113,7 @@ class Volunteer:
         self.halting = Halting(
             loop, me, self.stations, terms, self._parking, abandon=abandon
         )
+        self._outbox.wait = self.halting.wait
         self._staffing = Staffing(
             loop,
             owner,
