@@ -8,11 +8,12 @@ delivered to another keeper, still shows that it was asked for.
 
 from __future__ import annotations
 
-import hmac
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+
+from blake3 import blake3
 
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.limits import LEASE
@@ -60,7 +61,7 @@ def grant_mac(
         granted: Its tasks.
     """
     text = job + struct.pack("!QQQ", number, *granted) + volunteer
-    return hmac.digest(key, text, "sha256")[:MAC_BYTES]
+    return blake3(text, key=key).digest(length=MAC_BYTES)
 
 
 class Ledger:

@@ -120,6 +120,8 @@ class Digester:
 
 def chunks_of(data: Bytes | Iterable[Bytes]) -> ChunkList:
     """Return what a blob consists of; `data` is all its bytes, or they in pieces."""
+    if isinstance(data, bytes) and len(data) <= CHUNK:
+        return ChunkList(len(data), (blake3(data).digest(),))
     digester = Digester()
     for piece in (data,) if isinstance(data, Bytes) else data:
         digester.update(piece)
