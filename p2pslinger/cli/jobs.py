@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from p2pslinger.cli.ask import ask, open_link, put
+from p2pslinger.cli.checked import advice_on, said_of
 from p2pslinger.cli.commands import Command
 from p2pslinger.cli.finding import find
 from p2pslinger.cli.keepers import kept_of, show_keepers, there
@@ -138,6 +139,9 @@ def show_job(job: JobFacts, *, whole: bool = False) -> None:
     if job.under_way:
         click.echo()
         show_table(RUNNING, [_running(one, whole=whole) for one in job.under_way])
+    if job.checks is not None and job.checks.irreproducible:
+        click.echo()
+        click.echo(advice_on(job.checks))
     if job.keepers:
         click.echo()
         show_keepers(job.keepers, whole=whole)
@@ -158,6 +162,7 @@ def _lasting(job: JobFacts) -> list[tuple[str, str]]:
     decides = "this machine" if job.owner else "its submitter, not this machine"
     return [
         ("accepted", f"{job.accepted:,}"),
+        *([("checked", said_of(job.checks))] if job.checks else []),
         ("kept", kept_of(job).removeprefix("kept ")),
         *([("until", when(job.keep_until))] if job.keep_until else []),
         ("priority", str(job.priority)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from p2pslinger.cli.ask import ask
+from p2pslinger.cli.checked import said_of_record
 from p2pslinger.cli.commands import Command
 from p2pslinger.cli.naming import of_name
 from p2pslinger.cli.options import as_json, whole_ids
@@ -38,7 +39,8 @@ def peers(as_json: bool, whole: bool) -> None:
 
     This machine's peer comes first, then those that it is connected to. They know
     others: what is submitted here reaches them as well. "why not" is what keeps a peer
-    from computing for other members; `slinger why` says more, there.
+    from computing for other members; `slinger why` says more, there. A peer that has
+    given wrong results gets no more of this machine's work for a while.
     """
     facts = ask(GetPeers(), Peers).facts
     if as_json:
@@ -59,5 +61,5 @@ def row(peer: PeerFacts, *, whole: bool) -> tuple[str, ...]:
         "this peer" if peer.this else duration(peer.connected),
         "" if abs(peer.clock) < NEGLIGIBLE else f"{peer.clock:+.0f} s",
         ", ".join(peer.addresses),
-        peer.why,
+        peer.why or said_of_record(peer),
     )

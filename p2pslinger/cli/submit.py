@@ -7,12 +7,14 @@ import warnings
 import click
 import msgspec
 
+from p2pslinger import limits
 from p2pslinger.cli.arguments import read_arguments
 from p2pslinger.cli.commands import Command
 from p2pslinger.cli.options import as_json
 from p2pslinger.cli.render import show_json
 from p2pslinger.cli.spans import read_span
 from p2pslinger.cli.words import counted, of_id, printable
+from p2pslinger.client.checks import Replicate
 from p2pslinger.client.needing import asked
 from p2pslinger.errors import UsageError
 
@@ -67,6 +69,24 @@ def read_platform(_: click.Context, __: click.Parameter, value: str | None) -> s
         raise click.BadParameter(str(error)) from None
 
 
+def read_replicate(_: click.Context, __: click.Parameter, value: str) -> Replicate:
+    """Return by how many peers tasks are computed.
+
+    Raises:
+        BadParameter: it is no such number, or another word.
+    """
+    match value:
+        case "never":
+            return "never"
+        case "adaptive":
+            return "adaptive"
+    if value.isdecimal() and 2 <= int(value) <= limits.REPLICATE:
+        return int(value)
+    raise click.BadParameter(
+        f"{value!r} is not never, adaptive, or 2 to {limits.REPLICATE}"
+    )
+
+
 @click.command(cls=Command, epilog=EPILOG)
 @click.argument("target", metavar="SCRIPT_OR_MODULE:FUNCTION")
 @click.argument("arguments", metavar="ARGS.jsonl")
@@ -115,6 +135,21 @@ def read_platform(_: click.Context, __: click.Parameter, value: str | None) -> s
     is_flag=True,
     help="Send it as source text, for peers of any Python version.",
 )
+@click.option(
+    "--replicate",
+    callback=read_replicate,
+    default="adaptive",
+    show_default=True,
+    metavar="HOW",
+    help="Which tasks other peers compute again, to compare: never, adaptive, or 2 to"
+    " 5 for every task so many times.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="PART",
+    help="How far numbers may be apart and still agree, as a part: 1e-9.",
+)
 @click.option("--wait", is_flag=True, help="Return when the job is done.")
 @as_json
 def submit(  # noqa: PLR0917 - click passes them by name
@@ -130,6 +165,8 @@ def submit(  # noqa: PLR0917 - click passes them by name
     requires: tuple[str, ...],
     platform: str,
     source: bool,
+    replicate: Replicate,
+    tolerance: float | None,
     wait: bool,
     as_json: bool,
 ) -> None:
@@ -157,6 +194,8 @@ def submit(  # noqa: PLR0917 - click passes them by name
             keep=keep,
             priority=priority,
             requires=requires or None,
+            replicate=replicate,
+            tolerance=tolerance,
             platform=platform or None,
         )
         told = Submitted(job.id, job.name, len(values), job.kept, job.why_not_kept)

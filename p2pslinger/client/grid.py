@@ -19,6 +19,7 @@ import msgspec
 
 from p2pslinger.client.asking import Asking
 from p2pslinger.client.awaiting import Awaiting
+from p2pslinger.client.checks import Replicate, Tolerance, with_checks
 from p2pslinger.client.functions import Functions, Terms
 from p2pslinger.client.initializer import Initializer
 from p2pslinger.client.job import Job
@@ -177,6 +178,8 @@ class Grid(Executor, Awaiting, Asking):
         requires: Iterable[str] | None = None,
         platform: str | None = None,
         types: Iterable[type] = (),
+        replicate: Replicate = "adaptive",
+        tolerance: Tolerance | None = None,
     ) -> Job[T]:
         """Start a job that goes on when this program ends, and this machine.
 
@@ -198,6 +201,12 @@ class Grid(Executor, Awaiting, Asking):
             requires: Packages that a peer must have to compute it, as "numpy>=2".
             platform: What its machine must be: "linux", "macos-arm64" and the like.
             types: As for `options`.
+            replicate: "adaptive": the first results of every peer are computed again by
+                another one, later ones ever more rarely; "never"; or by how many peers
+                each task is computed, 2 to 5. `job.checks` says what came of it.
+            tolerance: How far floating-point numbers, also in containers and arrays,
+                may be apart and still agree: as a part of the larger, or a tuple of
+                that and a difference. By default they must be the same.
 
         Raises:
             PackingError: the function or an argument can't be sent.
@@ -211,7 +220,9 @@ class Grid(Executor, Awaiting, Asking):
         needs = asked(requires, platform, self._terms.needs)
         package = self._terms.pack(fn)
         policy = msgspec.structs.replace(
-            self._terms.policy, durable=True, timeout=timeout
+            with_checks(self._terms.policy, replicate, tolerance),
+            durable=True,
+            timeout=timeout,
         )
         job = start_job(
             self._link,

@@ -21,7 +21,7 @@ from p2pslinger.client.tables import Facts, job_html, said
 from p2pslinger.errors import SlingerError, UnavailableError
 from p2pslinger.ids import to_text
 from p2pslinger.wire.control import GetJobs, GetStatus, GetWhy, Jobs, Status, Why
-from p2pslinger.wire.facts import JobFacts, TallyFacts, WhyFacts
+from p2pslinger.wire.facts import AgreementFacts, JobFacts, TallyFacts, WhyFacts
 from p2pslinger.wire.owning import ChangeJob, GetTicket, KeptBy, Ticket
 from p2pslinger.wire.ticket import ticket_text
 
@@ -128,6 +128,11 @@ class Job(Generic[T]):
             UsageError: there is no such task.
         """
         return cast(Why, self._link.request(GetWhy(self.id, task))).facts
+
+    @property
+    def checks(self) -> AgreementFacts:
+        """What comparing the results of several peers has shown so far, in tasks."""
+        return self.facts().checks or AgreementFacts()
 
     def tally(self) -> tuple[TallyFacts, ...]:
         """Return who has computed how much of it."""

@@ -98,6 +98,11 @@ class Crew:
         mine = submitter == self._me and bool(self.reputation.records)
         return mine and self.reputation.bars(volunteer, self._wall())
 
+    def record(self, volunteer: PeerId) -> tuple[Record, float]:
+        """Return how well a volunteer computes, and for how long it gets no work."""
+        record = self.reputation.of(volunteer)
+        return record, max(0.0, record.barred - self._wall())
+
     def learn(self, volunteer: PeerId, record: Record) -> None:
         """Remember what is known of a volunteer now."""
         self.reputation.records[volunteer] = record

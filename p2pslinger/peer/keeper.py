@@ -85,7 +85,7 @@ class Keeper:
         self._empty: deque[Parked] = deque()  # requests of slots that do nothing
         self._behind: deque[Parked] = deque()  # places behind a running range
         self._dead = 0  # requests in the queues that were taken back
-        self._company = company or Strangers()
+        self.company: Company = company or Strangers()
         self._pumping = False
         self._lapse: asyncio.TimerHandle | None = None
 
@@ -281,7 +281,7 @@ class Keeper:
     def _work_for(self, parked: Parked) -> Work | None:
         for candidate in in_turn(self._candidates(parked)):
             job = self.jobs[candidate.job]
-            barred = self._company.is_barred(parked.seat.peer, job.submitter)
+            barred = self.company.is_barred(parked.seat.peer, job.submitter)
             helds = [] if barred else self._grant(job, parked.seat)
             if helds:
                 tasks = sum(held.stop - held.start for held in helds)
@@ -317,7 +317,7 @@ class Keeper:
             now=self._loop.time(),
             others=self._able(job),
             most=most,
-            apart=self._company.apart,
+            apart=self.company.apart,
         )
         shards = sum(job.shelf.count(held.start, held.stop) for held in helds)
         if shards <= limits.BATCH or most <= limits.BATCH:

@@ -137,7 +137,17 @@ class Reports:
             )
             seat, name = about.keeper.seats.get(link.peer), about.petname(link.peer)
             mine = seat is not None and seat.mine
-            facts.append(replace(fact, petname=name, mine=mine))
+            known, left = about.keeper.company.record(link.peer)
+            facts.append(
+                replace(
+                    fact,
+                    petname=name,
+                    mine=mine,
+                    agreed=known.agreed,
+                    strikes=known.strikes,
+                    barred=left,
+                )
+            )
         return tuple(facts)
 
     # --- examination --------------------------------------------------------------

@@ -11,6 +11,7 @@ from p2pslinger.peer.shelf import Shelf
 from p2pslinger.rules.board import Board
 from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.fitting import fits
+from p2pslinger.rules.reputation import Record
 from p2pslinger.rules.schedule import Candidate
 from p2pslinger.rules.spans import Span
 from p2pslinger.wire.glimpse import Glimpse
@@ -78,6 +79,9 @@ class Company(Protocol):
     def is_barred(self, volunteer: PeerId, submitter: PeerId) -> bool:
         """Tell whether a volunteer gets no work of a submitter for now."""
 
+    def record(self, volunteer: PeerId) -> tuple[Record, float]:
+        """Return how well a volunteer computes, and for how long it gets no work."""
+
 
 class Strangers:
     """Company of which nothing is known."""
@@ -89,6 +93,10 @@ class Strangers:
     def is_barred(self, volunteer: PeerId, submitter: PeerId) -> bool:
         """Say that everybody may work for everybody."""
         return False
+
+    def record(self, volunteer: PeerId) -> tuple[Record, float]:
+        """Say that nothing is known."""
+        return Record(), 0.0
 
 
 @dataclass(eq=False)

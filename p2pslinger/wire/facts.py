@@ -106,6 +106,27 @@ class TaskFacts(msgspec.Struct, frozen=True):
     line: str
 
 
+class AgreementFacts(msgspec.Struct, frozen=True):
+    """What comparing the results of a job has shown, in tasks.
+
+    Attributes:
+        replicate: By how many peers each task is to be computed: 0 for one, 1 for two
+            where its first peer's record asks for it, else so many.
+        checked: Those that several peers have computed.
+        agreed: Those on which most of them agree.
+        disagreed: Those on which some did not.
+        irreproducible: Those on which there is no majority.
+        unchecked: Those that have one result, and count all the same.
+    """
+
+    replicate: int = 0
+    checked: int = 0
+    agreed: int = 0
+    disagreed: int = 0
+    irreproducible: int = 0
+    unchecked: int = 0
+
+
 class JobFacts(msgspec.Struct, frozen=True):
     """One job.
 
@@ -131,6 +152,7 @@ class JobFacts(msgspec.Struct, frozen=True):
         keepers: Who keeps it.
         wanted: Keepers that it should have.
         under_way: Running tasks that have said something: how far they are, a line.
+        checks: What comparing results has shown; None where none are compared.
     """
 
     job: str
@@ -154,6 +176,7 @@ class JobFacts(msgspec.Struct, frozen=True):
     keepers: tuple[KeeperFacts, ...] = ()
     wanted: int = 0
     under_way: tuple[TaskFacts, ...] = ()
+    checks: AgreementFacts | None = None
 
 
 class PeerFacts(msgspec.Struct, frozen=True):
@@ -173,6 +196,9 @@ class PeerFacts(msgspec.Struct, frozen=True):
         petname: What this machine's owner calls it, or "".
         why: What keeps it from computing for others: the code of a reason, or "".
         mine: It is this machine's own, or treated like it.
+        agreed: Results of it in a row with which others have agreed.
+        strikes: How often it was found to give wrong results.
+        barred: Seconds for which it gets no more of this machine's work.
     """
 
     peer: str
@@ -188,6 +214,9 @@ class PeerFacts(msgspec.Struct, frozen=True):
     petname: str = ""
     why: str = ""
     mine: bool = False
+    agreed: int = 0
+    strikes: int = 0
+    barred: float = 0.0
 
 
 class WhyFacts(msgspec.Struct, frozen=True):

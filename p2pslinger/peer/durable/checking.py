@@ -35,6 +35,7 @@ from p2pslinger.rules.outcomes import Outcome, Range
 from p2pslinger.rules.replica import Replica
 from p2pslinger.rules.spans import Span, Spans
 from p2pslinger.rules.verdicts import Verdicts
+from p2pslinger.wire.facts import AgreementFacts
 from p2pslinger.wire.manifest import ADAPTIVE
 from p2pslinger.wire.records import RangeResult
 
@@ -157,6 +158,20 @@ class Checking:
                 answers = self._replica.answers.at(outcome.start, outcome.stop)
                 if outcome.accepted and len(answers) > 1:
                     self._judge_soon(outcome.start, outcome.stop)
+
+    def facts(self) -> AgreementFacts | None:
+        """Return what comparing has shown, or None where nothing is compared."""
+        if not self._policy.replicate:
+            return None
+        verdicts, checked = self.verdicts, self.verdicts.checked
+        return AgreementFacts(
+            self._policy.replicate,
+            checked,
+            verdicts.agreed.count,
+            verdicts.disagreed.count,
+            verdicts.irreproducible.count,
+            max(0, self._kept.board.done.count - checked - self._held.count),
+        )
 
     @property
     def is_waiting(self) -> bool:

@@ -178,6 +178,7 @@ class JobReports:
             keepers=self._keepers(held),
             wanted=held.wanted + 1,
             under_way=self._under_way(job.under_way, board),
+            checks=job.checking.facts(),
         )
 
     def _under_way(self, under_way: UnderWay, board: Board) -> tuple[TaskFacts, ...]:
