@@ -29,7 +29,7 @@ from collections.abc import Iterable, Set
 
 from p2pslinger.errors import PeerError, UsageError
 from p2pslinger.ids import PeerId
-from p2pslinger.limits import JOB_TASKS
+from p2pslinger.limits import JOB_TASKS, RANGE_SECONDS
 from p2pslinger.rules.copies import Apart, Copy, is_late, nobody
 from p2pslinger.rules.delivery import Credit, Delivery, check
 from p2pslinger.rules.grants import Held
@@ -163,7 +163,9 @@ class Board(Tasks):
             return False  # there is other work for who is free
         live = sorted(self._ledger.live(), key=lambda held: held.since)
         late = [one for one in live if is_late(one, now, self.pace, self.lease)]
-        return self.copies.relieve(late)
+        each = self.pace.seconds or RANGE_SECONDS
+        size = max(1, int(RANGE_SECONDS / max(each, 1e-9)))
+        return self.copies.relieve(late, self.done, size)
 
     def surplus(self) -> list[Held]:
         """Take back the grants that have nothing left to do but what nobody wants."""

@@ -18,7 +18,7 @@ from p2pslinger.ids import PeerId
 from p2pslinger.limits import BEAT, LEASE, RANGE_SECONDS
 from p2pslinger.rules.chunking import Pace
 from p2pslinger.rules.grants import Held
-from p2pslinger.rules.spans import Span
+from p2pslinger.rules.spans import Span, Spans
 
 #: Tells whether a volunteer (the first) stands apart from another: neither is the
 #: other, nor does one person seem to be behind both; and the first is no newcomer.
@@ -28,8 +28,11 @@ Apart = Callable[[PeerId, PeerId], bool]
 #: beat was missed.
 SILENT = 2 * BEAT
 
-#: A range that has lasted so many times what its tasks should take is late.
+#: A range that has lasted so many times what a slot takes until it reports is late.
 LATE = 4.0
+
+#: Pieces of late ranges that are given to others at once, each about a second of work.
+PIECES = 64
 
 
 def nobody(volunteer: PeerId, other: PeerId) -> bool:
@@ -45,8 +48,8 @@ def is_late(held: Held, now: float, pace: Pace, lease: float = LEASE) -> bool:
         return True
     if pace.seconds is None or not held.since:
         return False  # nobody knows how long it should take, or how long it has
-    expected = max(RANGE_SECONDS, pace.seconds * (held.stop - held.start))
-    return now - held.since > LATE * expected
+    # A slot reports after its time slice, however many tasks it was given.
+    return now - held.since > LATE * max(RANGE_SECONDS, pace.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +128,25 @@ class Copies:
                 return
         self._asked.append(Copy(start, stop, not_by))
 
-    def relieve(self, late: Iterable[Held]) -> bool:
-        """Have ranges computed by others as well; return whether any is new."""
-        new = False
+    def relieve(self, late: Iterable[Held], done: Spans, size: int) -> bool:
+        """Have ranges computed by others as well; return whether any is new.
+
+        Args:
+            late: Their grants.
+            done: Tasks that need it no more.
+            size: Tasks of one piece.
+        """
+        pieces = []
         for held in late:
-            if held.number not in self and not self.is_relieved(held.number):
-                by = frozenset({held.volunteer})
-                self._asked.append(Copy(held.start, held.stop, by, held.number))
-                new = True
-        return new
+            if held.number in self or self.is_relieved(held.number):
+                continue
+            by = frozenset({held.volunteer})
+            for low, high in done.missing(held.start, held.stop):
+                for start in range(low, min(high, low + PIECES * size), size):
+                    stop = min(high, start + size)
+                    pieces.append(Copy(start, stop, by, held.number))
+        self._asked += pieces[:PIECES]
+        return bool(pieces)
 
     def take(self, volunteer: PeerId, apart: Apart, *, relief: bool) -> Copy | None:
         """Return what a volunteer may compute again; it is to be `begun` then."""

@@ -116,7 +116,8 @@ class Tasks:
     @property
     def running_elsewhere(self) -> int:
         """Tasks that other keepers have granted, as far as they have told."""
-        return sum(stop - start for start, stop in self._open.elsewhere())
+        left = (self.done.missing(*span) for span in self._open.elsewhere())
+        return sum(stop - start for some in left for start, stop in some)
 
     @property
     def grants(self) -> int:

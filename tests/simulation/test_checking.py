@@ -225,3 +225,54 @@ def test_keepers_have_results_checked_while_the_submitter_is_away(
             assert sum(n >= 2 for n in counts) > 0.8 * TASKS
 
     virtual.run(main)
+
+
+def test_a_straggler_near_the_end_does_not_hold_the_job(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = await people(grid)
+            slow = others[-1]
+            slow.slots.cost = lambda _: 600.0
+            loop = grid.network.loop
+            began = loop.time()
+            job = await ann.start_job(work, range(TASKS))
+            assert await job.results() == RIGHT
+            await done(grid, ann, job)
+            assert loop.time() - began < 60
+            await grid.until(lambda: not slow.peer.volunteer.busy, within=10)
+
+    virtual.run(main)
+
+
+def test_a_straggler_of_a_throw_away_job_is_waited_for(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = await people(grid, 3)
+            others[-1].slots.cost = lambda _: 100.0
+            job = await ann.submit(work, range(40))
+            assert await job.results() == RIGHT[:40]
+            computed = sum(peer.slots.computed.total() for peer in others)
+            assert computed == 40
+
+    virtual.run(main)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_liar_that_lies_now_and_then_is_struck_and_nobody_else(
+    virtual: VirtualTime, seed: int
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = await people(grid, 7)
+            eve = others[seed % 5]
+            eve.slots.lie = lambda n, value: value if n % 3 else -7
+            job = await ann.start_job(work, range(3 * TASKS), policy=CHECKED)
+            values = await job.results()
+            assert struck(ann) == {eve.id}
+            wrong = [n for n, value in enumerate(values) if value == -7]
+            assert len(wrong) < 0.02 * len(values)
+            for task in wrong:  # in time there was nobody to check it
+                found = at(ann, job.id).job.replica.answers.at(task, task + 1)
+                assert {one.volunteer for one in found} == {eve.id}
+
+    virtual.run(main, seed=seed)

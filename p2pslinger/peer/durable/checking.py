@@ -5,8 +5,9 @@
 2. Somebody independent is given the same range. If nobody like that is here, or nobody
    begins within five seconds, the result counts as it is: *unchecked*, never a wait. A
    check that has begun may take some times as long as the first one.
-3. Two answers that agree decide. Where they differ a third is asked for; where that
-   does not help, the first counts, and the task is *not reproducible*.
+3. Two answers that agree decide. Where they differ a third is asked for, and waited for
+   longer, for one of them is wrong; where it does not help, the first counts, and the
+   task is *not reproducible*.
 4. What was accepted stays. What comes later speaks for or against volunteers only.
 
 Who decides for the job does this, and while no owner is there, each keeper for its own
@@ -41,6 +42,10 @@ from p2pslinger.wire.records import RangeResult
 
 #: Seconds in which another peer must have begun to check a result.
 BEGIN = 5.0
+
+#: The same where there is doubt: two answers differ, or the first one's volunteer has
+#: lied before.
+DECIDE = 60.0
 
 #: A check may take so many times what the first result took, and some seconds.
 SLOWER, MARGIN = 3.0, 5.0
@@ -217,17 +222,20 @@ class Checking:
     # --- inquiries --------------------------------------------------------------------
 
     def _inquire(self, span: Span, not_by: frozenset[PeerId], wall: float) -> None:
-        self._hold(*span, wall)
+        doubt = len(not_by) > 1 or any(map(self._repute.is_doubted, not_by))
+        self._hold(*span, wall, DECIDE if doubt else BEGIN)
         self._kept.board.copies.drop(*span)  # asked for when less was known
         self._kept.board.again(*span, not_by)
         self._means.keeper.settle(self._kept)
 
-    def _hold(self, start: int, stop: int, wall: float) -> None:
-        now = self._loop.time()
-        end = now + BEGIN + MARGIN + SLOWER * wall
-        self._open.append(Inquiry(start, stop, now + BEGIN, end))
+    def _hold(
+        self, start: int, stop: int, wall: float, patience: float = BEGIN
+    ) -> None:
+        begin = self._loop.time() + patience
+        end = begin + MARGIN + SLOWER * wall
+        self._open.append(Inquiry(start, stop, begin, end))
         self._held.add(start, stop)
-        self._look_at(now + BEGIN)
+        self._look_at(begin)
 
     def _look_at(self, when: float) -> None:
         if self._timer is not None:

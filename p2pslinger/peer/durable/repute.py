@@ -39,6 +39,10 @@ class Repute:
             return False  # our own machine
         return self._known.is_checked(volunteer, draw)
 
+    def is_doubted(self, volunteer: PeerId) -> bool:
+        """Tell whether a volunteer has given wrong results lately."""
+        return self._known.of(volunteer).strikes > 0
+
     def heed(self, found: Sequence[Finding]) -> None:
         """Take in what comparing the answers for one range has shown."""
         agreed = [one for one in found if one.state is State.AGREED]
