@@ -371,22 +371,19 @@ class Checking:
             asks = one.state is State.AGREED and not enough
         else:
             asks = one.state is State.DISPUTED or len(one.votes) < 2
-        board = self._kept.board
+        copies = self._kept.board.copies
+        more = asks and len(one.votes) > 1 and self._is_somebody_there(one.votes)
         for inquiry in inquiries:
             start, stop = inquiry.start, inquiry.stop
-            if not asks:
-                self._open.append(inquiry)
-                self._give_up(inquiry)
-            elif board.copies.is_running(start, stop) or len(one.votes) < 2:
-                self._open.append(inquiry)
-            elif self._is_somebody_there(one.votes):
-                held = bool(self._held.count) and self._held.covers(start, stop)
+            if more and not copies.is_running(start, stop):
+                held = self._held.covers(start, stop)
                 self._inquire((start, stop), one.votes, one.chosen.wall)
                 if not held:
                     self._held.remove(start, stop)
-            else:
-                self._open.append(inquiry)
-                self._give_up(inquiry)
+                continue
+            self._open.append(inquiry)
+            if not asks:
+                self._give_up(inquiry)  # else until its time has come
 
 
 def _later(one: Inquiry) -> Inquiry:
