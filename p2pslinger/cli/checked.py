@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from p2pslinger.cli.words import counted, duration
-from p2pslinger.wire.facts import AgreementFacts, PeerFacts
+from p2pslinger.wire.agreeing import AgreementFacts
+from p2pslinger.wire.facts import PeerFacts
 
 
 def said_of(checks: AgreementFacts) -> str:

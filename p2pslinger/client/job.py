@@ -20,8 +20,9 @@ from p2pslinger.client.stream import Stream
 from p2pslinger.client.tables import Facts, job_html, said
 from p2pslinger.errors import SlingerError, UnavailableError
 from p2pslinger.ids import to_text
+from p2pslinger.wire.agreeing import AgreementFacts
 from p2pslinger.wire.control import GetJobs, GetStatus, GetWhy, Jobs, Status, Why
-from p2pslinger.wire.facts import AgreementFacts, JobFacts, TallyFacts, WhyFacts
+from p2pslinger.wire.facts import JobFacts, TallyFacts, WhyFacts
 from p2pslinger.wire.owning import ChangeJob, GetTicket, KeptBy, Ticket
 from p2pslinger.wire.ticket import ticket_text
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
+from p2pslinger.wire.agreeing import AgreementFacts
+
 
 class ExcludedFacts(msgspec.Struct, frozen=True):
     """Peers that can't compute what waits, for one reason.
@@ -104,27 +106,6 @@ class TaskFacts(msgspec.Struct, frozen=True):
     name: str
     share: float | None
     line: str
-
-
-class AgreementFacts(msgspec.Struct, frozen=True):
-    """What comparing the results of a job has shown, in tasks.
-
-    Attributes:
-        replicate: By how many peers each task is to be computed: 0 for one, 1 for two
-            where its first peer's record asks for it, else so many.
-        checked: Those that several peers have computed.
-        agreed: Those on which most of them agree.
-        disagreed: Those on which some did not.
-        irreproducible: Those on which there is no majority.
-        unchecked: Those that have one result, and count all the same.
-    """
-
-    replicate: int = 0
-    checked: int = 0
-    agreed: int = 0
-    disagreed: int = 0
-    irreproducible: int = 0
-    unchecked: int = 0
 
 
 class JobFacts(msgspec.Struct, frozen=True):

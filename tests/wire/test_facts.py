@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pslinger.wire import facts
+from p2pslinger.wire.agreeing import AgreementFacts
 from tests.wire.structs import built
 
 KINDS = [
@@ -17,6 +18,7 @@ KINDS = [
     facts.TallyFacts,
     facts.KeeperFacts,
     facts.KeepingFacts,
+    AgreementFacts,
     facts.JobFacts,
     facts.PeerFacts,
     facts.ReachFacts,

@@ -36,7 +36,7 @@ from p2pslinger.rules.outcomes import Outcome, Range
 from p2pslinger.rules.replica import Replica
 from p2pslinger.rules.spans import Span, Spans
 from p2pslinger.rules.verdicts import Verdicts
-from p2pslinger.wire.facts import AgreementFacts
+from p2pslinger.wire.agreeing import AgreementFacts
 from p2pslinger.wire.manifest import ADAPTIVE
 from p2pslinger.wire.records import RangeResult
 

@@ -44,6 +44,10 @@ ALONE = 30.0
 #: Seconds after which a peer that is alone trusts its clock to say what has expired.
 TRUST_CLOCK = 3600.0
 
+#: Seconds for which a job's submitter must have been away before its keepers have
+#: results checked by themselves.
+UNSEEN = 10.0
+
 #: Seconds for which a job's submitter must have been away before another owner decides.
 AWAY = 60.0
 
@@ -241,7 +245,7 @@ class Custody:
         job, now = held.job, self._means.loop.time()
         if self._connection(job.kept.submitter) is not None:
             held.submitter_seen = now
-        gone = now - max(held.submitter_seen, self._started) > AWAY
+        gone = now - max(held.submitter_seen, self._started) > UNSEEN
         stands_in = job.is_keeper and job.key is None and gone
         if stands_in and not job.checking.stands_in:
             job.checking.stands_in = True
