@@ -24,7 +24,7 @@ LENGTH = 1800.0
 #: Seconds in which the grid finds together, before the first job and the first fault.
 CALM = 30.0
 
-PEERS, JOBS, FAULTS = (12, 15), 3, (18, 28)
+PEERS, JOBS, FAULTS = (12, 13), 3, (18, 28)
 
 #: Tasks of one job.
 TASKS = (70, 96)
