@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
-from p2pslinger.client.feeding import LookAhead
+from p2pslinger.client.feeding import Ahead, LookAhead
 from p2pslinger.client.functions import Functions, Terms
 from p2pslinger.client.initializer import InitializerError
 
@@ -83,7 +83,7 @@ class Awaiting:
             package,
             arguments,
             star=star,
-            most=buffersize,
+            ahead=Ahead(buffersize),
             rows=rows,
             patient=False,
         )

@@ -9,18 +9,88 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing
-from itertools import islice
+from itertools import chain, islice
+from typing import NamedTuple
 
 from p2pslinger import limits
 from p2pslinger.client.arguments import shards_of
 from p2pslinger.client.packing import FunctionPackage
 from p2pslinger.client.rows import Ready, Rows
 from p2pslinger.client.stream import Stream
-from p2pslinger.errors import TooLargeError
+from p2pslinger.errors import TooLargeError, UsageError
+
+#: Tasks that are on their way before the first result is read, where bytes are counted.
+BEGIN = 1024
+
+#: How many may be on their way for each result that was read.
+GROWTH = 4
+
+#: Arguments that are read at once before it is looked whether there is room for more.
+LOT = 64
 
 #: Part of the look-ahead that must be free before it is filled up: a message for each
 #: result would cost more than the result.
 FREE = 4
+
+
+class Ahead(NamedTuple):
+    """How far arguments may be read ahead of the results that were read.
+
+    Attributes:
+        most: So many tasks.
+        size: So many bytes of their arguments and results, about; None: any.
+    """
+
+    most: int
+    size: int | None = None
+
+
+#: Where nothing else is said, of iterables that do not say how long they are: enough
+#: for every slot of a large grid, and no matter for a machine's memory.
+FAR = Ahead(65_536, 256 * limits.MIB)
+
+
+#: Of all others: the list is there anyway.
+EVERYTHING = Ahead(limits.JOB_TASKS)
+
+
+def ahead_of(iterables: Iterable[object], asked: int | None) -> Ahead:
+    """Return how far to read ahead.
+
+    Args:
+        iterables: The arguments: if one of them says how long it is, there is an end.
+        asked: What the program wishes.
+    """
+    if asked is not None:
+        return Ahead(asked)
+    known = any(hasattr(one, "__len__") for one in iterables)
+    return EVERYTHING if known else FAR
+
+
+def with_star(arguments: Iterable[object]) -> tuple[Iterable[object], bool]:
+    """Return arguments, and whether each is a tuple of them.
+
+    They are if all are tuples; of an iterable that does not say how long it is, and may
+    be too long to be listed, the first one tells.
+    """
+    if hasattr(arguments, "__len__"):
+        known = list(arguments)
+        return known, bool(known) and all(type(one) is tuple for one in known)
+    source = iter(arguments)
+    first = list(islice(source, 1))
+    if not first or type(first[0]) is not tuple:
+        return chain(first, source), False
+    return _tuples(chain(first, source)), True
+
+
+def _tuples(arguments: Iterable[object]) -> Iterator[object]:
+    for number, one in enumerate(arguments):
+        if type(one) is not tuple:
+            raise UsageError(
+                f"argument {number} is no tuple, and those before are: give a tuple of "
+                "arguments for each task, or one argument that is none"
+            )
+        yield one
 
 
 def packed(
@@ -88,7 +158,7 @@ class LookAhead:
         package: The function.
         arguments: One for each call, or a tuple of them.
         star: Whether they come as tuples.
-        most: How many may be on their way, computed or waiting to be read.
+        ahead: How much may be on its way, computed or waiting to be read.
         rows: Where the results go; by default they are read by `values`.
         patient: The calling thread may wait until the peer has room for arguments.
 
@@ -104,7 +174,7 @@ class LookAhead:
         arguments: Iterable[object],
         *,
         star: bool,
-        most: int,
+        ahead: Ahead,
         rows: Rows | None = None,
         patient: bool = True,
     ) -> None:
@@ -112,11 +182,15 @@ class LookAhead:
         self._package = package
         self._arguments = iter(arguments)
         self._star = star
-        self._most = most
+        self._most = ahead.most
         self._streams: set[Stream] = set()
         self.rows = rows or Rows(keep=False, dropped=lambda _: self._drop())
         self._patient = patient
+        self._size = ahead.size
         self._sent = 0
+        self._bytes = 0
+        self._dry = False
+        self._due = 0  # how many have been read when it is filled up
         self.read = 0
 
     def fill(self) -> None:
@@ -126,42 +200,52 @@ class LookAhead:
             PackingError, TooLargeError: one can't be sent.
             Exception: what the program's iterable raises.
         """
-        room = self._most - (self._sent - self.read)
-        if self.rows.total is not None or room < max(1, self._most // FREE):
+        if self.rows.total is not None:
             return
-        wanted = self._sent + room
-        try:
-            self._send(islice(self._arguments, room))
-        except BaseException:
-            self._drop()
-            self.rows.finish(self._sent)
-            raise
-        if self._sent < wanted:
-            self.rows.finish(self._sent)
+        most = self._window()
+        room = 0 if self._is_full() else most - (self._sent - self.read)
+        least = max(1, most // FREE)
+        if room >= least or self._sent == self.read:
+            try:
+                self._send(chain.from_iterable(self._lots(max(1, room))))
+            except BaseException:
+                self._drop()
+                self.rows.finish(self._sent)
+                raise
+            if self._dry:
+                self.rows.finish(self._sent)
+        left = self._window() - (self._sent - self.read)
+        self._due = self.read + max(1, least - left)
 
     def close(self) -> None:
         """Want nothing more; a result that is still to come has no reader."""
         if self.rows.total is None or self.rows.done < self.rows.total:
             self._drop()
 
-    def values(self, timeout: float | None) -> Iterator[object]:
+    def values(self, errors: str, timeout: float | None) -> Iterator[object]:
         """Yield the values in order, and send more arguments in their place.
 
+        Args:
+            errors: As for `Rows.read`.
+            timeout: Seconds from the call in which a result must be there.
+
         Raises:
-            TimeoutError: the next is not there `timeout` seconds after the call.
+            TimeoutError: the next is not there in time.
         """
-        return self._values(self.rows.read(timeout=timeout))
+        return self._values(self.rows.read(timeout=timeout, errors=errors))
 
     def _values(self, values: Iterator[object]) -> Iterator[object]:
         with closing(values):  # type: ignore[type-var]  # it is a generator
             while True:
-                self.fill()
+                if self.read >= self._due:
+                    self.fill()
                 try:
                     held = [next(values)]
                 except StopIteration:
                     return
                 self.read += 1
-                self.fill()  # before the program works with this one
+                if self.read >= self._due:
+                    self.fill()  # before the program works with this one
                 yield held.pop()  # and nobody here holds it then
 
     def _send(self, arguments: Iterable[object]) -> None:
@@ -169,8 +253,41 @@ class LookAhead:
             self._streams.add(stream)
             parts = packed(self._package, arguments, star=self._star, first=self._sent)
             for part, after in parts:
+                self._bytes += part.size
                 stream.put(part, self.rows, patient=self._patient)
                 self._sent = after
+
+    def _lots(self, room: int) -> Iterator[list[object]]:
+        """Read arguments, a few at a time, as long as there is room for them."""
+        while room > 0 and not self._is_full():
+            count = min(LOT, room)
+            lot = list(islice(self._arguments, count))
+            if lot:
+                yield lot
+            if len(lot) < count:
+                self._dry = True
+                return
+            room -= count
+
+    def _window(self) -> int:
+        """Return how many may be on their way, while nobody knows how large they are.
+
+        It grows with the results that were read: tasks that return a megabyte each are
+        to be known before thousands of them have come.
+        """
+        if self._size is None:
+            return self._most
+        return min(self._most, max(BEGIN, GROWTH * self.read))
+
+    def _is_full(self) -> bool:
+        """Tell whether what is on its way or unread has too many bytes.
+
+        What has not come yet is taken to be like what has.
+        """
+        if self._size is None or not self._sent:
+            return False
+        each = self._bytes / self._sent + self.rows.size / max(1, self.rows.done)
+        return each * (self._sent - self.read) >= self._size
 
     def _drop(self) -> None:
         for stream in self._streams:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Literal, TypeVar, cast
 
 from p2pslinger.client.calls import Calls, GridFuture
-from p2pslinger.client.feeding import LookAhead, put_all
+from p2pslinger.client.feeding import EVERYTHING, Ahead, LookAhead, ahead_of, put_all
 from p2pslinger.client.initializer import Initializer, InitializerError
 from p2pslinger.client.packing import FunctionPackage, pack_function
 from p2pslinger.client.rows import Rows
@@ -121,7 +121,7 @@ class Functions:
             timeout,
             star=star,
             terms=terms,
-            ahead=ahead,
+            ahead=ahead_of(iterables, ahead),
             shown=shown,
         )
         return cast("Iterator[T]", rows)
@@ -134,7 +134,7 @@ class Functions:
         *,
         star: bool,
         terms: Terms,
-        ahead: int | None = None,
+        ahead: Ahead | None = None,
         errors: Literal["raise", "return"] = "raise",
         shown: bool = False,
     ) -> Iterator[object]:
@@ -146,22 +146,23 @@ class Functions:
             timeout: Seconds from now after which a missing result raises.
             star: Whether they come as tuples.
             terms: How to run it.
-            ahead: As for `map`.
+            ahead: How far to read ahead, if the arguments alone do not say it.
             errors: "raise" the exception of a failed task, or "return" it in its place.
             shown: As for `map`.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         open_job = partial(self.open_job, package, terms)
         read: Callable[[float | None], Iterator[object]]
-        if ahead is None:
+        ahead = ahead or ahead_of((arguments,), None)
+        if ahead is EVERYTHING:
             with open_job() as stream:  # the arguments may be slow to come
                 rows = Rows(keep=False, dropped=stream.drop)
                 put_all(stream, rows, package, arguments, star=star)
             read = partial(_read, rows, errors)
         else:
-            some = LookAhead(open_job, package, arguments, star=star, most=ahead)
+            some = LookAhead(open_job, package, arguments, star=star, ahead=ahead)
             some.fill()
-            read, rows = some.values, some.rows
+            read, rows = partial(some.values, errors), some.rows
         values = read(None if deadline is None else deadline - time.monotonic())
         if shown:
             values = _watched(values, rows, package.name)

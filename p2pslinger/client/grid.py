@@ -103,8 +103,9 @@ class Grid(Executor, Awaiting, Asking):
     ) -> Iterator[T]:
         """Yield `fn(x)` for every x (or `fn(x, y)` for two iterables), in order.
 
-        The arguments are read at once, or `buffersize` ahead; the results come as they
-        arrive.
+        Arguments that say how long they are are read at once. Others, such as a
+        generator's, are read as results are: a thousand ahead at first, then as many as
+        keep a grid busy; or `buffersize`. The results come as they arrive.
 
         Args:
             fn: An ordinary function.
@@ -112,7 +113,8 @@ class Grid(Executor, Awaiting, Asking):
             timeout: Seconds from the call after which a missing result raises.
             chunksize: Accepted for compatibility: the grid chooses by measured time.
             buffersize: Arguments that may have been read without their results having
-                been yielded; None for all of them.
+                been yielded. By default all of them; of a generator 65,536, or
+                fewer if they or their results are large.
             progress: Show how far it is while the results are read.
 
         Raises:

@@ -21,6 +21,7 @@ class Ready:
     def __init__(self, shard: Shard, position: int) -> None:
         self._shard: Shard | None = shard
         self.position = position
+        self.size = len(shard.data)
 
     def pack(self) -> Shard | None:
         """Return it, once."""
@@ -55,6 +56,8 @@ class Rows:
         self.by_peer: Counter[str] = Counter()
         #: How far running tasks are that say so, 0 to 1, by position.
         self.within: dict[int, float] = {}
+        #: Bytes of all results so far.
+        self.size = 0
         #: How often something of this has changed.
         self.changes = 0
 
@@ -71,6 +74,7 @@ class Rows:
         with self._changed:
             self._parts[first] = (values, errors)
             self.done += len(values)
+            self.size += out.size
             self.failed += len(errors)
             self.by_peer[short(out.peer)] += len(values)
             for position in [p for p in self.within if 0 <= p - first < len(values)]:

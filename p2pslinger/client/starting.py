@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import cast
 
-from p2pslinger.client.feeding import put_all
+from p2pslinger.client.feeding import put_all, with_star
 from p2pslinger.client.job import Job
 from p2pslinger.client.keeping import KEPT_WITHIN, MARGIN, Keeping
 from p2pslinger.client.link import Link
@@ -63,8 +63,7 @@ def start_job(
         UnavailableError: the peer has not taken all of the job, or too few keepers have
             and they were required.
     """
-    arguments = list(arguments)
-    star = bool(arguments) and all(type(one) is tuple for one in arguments)
+    arguments, star = with_star(arguments)
     link.check_waiting()
     stream, rows = session.stream(), Rows(keep=True)
     try:

@@ -15,6 +15,7 @@ from p2pslinger.client.job import Job
 from p2pslinger.errors import PackingError, UnavailableError, UsageError
 from p2pslinger.ids import from_text
 from p2pslinger.wire.control import (
+    Append,
     AppendBig,
     Attach,
     Attached,
@@ -296,3 +297,35 @@ def test_results_so_far_are_numbered_and_have_errors_in_their_place() -> None:
             if progress.done == 2:
                 break
         assert list(job.results_so_far()) == [(1, 2), (2, 3)]
+
+
+def test_the_arguments_of_a_started_job_are_not_listed_first() -> None:
+    read = 0
+
+    def numbers() -> Iterator[tuple[int]]:
+        nonlocal read
+        while True:  # it has no end before the peer has got some
+            read += 1
+            yield (read,)
+            if taken.is_set():
+                return
+
+    taken = threading.Event()
+    with scripted_grid() as (peer, grid), ThreadPoolExecutor(1) as thread:
+        starting = thread.submit(grid.start, abs, numbers())
+        peer.open_job()
+        peer.expect(Append)
+        taken.set()
+        while not isinstance(peer.hear().message, Seal):
+            pass
+        refuse(peer)
+        with pytest.raises(UnavailableError):
+            starting.result(HANGING)
+
+
+def test_a_generator_that_begins_with_tuples_must_go_on_with_them() -> None:
+    with (
+        scripted_grid() as (_, grid),
+        pytest.raises(UsageError, match="argument 1 is no tuple"),
+    ):
+        grid.start(pow, iter([(2, 3), 4]))

@@ -13,6 +13,7 @@ from itertools import count
 import pytest
 
 import p2pslinger as slinger
+from p2pslinger.client.feeding import BEGIN, FAR, LOT
 from p2pslinger.client.grid import Grid
 from p2pslinger.client.values import RemoteTraceback
 from tests.compat import tasks
@@ -35,6 +36,58 @@ def test_a_map_looks_ahead_as_far_as_it_may(grid: Grid, most: int) -> None:
     for yielded in range(100):
         assert next(results) == -yielded
         assert len(read) - (yielded + 1) <= most
+
+
+def test_a_generator_is_not_listed_first(grid: Grid) -> None:
+    read = 0
+
+    def numbers() -> Iterator[int]:
+        nonlocal read
+        for number in range(4 * FAR.most):
+            read += 1
+            yield number
+
+    results = grid.map(operator.neg, numbers())
+    assert read == BEGIN
+    most = 0
+    for yielded, value in enumerate(results, 1):
+        assert value == 1 - yielded
+        most = max(most, read - yielded)
+    assert read == 4 * FAR.most
+    assert most <= FAR.most
+
+
+def test_of_large_arguments_fewer_are_read_ahead(grid: Grid) -> None:
+    blocks_ahead = (FAR.size or 0) >> 22
+    read = 0
+
+    def blocks() -> Iterator[bytes]:
+        nonlocal read
+        for _ in range(3 * blocks_ahead):
+            read += 1
+            yield bytes(1 << 22)
+
+    results = grid.map(len, blocks())
+    assert read <= blocks_ahead + LOT
+    assert set(results) == {1 << 22}
+    assert read == 3 * blocks_ahead
+
+
+def test_of_large_results_fewer_are_waiting_to_be_read(grid: Grid) -> None:
+    read = 0
+
+    def sizes() -> Iterator[int]:
+        nonlocal read
+        for _ in range(1 << 16):
+            read += 1
+            yield 1 << 20
+
+    results = grid.map(bytes, sizes())
+    for yielded in range(1100):
+        assert len(next(results)) == 1 << 20
+        assert read - yielded <= BEGIN + LOT
+    assert read - yielded <= ((FAR.size or 0) >> 20) + LOT
+    results.close()  # type: ignore[attr-defined]
 
 
 def test_a_map_that_looks_ahead_gives_everything_in_order(grid: Grid) -> None:
