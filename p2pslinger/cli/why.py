@@ -39,7 +39,7 @@ def read_place(
 @as_json
 @whole_ids
 def why(place: tuple[str, int | None], as_json: bool, whole: bool) -> None:
-    """Say why this machine's peer does not compute, or why a job or a task waits.
+    """Say why this peer does not compute, or a job or a task waits.
 
     Without an argument it is about the peer. JOB is a job's id, or enough of its
     beginning, and TASK the number of a task, from 0.

@@ -386,7 +386,7 @@ class Peer:
 
     def notes(self) -> list[str]:
         """Return what the owner should know."""
-        parts = (self.presence, self.membership, self.governing)
+        parts = (self.presence, self.membership, self.governing, self.offering)
         return [note for part in parts for note in part.notes()]
 
     def _needs(self) -> Iterator[Needs]:

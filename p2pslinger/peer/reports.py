@@ -219,11 +219,11 @@ class Reports:
         )
         checks.append(
             CheckFacts("pythons", True, about.offering.describe(), "")
-            if not about.offering.notes
+            if not about.offering.notes()
             else CheckFacts(
                 "pythons",
                 False,
-                "; ".join(about.offering.notes),
+                "; ".join(about.offering.notes()),
                 "correct the setting `pythons`",
             )
         )

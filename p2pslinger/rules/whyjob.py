@@ -98,7 +98,9 @@ def why_waiting(now: JobSituation) -> ReasonFacts | None:
     if now.paused:
         return explain(Reason.JOB_PAUSED, "its owner has paused it")
     if now.running:
-        return explain(Reason.SUSPENDED, "the slots that have its tasks stand still")
+        excluded = excluded_by(now.python, now.needs, now.prospects)
+        text = "the slots that have its tasks stand still"
+        return explain(Reason.SUSPENDED, text, excluded, len(now.prospects))
     if now.learning:
         text = "its other keepers are asked what has been computed"
         return explain(Reason.LEARNING, text)

@@ -14,6 +14,7 @@ from p2pslinger.cli.main import slinger
 #: Commands that print facts.
 FACTS = {
     "status",
+    "why",
     "peers",
     "submit",
     "jobs",

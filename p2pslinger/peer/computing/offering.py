@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Protocol
 
 from p2pslinger import limits
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 #: require some: somebody who installs what is missing should not have to wait long.
 LOOK = 10.0
 
+
+#: Seconds for which an interpreter is not offered of which a slot could not be made.
+AGAIN = 60.0
 
 #: Seconds after which a peer that has started looks for other interpreters.
 LEISURE = 2.0
@@ -127,20 +131,29 @@ class Offering:
         return None if first == self._interpreters.own else first
 
     def doubt(self, interpreter: Interpreter, why: str) -> None:
-        """Offer an interpreter no more: a slot of it could not be made."""
+        """Offer an interpreter no more for a while: a slot of it could not be made."""
         if interpreter in self._found:
-            log.warning("no slots of %s any more: %s", interpreter.path, why)
-            self._interpreters.notes.append(f"no slots of {interpreter.path}: {why}")
+            log.warning("no slots of %s for now: %s", interpreter.path, why)
             self._found = tuple(one for one in self._found if one != interpreter)
-            self._owner.spawn(self._look())
+            note = f"no slots of {interpreter.path} for now: {why}"
+            self._owner.spawn(self._leave_out(interpreter, note))
+
+    async def _leave_out(self, interpreter: Interpreter, note: str) -> None:
+        """Offer an interpreter again after a while: it may have lacked memory."""
+        notes = self._interpreters.notes
+        notes.append(note)
+        await self._look()
+        await asyncio.sleep(AGAIN)
+        notes.remove(note)
+        self._found = (*self._found, interpreter)
+        await self._look()
 
     def describe(self) -> str:
         """Return the interpreters, for people: "3.11 (/usr/bin/python3.11), ..."."""
         return ", ".join(f"{one.python} ({one.path})" for one in self._offered)
 
-    @property
     def notes(self) -> list[str]:
-        """What is wrong with the interpreters that the owner named."""
+        """Return what is wrong with interpreters, for their owner."""
         return self._interpreters.notes
 
     def heard(self, needs: Needs) -> None:
@@ -169,8 +182,8 @@ class Offering:
     async def _look(self) -> None:
         """See which interpreter meets which requirement of an open job."""
         async with self._looking:
-            required = {p for needs in self._wanted() for p in needs.packages}
-            self._asked = set(sorted(required)[: limits.OFFERED])
+            required = (p for needs in self._wanted() for p in needs.packages)
+            self._asked = set(islice(dict.fromkeys(required), limits.OFFERED))
             found, has = self._found, {}
             for one in found if self._asked else ():
                 has[one.path] = await self._met(one)
