@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from p2pslinger.cli.words import counted
+from p2pslinger.cli.words import counted, printable
 from p2pslinger.client.values import RemoteTraceback
 
 #: Where lines go.
@@ -90,7 +90,7 @@ class Lines:
             self.write("null")
 
     def _take_error(self, task: int, error: Exception) -> None:
-        text = f"{type(error).__name__}: {error}"
+        text = printable(f"{type(error).__name__}: {error}", lines=True)
         if not self.summary.failures:
             self.summary.failed = f"task {task}, {text.partition(chr(10))[0]}"
         self.summary.failures += 1

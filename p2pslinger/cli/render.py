@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import click
 import msgspec
 
-from p2pslinger.cli.words import counted, duration, printable, when
+from p2pslinger.cli.words import counted, duration, printable, printable_json, when
 from p2pslinger.wire.facts import ReasonFacts
 
 
@@ -28,7 +28,8 @@ class Column:
 
 def show_json(facts: msgspec.Struct | Sequence[msgspec.Struct]) -> None:
     """Print facts exactly as they are, as JSON."""
-    click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2))
+    said = msgspec.json.format(msgspec.json.encode(facts), indent=2)
+    click.echo(printable_json(said.decode()))
 
 
 def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:

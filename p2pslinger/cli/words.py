@@ -17,6 +17,21 @@ def printable(text: str, *, lines: bool = False) -> str:
     return "".join(c if c.isprintable() or (lines and c == "\n") else "?" for c in text)
 
 
+def printable_json(text: str) -> str:
+    """Return JSON that means the same, with every control character spelled out.
+
+    They occur in its strings only.
+    """
+    if text.isascii():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
+
+
+def _escaped(one: str) -> str:
+    units = one.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
 def duration(seconds: float) -> str:
     """Return a time span with the unit that suits it: "0.4 s", "12 s", "3.5 h"."""
     for size, unit in UNITS:
