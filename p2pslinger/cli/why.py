@@ -13,8 +13,6 @@ from p2pslinger.cli.words import counted, of_id, printable, when
 from p2pslinger.wire.control import GetWhy, Why
 from p2pslinger.wire.facts import WhyFacts
 
-EPILOG = "slinger why\nslinger why k3mvb2a\nslinger why k3mvb2a/7"
-
 
 def read_place(
     context: click.Context, parameter: click.Parameter, value: str | None
