@@ -99,12 +99,12 @@ class Siege:
         return self.grid.submit(function, *arguments)
 
     def threads(self) -> int:
-        """Count the threads of all slots."""
-        count = 0
+        """Return how many threads the slot has that has most of them."""
+        most = 0
         for slot in self.daemon.children(recursive=True):
             with contextlib.suppress(psutil.Error):  # it has ended meanwhile
-                count += slot.num_threads()
-        return count
+                most = max(most, slot.num_threads())
+        return most
 
     def goes_on(self) -> None:
         """See that the peer is there, its slots work, and nothing is harmed."""
