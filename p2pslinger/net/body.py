@@ -52,11 +52,13 @@ class Body:
         "_dropped",
         "_ended",
         "_error",
+        "_failure",
         "_grant",
         "_is_granted",
         "_opened",
         "_owed",
         "_pieces",
+        "_sink",
         "_waiter",
     )
 
@@ -77,11 +79,13 @@ class Body:
         self._dropped = False
         self._error: SlingerError | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._sink: Callable[[bytes], None] | None = None
+        self._failure: Exception | None = None  # the sink's
 
     # --- the connection's side ----------------------------------------------------
 
     def heard(self, piece: bytes) -> None:
-        """Take the next piece.
+        """Take the next piece, which may be a view that is good for this call only.
 
         Raises:
             PeerError: it is empty, larger than what was granted, or behind the end.
@@ -96,6 +100,10 @@ class Body:
                 f"sent {size} bytes of a body that had room for {self._credit}"
             )
         self._credit -= size
+        if self._sink is not None:
+            self._pour(self._sink, piece)
+            return
+        piece = bytes(piece)
         pieces = self._pieces
         if size <= CRUMB and pieces and len(pieces[-1]) <= CRUMB:
             pieces[-1] += piece
@@ -109,6 +117,15 @@ class Body:
             self._ended = True
             self._error = error
             self._wake()
+
+    def _pour(self, sink: Callable[[bytes], None], piece: bytes) -> None:
+        try:
+            sink(piece)
+        except Exception as error:  # noqa: BLE001  # `pour` raises it
+            self._sink, self._failure = None, error
+            self._wake()
+        else:
+            self._consumed(len(piece))
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -130,6 +147,8 @@ class Body:
             self._opened = True
             self._consumed(limits.BODY_WINDOW - FIRST_CREDIT)
         while not self._pieces:
+            if self._failure is not None:
+                raise StopAsyncIteration
             if self._error is not None:
                 raise self._error
             if self._ended:
@@ -154,8 +173,28 @@ class Body:
             pieces.append(piece)
         return b"".join(pieces)
 
+    async def pour(self, sink: Callable[[bytes], None]) -> None:
+        """Hand every piece to `sink` where it lies, as it comes; return at the end.
+
+        What `sink` gets may be a view, good until it returns. What it raises is raised
+        here, and whatever comes afterwards is dropped.
+
+        Raises what reading raises.
+        """
+        while self._pieces:
+            sink(await anext(self))
+        self._sink = sink
+        try:
+            rest = [piece async for piece in self]
+        finally:
+            self._sink = None
+        if self._failure is not None:
+            raise self._failure
+        assert not rest
+
     def close(self) -> None:
         """Read no further; the sender is told to stop."""
+        self._sink = None
         self._pieces.clear()
         self._dropped = True
         if not self._ended:

@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
         self._hello_timer: asyncio.TimerHandle | None = None
         self._opened = False
         self._over = False
-        self._reader = FrameReader()
+        self._reader = FrameReader(views=True)  # bodies copy what they keep
         self._asking = Asking(self.outbox, codec, self._report)
         self._answering = Answering(
             self, self.outbox, codec, service.handlers(), self._report

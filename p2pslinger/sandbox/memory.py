@@ -75,7 +75,7 @@ class MemoryFile:
         self.size += size
         return size
 
-    def write_at(self, offset: int, data: bytes) -> None:
+    def write_at(self, offset: int, data: bytes | memoryview) -> None:
         """Put bytes at their place; what is not written is zeros."""
         end, left = offset + len(data), memoryview(data)
         while left:

@@ -68,7 +68,7 @@ class Partial:
         """Whether all chunks are here."""
         return self.have == self.chunks.all
 
-    def write(self, index: int, *pieces: bytes) -> None:
+    def write(self, index: int, *pieces: bytes | memoryview) -> None:
         """Add a chunk, in pieces.
 
         Raises:
@@ -205,7 +205,7 @@ class Partial:
             raise _no_memory(self.chunks.size, error) from None
 
     def _write_memory(
-        self, memory: Gathering, offset: int, pieces: Sequence[bytes]
+        self, memory: Gathering, offset: int, pieces: Sequence[bytes | memoryview]
     ) -> None:
         for piece in pieces:
             try:
@@ -251,7 +251,7 @@ class Partial:
             raise disk_error(self._path, "read", error) from None
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _write_file(self, offset: int, pieces: Sequence[bytes]) -> None:
+    def _write_file(self, offset: int, pieces: Sequence[bytes | memoryview]) -> None:
         os.lseek(self._fd, offset, os.SEEK_SET)
         for piece in pieces:
             left = memoryview(piece)

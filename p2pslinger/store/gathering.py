@@ -13,7 +13,7 @@ from typing import Protocol
 class Gathering(Protocol):
     """Memory in the making. Ends by `seal` or `close`; errors of it are `OSError`s."""
 
-    def write_at(self, offset: int, data: bytes) -> None:
+    def write_at(self, offset: int, data: bytes | memoryview) -> None:
         """Put bytes at their place."""
 
     def read_at(self, offset: int, size: int) -> bytes:
@@ -36,7 +36,7 @@ class Plain:
     def __init__(self, size: int) -> None:
         self._data = bytearray(size)
 
-    def write_at(self, offset: int, data: bytes) -> None:
+    def write_at(self, offset: int, data: bytes | memoryview) -> None:
         """See `Gathering.write_at`."""
         self._data[offset : offset + len(data)] = data
 

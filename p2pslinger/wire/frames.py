@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from p2pslinger import limits
 from p2pslinger.errors import PeerError
@@ -59,7 +59,7 @@ _PIECES = (int(Kind.PIECE), int(Kind.ANSWER_PIECE))
 
 
 class Frame(NamedTuple):
-    """One frame as it was read."""
+    """One frame as it was read; that of a piece may be a view, see `FrameReader`."""
 
     kind: int
     number: int
@@ -101,12 +101,15 @@ class FrameReader:
 
     Args:
         limit: Largest frame, bytes. May be raised once the hello has been heard.
+        views: What is fed as a view comes out as views where it is a body's: whoever
+            gets them copies or uses them before the next bytes come.
     """
 
-    __slots__ = ("_buffer", "_kind", "_left", "_number", "_wanted", "limit")
+    __slots__ = ("_buffer", "_kind", "_left", "_number", "_views", "_wanted", "limit")
 
-    def __init__(self, limit: int = limits.HELLO_FRAME) -> None:
+    def __init__(self, limit: int = limits.HELLO_FRAME, *, views: bool = False) -> None:
         self.limit = limit
+        self._views = views
         self._buffer = bytearray()
         self._wanted = 0  # bytes that the buffer must hold before it is worth a look
         self._left = 0  # bytes of a piece that are still to come
@@ -154,7 +157,9 @@ class FrameReader:
                     break
                 self._kind, self._number, self._left = kind, number, length - 5
                 return self._cut_piece(source, at + HEADER_BYTES, frames)
-            payload = bytes(source[at + HEADER_BYTES : stop])
+            payload = cast(bytes, source[at + HEADER_BYTES : stop])
+            if kind not in _PIECES or not self._views or self._buffer:
+                payload = bytes(payload)
             frames.append(Frame(kind, number, payload))
             at = stop
             if kind == _HELLO:
@@ -167,7 +172,9 @@ class FrameReader:
         """Append what has come of an unfinished piece, from `at`; return its end."""
         size = min(self._left, len(source) - at)
         if size:
-            payload = bytes(source[at : at + size])
+            payload = cast(bytes, source[at : at + size])
+            if not self._views or self._buffer:  # that is about to change
+                payload = bytes(payload)
             frames.append(Frame(self._kind, self._number, payload))
             self._left -= size
         return at + size

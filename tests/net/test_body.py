@@ -339,3 +339,52 @@ def test_more_than_the_room_that_was_given_is_a_breach() -> None:
         assert [type(why) for why in ear.ends] == [PeerError]
 
     talk(story, ear, serving(bytes(3 * MIB)))
+
+
+@pytest.mark.parametrize("size", [0, 1, FIRST_CREDIT + 1, 5 * MIB + 3])
+def test_a_body_that_is_poured_arrives_whole(size: int) -> None:
+    data = bytes(range(251)) * (size // 251 + 1)
+    data = data[:size]
+
+    async def story(one: Connection, two: Connection) -> None:
+        got = bytearray()
+        _, body = await one.fetch(Question("?"))
+        await asyncio.sleep(0)  # some of it may be here before anybody reads
+        await body.pour(got.extend)
+        assert got == data
+
+    talk(story, Ear(), serving(data))
+
+
+def test_what_a_sink_raises_ends_the_pouring_and_nothing_else() -> None:
+    poured: list[int] = []
+
+    def full(piece: bytes) -> None:
+        poured.append(len(piece))
+        if sum(poured) > MIB:
+            raise OSError("no room")
+
+    async def story(one: Connection, two: Connection) -> None:
+        _, body = await one.fetch(Question("?"))
+        with pytest.raises(OSError, match="no room"):
+            await body.pour(full)
+        body.close()
+        count = len(poured)
+        await until(lambda: not len(two._answering))
+        assert len(poured) == count
+        assert one.is_open
+
+    talk(story, Ear(), serving(bytes(64 * MIB)))
+
+
+def test_a_body_that_breaks_off_says_so_to_who_pours_it() -> None:
+    def breaking() -> Iterator[bytes]:
+        yield bytes(MIB)
+        raise UnavailableError("the disk has died")
+
+    async def story(one: Connection, two: Connection) -> None:
+        _, body = await one.fetch(Question("?"))
+        with pytest.raises(UnavailableError, match="the disk has died"):
+            await body.pour(lambda _: None)
+
+    talk(story, Ear(), serving(breaking()))

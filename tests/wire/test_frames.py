@@ -168,3 +168,20 @@ def test_credit_comes_back(size: int) -> None:
 def test_credit_that_grants_nothing_is_refused(payload: bytes) -> None:
     with pytest.raises(PeerError):
         decode_credit(payload)
+
+
+def test_of_a_view_only_pieces_come_out_as_views_and_only_where_nothing_waits() -> None:
+    reader = FrameReader(limits.FRAME, views=True)
+    fed = bytearray(encode(Kind.PUSH, 0, b"message") + encode(Kind.PIECE, 7, b"abcd"))
+    push, piece = reader.feed(memoryview(fed)[:-1])
+    assert (push.payload, bytes(piece.payload)) == (b"message", b"abc")
+    assert isinstance(push.payload, bytes)
+    assert isinstance(piece.payload, memoryview)
+    assert piece.payload.obj is fed
+
+    fed = bytearray(b"d" + encode(Kind.PIECE, 8, b"efgh"))
+    last, *_ = reader.feed(memoryview(fed)[:-9])
+    assert isinstance(last.payload, memoryview)
+    (late,) = reader.feed(memoryview(fed)[-9:])  # its header was begun before
+    assert late == Frame(Kind.PIECE, 8, b"efgh")
+    assert isinstance(late.payload, bytes)

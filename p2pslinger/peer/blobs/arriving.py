@@ -6,6 +6,7 @@ hand, and what would be copied out of a list at the end is in its place already.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import cast
@@ -41,15 +42,18 @@ async def arrived(body: Body, sizes: Sequence[int]) -> list[tuple[bytes, BlobId]
             values = [_Value(size) for size in sizes]
             for value in values:
                 end.callback(value.memory.close)
-            at = 0
-            async for piece in body:
-                rest = piece
-                while rest:
-                    if at == len(values):
+            coming = deque(values)
+
+            def take(piece: bytes) -> None:
+                while piece:
+                    if not coming:
                         raise PeerError(f"sent a body of more than {sum(sizes)} bytes")
-                    rest = values[at].take(rest)
-                    at += not values[at].left
-            if at < len(values):
+                    piece = coming[0].take(piece)
+                    if not coming[0].left:
+                        coming.popleft()
+
+            await body.pour(take)
+            if coming:
                 raise PeerError(f"sent a body of fewer than {sum(sizes)} bytes")
             return [value.finish() for value in values]
         except (OSError, UnsealedError) as error:
@@ -72,7 +76,7 @@ class _Value:
         self.memory.write_at(self._size - self.left, ours)
         self._digester.update(ours)
         self.left -= len(ours)
-        return b"" if ours is piece else piece[len(ours) :]
+        return piece[len(ours) :]
 
     def finish(self) -> tuple[bytes, BlobId]:
         """Return the value, which is read like any bytes, and its name."""

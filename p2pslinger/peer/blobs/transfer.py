@@ -266,6 +266,7 @@ class Transfer:
 
     async def _fetch_chunks(self, giver: Giver) -> None:
         """Get one chunk after the other from a giver."""
+        lane = memoryview(bytearray(CHUNK))
         while self.lacking and self._failure is None:
             await self._meter.receive(self._job, CHUNK)
             index = self._picking.pick(giver, self.lacking, self._loop.time())
@@ -275,33 +276,38 @@ class Transfer:
                 continue
             self._picking.begin(index, giver, self._loop.time())
             try:
-                await self._keep(index, *await self._get(giver, index))
+                await self._keep(index, await self._get(giver, index, lane))
             finally:
                 self._picking.end(index, giver)
                 self._wake()
 
-    async def _get(self, giver: Giver, index: int) -> list[bytes]:
+    async def _get(self, giver: Giver, index: int, into: memoryview) -> memoryview:
+        """Get a chunk; return the part of `into` that it fills."""
         ask = GetChunk(self._job, self._partial.blob, index)
         length = self._partial.chunks.length(index)
         _, body = await giver.connection.fetch(ask, room=length)
-        pieces: list[bytes] = []
+        at = 0
+
+        def take(piece: bytes) -> None:
+            nonlocal at
+            at += len(piece)
+            if at > length:
+                raise PeerError("sent more bytes than a chunk has")
+            into[at - len(piece) : at] = piece
+
         try:
-            async for piece in body:
-                pieces.append(piece)
-                length -= len(piece)
-                if length < 0:
-                    break
+            await body.pour(take)
         finally:
             body.close()
-        if length:
-            raise PeerError("sent more or fewer bytes than a chunk has")
-        return pieces
+        if at < length:
+            raise PeerError("sent fewer bytes than a chunk has")
+        return into[:length]
 
-    async def _keep(self, index: int, *pieces: bytes) -> None:
+    async def _keep(self, index: int, chunk: memoryview) -> None:
         if self.have >> index & 1:
             return  # another giver was faster
         try:
-            await self._disk(lambda: self._partial.write(index, *pieces))
+            await self._disk(lambda: self._partial.write(index, chunk))
         except DiskError as error:
             self._failure = error
             return
