@@ -33,6 +33,8 @@ class Hosts:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="slinger-"))
+        # The others' load is that of this machine, which is one of them.
+        (self._folder / "prefs.toml").write_text('foreign_load = "off"\n')
         self._key = authkey.from_random(os.urandom(40)).to_text()
         self._peers: list[subprocess.Popen[bytes]] = []
         self._switch = Namespace()

@@ -28,11 +28,14 @@ class Reins:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._handle = -1
+        self._ended = False
         if hasattr(os, "pidfd_open"):
             try:
                 self._handle = os.pidfd_open(pid)
+            except ProcessLookupError:
+                self._ended = True  # its number may be another one's by now
             except OSError:
-                pass  # an old kernel, or it has ended: then signals tell
+                pass  # a kernel without handles
         self._used = 0.0
         self._clocks: dict[int, float] = {}
         self.stopped = False
@@ -40,6 +43,8 @@ class Reins:
     def stop(self) -> None:
         """Stop it, and all that it has started."""
         self.stopped = True
+        if self._ended:
+            return
         self._send(signal.SIGSTOP)
         found: set[int] = set()
         for _ in range(ROUNDS):
@@ -53,6 +58,8 @@ class Reins:
     def go(self) -> None:
         """Let it go on where it was."""
         self.stopped = False
+        if self._ended:
+            return
         for pid in below(self._pid):
             _signal(pid, signal.SIGCONT)
         self._send(signal.SIGCONT)
@@ -63,7 +70,7 @@ class Reins:
         What ends between two looks counts as far as it was seen.
         """
         clocks = {}
-        for pid in (self._pid, *below(self._pid)):
+        for pid in () if self._ended else (self._pid, *below(self._pid)):
             try:
                 clocks[pid] = _clock(pid)
             except OSError:
@@ -86,7 +93,7 @@ class Reins:
         try:
             signal.pidfd_send_signal(self._handle, number)
         except OSError:
-            pass  # it has ended
+            self._ended = True
 
 
 def below(pid: int) -> Iterator[int]:

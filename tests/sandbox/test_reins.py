@@ -135,3 +135,13 @@ def test_what_is_below_a_process_is_found_down_to_the_last() -> None:
         for pid in [*below(process.pid), process.pid]:
             subprocess.run(["kill", "-9", str(pid)], check=True)
         process.communicate()
+
+
+def test_a_process_that_has_ended_is_left_alone() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    reins = Reins(process.pid)  # the number may be somebody else's
+    reins.stop()
+    reins.go()
+    assert reins.used() == 0.0
+    reins.close()

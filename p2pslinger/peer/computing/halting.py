@@ -108,6 +108,7 @@ class Halting:
     def make_room(self, station: Station) -> None:
         """Give up work that stands still, for the machine's own."""
         self._abandon(station, list(station.assignments))
+        station.kill(CHANGED)  # it may have been about to report, and hold nothing
         station.killed = CHANGED  # so that the next slot keeps what is assigned now
 
     # --- inside -------------------------------------------------------------------

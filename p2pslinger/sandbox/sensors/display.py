@@ -62,6 +62,8 @@ def _greet(display: socket.socket, cookie: bytes) -> int:
     rest = _take(display, 4 * words)
     if accepted != 1:
         raise NoDisplayError("the display does not let us in")
+    if len(rest) < 32:
+        raise NoDisplayError("the display said too little")
     # release, ids, mask, motion, vendor, request, screens, formats, ... 32 bytes
     vendor, _, screens, formats = struct.unpack_from("<HHBB", rest, 16)
     at = 32 + vendor + -vendor % 4 + 8 * formats
