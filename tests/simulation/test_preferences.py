@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 from dataclasses import replace
 
+import pytest
+
 from p2pslinger.peer.computing.halting import GIVE_BACK
+from p2pslinger.rules.permits import BUSY
 from p2pslinger.rules.preferences import DEFAULTS, Preferences
 from p2pslinger.rules.reasons import Reason
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 from p2pslinger.testing.sensors import Played
+from p2pslinger.testing.virtual import current
 from p2pslinger.wire.manifest import Policy
 
 #: Seconds within which a peer has noticed something, and acted on it.
@@ -273,3 +279,64 @@ def test_results_for_others_leave_no_faster_than_the_owner_says(
             assert asyncio.get_running_loop().time() - began > 15
 
     virtual.run(main)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_nothing_is_computed_against_the_owners_wish_for_long(
+    virtual: VirtualTime, seed: int
+) -> None:
+    async def main() -> None:
+        chance, played = random.Random(seed), Played()
+        loop = current()
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await ann_and_bob(grid, played, slots=2, task=7.0)
+            await ann.submit(same, range(10_000))
+            since = {"wish": math.inf, "load": math.inf}
+            for _ in range(600):
+                if chance.random() < 0.04:
+                    shake(chance, played, bob)
+                before = used(bob)
+                for kind, wrong in against(bob.wishes.preferences, played).items():
+                    began = min(since[kind], loop.time())
+                    since[kind] = began if wrong else math.inf
+                await asyncio.sleep(1.0)
+                lasted = {kind: loop.time() - began for kind, began in since.items()}
+                if lasted["wish"] > NOTICED + 1 or lasted["load"] > LATEST:
+                    assert used(bob) <= before, bob.wishes.preferences
+                    assert why(bob)
+            assert bob.slots.computed, "there were times when nothing was against it"
+
+    virtual.run(main, seed=seed)
+
+
+#: Seconds after which nothing is computed any more: other programs get ten before they
+#: are made room for, and a look at them covers what was before it.
+LATEST = BUSY + 1 + NOTICED
+
+
+def shake(chance: random.Random, played: Played, peer: SimulatedPeer) -> None:
+    """Change something about the machine, or about its owner's mind."""
+    played.on_battery = chance.random() < 0.2
+    played.idle = chance.choice([0.0, 3600.0, 3600.0])
+    played.load = chance.choice([0.0, 0.1, 0.6])
+    played.program = "make" if played.load > 0.5 else ""
+    wishes = replace(
+        DEFAULTS,
+        enabled=chance.random() < 0.9,
+        when_idle=chance.random() < 0.3,
+        foreign_load=chance.choice([0.25, 0.25, None]),
+        core_share=chance.choice([0.5, 1.0]),
+        cores=chance.choice([None, 1]),
+    )
+    wish(peer, wishes)
+
+
+def against(wishes: Preferences, played: Played) -> dict[str, bool]:
+    """Tell for what others should get nothing."""
+    limit = 2.0 if wishes.foreign_load is None else wishes.foreign_load
+    return {
+        "wish": not wishes.enabled
+        or bool(played.on_battery)
+        or (wishes.when_idle and played.idle == 0.0),
+        "load": played.load is not None and played.load > limit,
+    }
