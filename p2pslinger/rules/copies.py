@@ -75,6 +75,8 @@ class Copies:
     def __init__(self) -> None:
         self._asked: list[Copy] = []
         self._running: dict[int, Copy] = {}  # by number of the grant
+        #: Tasks that were computed again to be compared, so far.
+        self.compared = 0
 
     def __len__(self) -> int:
         return len(self._asked) + len(self._running)
@@ -170,6 +172,8 @@ class Copies:
         What should relieve the grant is not wanted any more.
         """
         copy = self._running.pop(held.number, None)
+        if copy is not None and copy.relieves is None:
+            self.compared += max(0, min(upto, copy.stop) - copy.start)
         if copy is not None and copy.relieves is None and upto < copy.stop:
             start = max(copy.start, upto)
             not_by = copy.not_by | ({held.volunteer} if died else set())

@@ -278,3 +278,27 @@ def test_a_liar_that_lies_now_and_then_is_struck_and_nobody_else(
                 assert {one.volunteer for one in found} == {eve.id}
 
     virtual.run(main, seed=seed)
+
+
+def test_checks_aside_three_keepers_hardly_ever_have_a_task_computed_twice(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = await people(grid, 8)
+            for peer in others:
+                peer.slots.cost = lambda _: 0.8
+            job = await ann.start_job(work, range(300), keepers=3, policy=CHECKED)
+            await ann.stop()
+
+            def keeping() -> list[Held]:
+                return [one for peer in others if (one := find(peer, job.id))]
+
+            await grid.until(lambda: all(one.job.end for one in keeping()), within=300)
+            computed = sum(peer.slots.computed.total() for peer in others)
+            copies = [one.job.kept.board.copies for one in keeping()]
+            checks = sum(one.compared for one in copies)
+            assert 20 < checks < 300
+            assert computed <= 300 * 1.02 + checks
+
+    virtual.run(main)
