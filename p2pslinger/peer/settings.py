@@ -168,4 +168,6 @@ SETTINGS: dict[str, Setting] = {
 }
 
 #: Settings that only the caller may give: they make no sense for every peer at once.
-CALLERS_ONLY = frozenset({"port_fixed", "program_bound", "strangers", "throw_away"})
+CALLERS_ONLY = frozenset(
+    {"port_fixed", "program_bound", "strangers", "throw_away", "every_id_counts"}
+)
