@@ -33,6 +33,10 @@ LOOK = 2.0
 #: process is looked at then, and nothing is lost if it is noticed later that they stop.
 LATER = 5.0
 
+#: Seconds at least between two looks at the sensors, although other preferences may
+#: need other facts: what was used of the processors is measured from look to look.
+AGAIN = 0.5
+
 #: Seconds at least between two looks, however soon something is due.
 SOONEST = 0.2
 
@@ -144,11 +148,12 @@ class Governing:
         """Read the file if it has changed, ask the sensors, and apply what follows."""
         if self._sensors is None:
             return
-        self._reread()
+        changed = self._reread()
         facts = Facts()
         if self._ground.possible():
             every = LATER if self._course.loaded else LOOK
-            if self._loop.time() - self._looked < every - SOONEST:
+            enough = AGAIN if changed else every - SOONEST
+            if self._loop.time() - self._looked < enough:
                 facts = self.facts
             else:
                 self._looked = self._loop.time()
@@ -189,10 +194,11 @@ class Governing:
     def _pause(self) -> float:
         return max(SOONEST, min(LOOK, self._course.due))
 
-    def _reread(self) -> None:
+    def _reread(self) -> bool:
+        """Read the file if it has changed; return whether it has."""
         stamp = self._wishes.stamp()
         if stamp == self._stamp:
-            return
+            return False
         self._stamp = stamp
         try:
             self.preferences = self._wishes.read()
@@ -204,6 +210,7 @@ class Governing:
             self.trouble = ""
             self._understood = True
         self._changed()
+        return True
 
     def _question(self) -> Question:
         wishes, ground = self.preferences, self._ground
