@@ -10,7 +10,8 @@ from p2pslinger.errors import DiskError
 SKELETON = """\
 # Settings of this machine's slinger peer. Take away the "#" before a setting to set it;
 # `slinger up` reads this file when it starts. Each can be given in the environment too,
-# as in SLINGER_SLOTS=2, and most as an option: `slinger up --help`.
+# as in SLINGER_SLOTS=2, and most as an option: `slinger up --help`. What other members
+# may have of this machine, and when, is another file: `slinger prefs`.
 
 # What to call this machine; its host name if not set.
 # name = "attic"
