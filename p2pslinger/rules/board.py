@@ -223,7 +223,8 @@ class Board(Tasks):
             spans = self._open.take(min(most, size))
         else:
             size = self.pace.size(self._open.theirs.count, places)
-            spans = self._open.take_from_behind(min(most, size))
+            most = min(most, size)
+            spans = self._open.take_from_behind(most, aside=self.aside)
         relief = None if spans else self.copies.take(volunteer, apart, relief=True)
         if relief is not None:
             return [self._begin(volunteer, relief, now)]

@@ -2,7 +2,8 @@
 
 Where several keepers hand out one job, each has its own part of the tasks. It knows
 what the others have granted, and leaves their parts alone, until it is told that it may
-help: then it takes their last tasks, for they begin with the first.
+help: then it takes their last tasks, for they begin with the first. Where several help,
+each of them leaves another share of the last ones alone.
 """
 
 from __future__ import annotations
@@ -69,14 +70,23 @@ class Parts:
             self.ours.remove(start, stop)
         return spans
 
-    def take_from_behind(self, want: int) -> list[Span]:
-        """Take the last `want` tasks of others, fewer if they lie too scattered."""
+    def take_from_behind(self, want: int, *, aside: float = 0.0) -> list[Span]:
+        """Take the last `want` tasks of others, fewer if they lie too scattered.
+
+        Args:
+            want: How many.
+            aside: Share of the very last ones that others may have, 0 to 1.
+        """
         spans: list[Span] = []
-        for start, stop in reversed(list(self.theirs)[-SIGNED_RANGES:]):
-            if want <= 0:
+        left = int(self.theirs.count * aside)
+        for start, stop in reversed(list(self.theirs)):
+            if want <= 0 or len(spans) == SIGNED_RANGES:
                 break
-            spans.append((max(start, stop - want), stop))
-            want -= stop - start
+            end = stop - min(left, stop - start)
+            left -= stop - end
+            if start < end:
+                spans.append((max(start, end - want), end))
+                want -= end - start
         for start, stop in spans:
             self.theirs.remove(start, stop)
         return spans[::-1]

@@ -52,6 +52,8 @@ class Tasks:
     waits: bool = False
     #: Other keepers' open tasks may be granted too.
     spare: bool = False
+    #: The share of the last of those that is left to other helpers, 0 to 1.
+    aside: float = 0.0
     #: Tasks with an outcome, or withdrawn.
     done: Spans = field(default_factory=Spans)
     #: Who has done what.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from p2pslinger.ids import PeerId
 from p2pslinger.rules.board import Board
 from p2pslinger.rules.division import foreign
 from p2pslinger.rules.grants import Held
+from p2pslinger.rules.parts import Parts
 from tests.rules.boards import ANN, BOB, EVE, JOB, KEY, death, offered
 
 KEEPERS = tuple(PeerId(bytes([i]) * 20) for i in range(1, 6))
@@ -198,3 +200,28 @@ def test_tasks_to_run_alone_are_left_to_others_too() -> None:
     assert (two.open, two.left_to_others) == (0, 1)
     two.spare = True
     assert offered(two, BOB) == [(0, 1)]
+
+
+@pytest.mark.parametrize("helpers", range(2, 9))
+def test_helpers_begin_at_different_ends_of_what_a_keeper_has_left(
+    helpers: int,
+) -> None:
+    taken: list[tuple[int, int]] = []
+    for one in range(helpers):
+        parts = Parts()
+        parts.divide([(0, 500), (600, 1000)])
+        parts.add(0, 500)
+        parts.add(600, 1000)
+        spans = parts.take_from_behind(1000 // helpers // 2, aside=one / helpers)
+        assert sum(b - a for a, b in spans) == 1000 // helpers // 2
+        taken += spans
+    tasks = [task for span in taken for task in range(*span)]
+    assert len(tasks) == len(set(tasks))
+
+
+def test_a_helper_takes_a_single_task_whatever_it_leaves_aside() -> None:
+    parts = Parts()
+    parts.divide([(0, 1)])
+    parts.add(0, 1)
+
+    assert parts.take_from_behind(5, aside=0.9) == [(0, 1)]

@@ -213,8 +213,14 @@ class Sharing:
             self._idle_since = now
         few = board.left_to_others <= FEW
         if now - self._idle_since >= (HELP_LATE if few else HELP_AFTER):
-            board.spare = True
+            board.spare, board.aside = True, self._aside()
             self._job.means.keeper.settle(self._job.kept)
+
+    def _aside(self) -> float:
+        """Return which share of others' last tasks other helpers begin with."""
+        keepers = self._places().keepers
+        at = keepers.index(self._me) if self._me in keepers else 0
+        return at / max(1, len(keepers))
 
     def _live(self) -> dict[int, SharedGrant]:
         return {
