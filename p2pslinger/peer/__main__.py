@@ -1,9 +1,10 @@
 """`python -m p2pslinger.peer`: a peer that a program has brought along.
 
 It is configured by its environment (SLINGER_...; only here SLINGER_THROW_AWAY lets it
-remove its data folder at its end, and SLINGER_STRANGERS treat its own programs as it
-does those of others), says "ready HOST:PORT" or one line of
-what is wrong on its standard output, and ends with its last program. Once it is ready
+remove its data folder at its end, SLINGER_STRANGERS treat its own programs as it does
+those of others, and SLINGER_POLITE=no lets slots for others compete with whatever else
+runs here), says "ready HOST:PORT" or one line of what is wrong on its standard output,
+and ends with its last program. Once it is ready
 it complains into peer.log of its data folder: it may outlive the program that started
 it, and who reads that program's standard error waits until all have closed it.
 """
@@ -29,6 +30,7 @@ def main() -> int:
             program_bound=True,
             throw_away=os.environ.get("SLINGER_THROW_AWAY"),
             strangers=os.environ.get("SLINGER_STRANGERS"),
+            polite=os.environ.get("SLINGER_POLITE"),
         )
 
         def ready(address: str) -> None:

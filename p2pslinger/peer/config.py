@@ -48,6 +48,7 @@ class Config:
         trust_members: Treat every member of the grid like the owner: no sandbox.
         require: The weakest sandbox in which other members' work is computed.
         strangers: Even this machine's own programs are treated as strangers.
+        polite: Slots for others get what nobody else wants of processor and disk.
         keep: Keep durable jobs of other members, within a quota of the disk.
         every_id_counts: Every peer may check every other one's results, also where one
             person may be behind both: for tests of many peers on one machine.
@@ -70,6 +71,7 @@ class Config:
     trust_members: bool = False
     require: Level = Level.GOOD
     strangers: bool = False
+    polite: bool = True
     keep: bool = True
     every_id_counts: bool = False
     mdns: bool = True

@@ -109,7 +109,7 @@ async def _run(
     wishes = paths.config_folder() / PREFERENCES
     world = World(
         streams=TlsStreams(identity, keyring.newest),
-        slots=Launcher(scratch),
+        slots=Launcher(scratch, polite=config.polite),
         probe=partial(_probe, scratch),
         disk=disk,
         wall=time.time,

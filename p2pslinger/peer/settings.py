@@ -158,6 +158,7 @@ SETTINGS: dict[str, Setting] = {
     "trust_members": Setting(_flag, "true or false"),
     "require": Setting(_sandbox, "one of strong, good, weak"),
     "strangers": Setting(_flag, "true or false"),
+    "polite": Setting(_flag, "true or false"),
     "keep": Setting(_flag, "true or false"),
     "every_id_counts": Setting(_flag, "true or false"),
     "mdns": Setting(_flag, "true or false"),
@@ -169,5 +170,12 @@ SETTINGS: dict[str, Setting] = {
 
 #: Settings that only the caller may give: they make no sense for every peer at once.
 CALLERS_ONLY = frozenset(
-    {"port_fixed", "program_bound", "strangers", "throw_away", "every_id_counts"}
+    {
+        "polite",
+        "port_fixed",
+        "program_bound",
+        "strangers",
+        "throw_away",
+        "every_id_counts",
+    }
 )
