@@ -36,7 +36,8 @@ SKELETON = """\
 # trust_members = true
 
 # Keep other members' jobs on this machine's disk, within a quota, while their own
-# machines are away. Nothing of them runs here for that.
+# machines are away. Nothing of them runs here for that. With false, what is here stays
+# until other peers have it: `slinger status` says how much that is.
 # keep = false
 
 # The port, TCP and UDP. If not set: 8468, or the next free one.

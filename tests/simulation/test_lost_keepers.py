@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
 from p2pslinger.ids import to_text
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
+from tests.simulation.durable import at, keepers, people
 
 #: Seconds that each task takes: long beside everything that keepers do.
 LONG = 20.0
@@ -141,5 +144,33 @@ def test_a_keeper_that_is_back_at_once_finds_its_volunteers_at_work(
                 await keeper.restart()
             assert await village.read(village.submitter, job) == [0, 1, 2]
             assert village.computed == {0: 1, 1: 1, 2: 1}
+
+    virtual.run(main)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_hardly_a_task_is_computed_twice_because_a_keeper_was_killed(
+    virtual: VirtualTime, closed: bool
+) -> None:
+    tasks = 300  # its streams are closed by the kernel, or just silent
+
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = everybody = await people(grid, 6, cost=1.0)
+            job = (await ann.start_job(same, range(tasks))).id
+            await asyncio.sleep(10)
+            await ann.stop()
+            await asyncio.sleep(10)
+            first, *left = keepers(others, job)
+            await (first.kill() if closed else first.crash())
+            await grid.until(
+                lambda: all(at(one, job).job.end for one in left), within=900, every=1.0
+            )
+            await asyncio.sleep(60)
+
+            batches = at(left[0], job).job.replica.batches.values()
+            results = [one.stop - one.start for ranges in batches for one in ranges]
+            assert tasks <= sum(results) <= 1.02 * tasks
+            assert len(keepers(everybody, job)) >= 2
 
     virtual.run(main)
