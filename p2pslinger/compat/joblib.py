@@ -36,7 +36,7 @@ from joblib.parallel import (
 from p2pslinger.client.connect import connect
 from p2pslinger.client.grid import Grid
 from p2pslinger.client.options import GridOptions
-from p2pslinger.compat.placing import is_bounded, placed, slots
+from p2pslinger.compat.placing import is_alone, is_bounded, slots
 from p2pslinger.errors import ConnectionLostError, UsageError
 from p2pslinger.sandbox.batches import call, limit_threads
 
@@ -82,22 +82,20 @@ class GridBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
             return 1
         if n_jobs > 0:
             return n_jobs
-        grid = self._connected()
-        only = is_bounded(grid) if self._trusted is None else self._trusted
-        return max(1, slots(grid, trusted=only) + 1 + n_jobs)
+        there = slots(self._connected(), trusted=self._only_trusted())
+        return max(1, there + 1 + n_jobs)
 
     def configure(
         self, n_jobs: int = 1, parallel: object = None, **options: object
     ) -> int:
         """Get ready for a call of `Parallel`; return how many calls run at once."""
-        if n_jobs == 1:
+        trusted = n_jobs != 1 and self._only_trusted()
+        if n_jobs == 1 or (trusted and is_alone(self._connected(), "joblib")):
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
         threads = self.inner_max_num_threads or THREADS
         environment = dict.fromkeys(self.MAX_NUM_THREADS_VARS, str(threads))
-        self._calls = placed(
-            self._connected(),
-            "joblib",
-            trusted=self._trusted,
+        self._calls = self._connected().options(
+            trusted=trusted,
             initializer=limit_threads,
             initargs=(environment, threads),
         )
@@ -127,6 +125,11 @@ class GridBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
     def terminate(self) -> None:
         """Stay connected: the next call of `Parallel` starts at once."""
         self.reset_batch_stats()
+
+    def _only_trusted(self) -> bool:
+        if self._trusted is not None:
+            return self._trusted
+        return is_bounded(self._connected())
 
     def _connected(self) -> Grid:
         return self._grid or _own_grid()

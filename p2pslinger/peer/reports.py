@@ -128,15 +128,14 @@ class Reports:
         """Return this peer, and those that it is connected to."""
         about = self._about
         own = _peer(about.me, about.card(), this=True, connected=0.0, clock=0.0)
-        facts = [replace(own, mine=True)]
+        facts = [replace(own, mine=self._is_mine(about.me))]
         now = self._loop.time()
         for link in about.links.open.values():
             age = now - link.connection.opened_at
             fact = _peer(
                 link.peer, link.card, this=False, connected=age, clock=link.clock
             )
-            seat, name = about.keeper.seats.get(link.peer), about.petname(link.peer)
-            mine = seat is not None and seat.mine
+            name, mine = about.petname(link.peer), self._is_mine(link.peer)
             known, left = about.keeper.company.record(link.peer)
             facts.append(
                 replace(
@@ -149,6 +148,11 @@ class Reports:
                 )
             )
         return tuple(facts)
+
+    def _is_mine(self, peer: PeerId) -> bool:
+        """Tell whether a peer's results are trusted like this machine's own."""
+        seat = self._about.keeper.seats.get(peer)
+        return seat is not None and seat.mine
 
     # --- examination --------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from p2pslinger.client.grid import Grid
 from p2pslinger.client.values import RemoteTraceback
 from tests.compat import tasks
-from tests.grid.place import HANGING, within
+from tests.grid.place import HANGING, Place, within
 
 dask = pytest.importorskip("dask")
 compat = pytest.importorskip("p2pslinger.compat.dask")
@@ -74,3 +75,15 @@ def test_tasks_may_travel_together(grid: Grid) -> None:
 
     assert dask.compute(numbers, scheduler=together)[0] == [-x for x in range(300)]
     assert dask.compute(numbers, num_workers=3)[0] == [-x for x in range(300)]
+
+
+def test_without_a_trusted_slot_the_program_computes_alone_and_says_so(
+    place: Place,
+) -> None:
+    lonely = place.peer("lonely", "--slots", "0", SLINGER_AUTHKEY=place.key)
+    with (
+        lonely.connect() as grid,
+        pytest.warns(UserWarning, match="Dask computes in this process"),
+    ):
+        found = dask.delayed(os.getpid)().compute(scheduler=compat.scheduler(grid))
+    assert found == os.getpid()

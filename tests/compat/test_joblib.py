@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 import p2pslinger as slinger
 from p2pslinger.client.grid import Grid
 from tests.compat import tasks
-from tests.grid.place import Peer, within
+from tests.grid.place import Peer, Place, within
 
 joblib = pytest.importorskip("joblib")
 pytest.importorskip("p2pslinger.compat.joblib")
@@ -155,3 +156,18 @@ def test_a_broken_grid_says_so() -> None:
         pytest.raises(slinger.SlingerError),
     ):
         joblib.Parallel(n_jobs=2)([joblib.delayed(abs)(-1)] * 2)
+
+
+def test_without_a_trusted_slot_the_program_computes_alone_and_says_so(
+    place: Place,
+) -> None:
+    lonely = place.peer("lonely", "--slots", "0", SLINGER_AUTHKEY=place.key)
+    with lonely.connect() as grid:
+        calls = [joblib.delayed(tasks.host)(x) for x in range(5)]
+        for jobs in (-1, 2):
+            with (
+                joblib.parallel_config(backend="p2pslinger", grid=grid),
+                pytest.warns(UserWarning, match="joblib computes in this process"),
+            ):
+                results = joblib.Parallel(n_jobs=jobs)(calls)
+            assert {pid for _, pid in results} == {os.getpid()}

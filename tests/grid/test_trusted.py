@@ -8,9 +8,10 @@ from fractions import Fraction
 import pytest
 
 from p2pslinger.client.grid import Grid
-from p2pslinger.compat.placing import placed, slots
+from p2pslinger.compat.placing import is_alone, slots
 from p2pslinger.errors import UntrustedValueError
 from p2pslinger.ids import from_text
+from tests.grid import tasks
 from tests.grid.place import HANGING, Peer, until
 from tests.grid.shell import Shell
 
@@ -29,9 +30,9 @@ def test_other_peoples_slots_get_none_of_it_and_their_owner_learns_why(
     program: Grid, here: Shell
 ) -> None:
     with pytest.warns(UserWarning, match="slinger allow PEER"):
-        calls = placed(program, "joblib")
-    waiting = calls.submit(Fraction, 1, 2)
-    anywhere = program.submit(Fraction, 1, 2)
+        assert is_alone(program, "joblib")
+    waiting = program.options(trusted=True).submit(Fraction, 1, 2)
+    anywhere = program.submit(tasks.make_an_object)
 
     with pytest.raises(UntrustedValueError):
         anywhere.result(HANGING)
@@ -48,15 +49,15 @@ def test_other_peoples_slots_get_none_of_it_and_their_owner_learns_why(
 def test_a_peer_that_counts_as_our_own_computes_it_at_once(
     program: Grid, here: Shell, bert: Peer
 ) -> None:
-    with pytest.warns(UserWarning, match="what Dask computes waits"):
-        waiting = placed(program, "Dask").submit(Fraction, 1, 2)
+    calls = program.options(trusted=True)
+    waiting = calls.submit(Fraction, 1, 2)
     (id,) = [one.peer for one in program.peers() if one.name == "bert"]
     here.out("allow", id)
     try:
         assert waiting.result(HANGING) == Fraction(1, 2)
         assert slots(program, trusted=True) == 1
         assert slots(program, trusted=False) == 2
-        calls = placed(program, "joblib")  # without a warning
+        assert not is_alone(program, "joblib")  # and nothing is said
         assert list(calls.map(Fraction, range(20))) == list(map(Fraction, range(20)))
     finally:
         here.out("allow", "--remove", id)
