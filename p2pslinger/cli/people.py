@@ -104,7 +104,7 @@ def allow(peer: str, remove: bool) -> None:
     """
     _list(
         peer, "allowed", People.allow, remove,
-        "is treated as your own: it can run code here",
+        "is treated as your own: your programs unpickle its results",
     )  # fmt: skip
 
 
@@ -128,7 +128,8 @@ def ban(peer: str, remove: bool) -> None:
     """Have nothing to do with a peer.
 
     This machine does not connect to it, passes nothing of it on, keeps and computes
-    none of its jobs and takes no results from it. That is a filter on this machine
+    none of its jobs and takes no results from it; of a started job other keepers may
+    still take some, and pass them on. That is a filter on this machine
     against nuisance: others go on, and a member can make itself a new id. Who must go,
     goes by `slinger rekey --expel`.
     """

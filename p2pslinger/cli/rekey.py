@@ -8,6 +8,7 @@ it is shown, in one step: a machine that dies in between has both, or the old on
 from __future__ import annotations
 
 import datetime
+import math
 import secrets
 import time
 
@@ -127,7 +128,8 @@ def _ends(overlap: float | None, until: str | None) -> float:
         UsageError: it is no time, or past.
     """
     if until is None:
-        return time.time() + (OVERLAP if overlap is None else overlap)
+        ends = time.time() + (OVERLAP if overlap is None else overlap)
+        return math.ceil(ends / 60) * 60.0  # so that it is the same where it is typed
     try:
         when = datetime.datetime.fromisoformat(until)
     except ValueError:

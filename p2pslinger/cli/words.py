@@ -60,7 +60,8 @@ def percent(share: float) -> str:
 
 def how_far(newer: int, known: int, ends: str) -> str:
     """Return how many neighbours use the newest authkey, and how long they may not."""
-    used = f"{newer:,} of {counted(known, 'neighbour')} use the newest authkey"
+    verb = "uses" if known == 1 else "use"
+    used = f"{newer:,} of {counted(known, 'neighbour')} {verb} the newest authkey"
     return f"{used}; the older one ends on {ends}"
 
 

@@ -184,7 +184,9 @@ class Reports:
         )
         rekeying = about.rekeying()
         if rekeying is not None:
-            text = f"{rekeying.newer} of {rekeying.known} neighbours use the newest one"
+            text = (
+                f"the newest is used by {rekeying.newer} of {rekeying.known} neighbours"
+            )
             checks.append(CheckFacts("authkeys", True, text, ""))
         neighbours = len(about.links.open)
         checks.append(

@@ -103,7 +103,7 @@ def test_a_household_moves_machine_by_machine_while_a_job_runs(
         facts = json.loads(household.type("ann", "status", "--json"))["rekeying"]
         assert (facts["newer"], facts["known"]) == (2, 2)
         doctor = household.typed("ann", "doctor").stdout
-        assert "2 of 2 neighbours use the newest one" in doctor
+        assert "the newest is used by 2 of 2 neighbours" in doctor
 
         household.type("ann", "rekey", "--end")
         assert household.linked("ann") == {"bob", "eve"}
