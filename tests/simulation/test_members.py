@@ -144,3 +144,13 @@ def test_petnames_are_shown_wherever_a_peer_is(virtual: VirtualTime) -> None:
             assert shares["bob"] == "Uncle"
 
     virtual.run(main)
+
+
+def test_what_is_written_by_hand_is_heard_within_seconds(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, _, eve = await three(grid)
+            ann.sayings.people = ann.sayings.people.ban(eve.id, DAY)  # and nobody told
+            await grid.until(lambda: eve.id not in ann.peer.links.open, within=3)
+
+    virtual.run(main)
