@@ -154,8 +154,8 @@ class Custody:
         self.vault.load()
         kept = self.vault.quota.facts()
         if kept.jobs and not kept.willing:
-            jobs = f"{kept.jobs} job{'s' if kept.jobs > 1 else ''}"
-            text = f"keep = false: {jobs} of others stay until other peers have them"
+            jobs = "1 job" if kept.jobs == 1 else f"{kept.jobs} jobs"
+            text = f"keep = false: {jobs} of others will be handed over to other peers"
             self._means.events.emit(Noted(text))
         self._owner.spawn(self._look_on())
 
