@@ -18,9 +18,11 @@ from itertools import pairwise
 
 from p2pslinger.ids import PeerId
 from p2pslinger.rules.outcomes import Range
+from p2pslinger.rules.spans import Spans
 
-#: Tasks that share a place in the index of answers.
-BUCKET = 2048
+#: Tasks that share a place in the index of answers: where each is a range by itself, so
+#: many are looked at to find one.
+BUCKET = 256
 
 
 class Answers:
@@ -35,6 +37,7 @@ class Answers:
         self._batches: dict[bytes, tuple[Range, ...]] = {}
         self._of_grant: dict[tuple[bytes, int], list[bytes]] = {}
         self._index: dict[int, list[Range]] = {}
+        self._answered = Spans()  # tasks with an answer: those without have no rivals
 
     @property
     def batches(self) -> Mapping[bytes, tuple[Range, ...]]:
@@ -69,7 +72,9 @@ class Answers:
             same.sort()
             rivals.update(same if len(same) > 1 else ())
             if not one.lost:
-                rivals.update(other.batch for other in self.at(one.start, one.stop))
+                new = self._answered.add(one.start, one.stop)
+                if new != [(one.start, one.stop)]:
+                    rivals.update(other.batch for other in self.at(one.start, one.stop))
                 for bucket in _buckets(one.start, one.stop):
                     self._index.setdefault(bucket, []).append(one)
         if rivals:
