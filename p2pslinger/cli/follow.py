@@ -115,7 +115,8 @@ class Follower:
             click.echo(CLEAR, nl=False, err=self._err)
             self._shown = ""
         who = f"{tasks_of(start, stop)} on {short(PeerId(peer))}"
-        for line in output.decode("utf-8", "replace").splitlines():
+        for text in output.decode("utf-8", "replace").splitlines():
+            line = text.removeprefix(f"task {start}: ") if stop == start + 1 else text
             click.echo(f"{who}: {printable(line)}", err=self._err)
 
     def _show(self, facts: JobFacts) -> None:

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 from p2pslinger.sandbox import shared
 from p2pslinger.sandbox.calls import Pieces, caller, described, encode
@@ -103,11 +103,21 @@ def _under_debugger(
     except bdb.BdbQuit:
         raise
     except BaseException as error:
+        error.__traceback__ = _of_the_task(error.__traceback__)
         traceback.print_exception(error, file=sys.stdout)
         print("It has raised this; `q` ends the debugger.")
         debugger.reset()
         debugger.interaction(None, error.__traceback__)
         raise
+
+
+def _of_the_task(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without our frames and the debugger's."""
+    while trace is not None and trace.tb_next is not None:
+        if trace.tb_frame.f_code.co_filename not in {__file__, bdb.__file__}:
+            break
+        trace = trace.tb_next
+    return trace
 
 
 def _packed(value: bytes | Pieces) -> bytes:
