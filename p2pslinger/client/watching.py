@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from types import TracebackType
 from typing import Protocol, TextIO
 
@@ -191,7 +192,5 @@ def _display() -> Display:
     python = sys.modules.get("IPython")
     shell = python.get_ipython() if python is not None else None
     if shell is not None and type(shell).__name__ != "TerminalInteractiveShell":
-        from IPython.display import display  # type: ignore[import-not-found]
-
-        return Notebook(display)
+        return Notebook(import_module("IPython.display").display)
     return Terminal(sys.stderr) if sys.stderr.isatty() else Plain(sys.stderr)
