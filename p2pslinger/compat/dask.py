@@ -58,7 +58,7 @@ def scheduler(
 
 
 def _computed(
-    grid: Grid, graph: object, keys: object, options: dict[str, Any]
+    grid: Grid, graph: Mapping[Any, Any], keys: Any, options: dict[str, Any]
 ) -> object:
     """Compute a graph; cancel what is left of it if that fails."""
     futures: set[Future[object]] = set()
