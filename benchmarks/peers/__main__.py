@@ -31,7 +31,7 @@ from benchmarks.peers.report import write
 ROOT = Path(__file__).parent.parent.parent
 
 #: Seconds that one contestant may take before it is given up.
-HANGING = 150.0
+HANGING = 90.0
 
 #: Seconds within which all rounds end, as far as one can know before: with the idle
 #: watch and a slow start of everyone the run takes ten minutes at most.

@@ -67,7 +67,8 @@ class ThreeHosts(ByExecutor):
     package = "p2pslinger"
     settings = (
         "`slinger up` in three network namespaces joined by a bridge, the program's "
-        f"with `--slots 0`, the others' with `--slots 1 --trust-members`; {SMALL}"
+        "with `--slots 0`, the others' with `--slots 1 --trust-members` and "
+        f"`foreign_load` off; {SMALL}"
     )
     has_cold_start = False  # a grid of hosts runs before a program does
 
