@@ -302,3 +302,20 @@ def test_checks_aside_three_keepers_hardly_ever_have_a_task_computed_twice(
             assert computed <= 300 * 1.02 + checks
 
     virtual.run(main)
+
+
+def test_where_no_third_can_decide_our_own_machine_is_believed(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann = await grid.add("ann", slots=1)
+            eve = await grid.add("eve", slots=1, bootstrap=[ann])
+            eve.slots.lie = lambda n, value: -1
+            await grid.until(lambda: len(ann.peer.links.open) == 1, within=60)
+            job = await ann.start_job(work, range(40), keepers=0, policy=CHECKED)
+            assert await job.results() == RIGHT[:40]
+            assert eve.slots.computed.total() > 5
+            assert not struck(ann)
+
+    virtual.run(main)

@@ -277,9 +277,10 @@ class Checking:
         self._take_first(inquiry.start, inquiry.stop)
 
     def _take_first(self, start: int, stop: int) -> None:
-        """Take the first answer as it is, where nothing is decided yet."""
-        left = Spans()
-        for one in self._replica.answers.at(start, stop):
+        """Take the first answer, our own machine's before others'."""
+        left, me = Spans(), self._means.me.id
+        answers = self._replica.answers.at(start, stop)
+        for one in sorted(answers, key=lambda one: one.volunteer != me):
             new = left.add(max(start, one.start), min(stop, one.stop))
             self._release([Settled(*span, one.batch, one.place) for span in new])
         self._held.remove(start, stop)
