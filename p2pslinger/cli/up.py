@@ -86,7 +86,10 @@ def up(  # noqa: PLR0917 - click passes them by name
     It stays in the foreground until Ctrl-C or `slinger down`. With --detach it runs
     in the background and writes peer.log in the data folder.
     """
-    from p2pslinger.peer.config import load
+    from p2pslinger.peer.loading import loading
+
+    with loading():
+        from p2pslinger.peer.config import load
 
     config = load(
         slots=slots,
@@ -108,7 +111,10 @@ def _stay(config: Config, log_file: Path | None, *, verbose: bool) -> None:
     """Be the peer until somebody ends it."""
     from p2pslinger.cli.announce import Announcer
     from p2pslinger.cli.logs import log_to
-    from p2pslinger.peer.run import run
+    from p2pslinger.peer.loading import loading
+
+    with loading():
+        from p2pslinger.peer.run import run
 
     level = config.log_level if verbose or log_file else "warning"
     announcer = Announcer(config.data)

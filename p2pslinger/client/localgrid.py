@@ -20,7 +20,6 @@ from p2pslinger import paths
 from p2pslinger.client.children import Child, start_peer
 from p2pslinger.client.link import Link
 from p2pslinger.errors import SlingerError, UnavailableError
-from p2pslinger.rules.prefkeys import in_words
 from p2pslinger.wire import authkey
 from p2pslinger.wire.control import GetPeers, GetStatus, Peers, Status, Stop
 
@@ -54,6 +53,8 @@ class LocalGrid:
         strangers: bool = False,
         prefs: Mapping[str, object] | None = None,
     ) -> None:
+        from p2pslinger.rules.prefkeys import in_words  # seldom needed
+
         wishes = None if prefs is None else in_words(prefs)
         self._children: list[Child] = []
         self._links: list[Link] = []

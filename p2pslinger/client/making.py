@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import fractions
 import os
 import pathlib
 import re
 import uuid
-import zoneinfo
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from p2pslinger import limits
 from p2pslinger.client import arrays
 from p2pslinger.client.named import Named
 from p2pslinger.client.symbols import Draft, Inert, Symbol
+
+if TYPE_CHECKING:
+    import fractions
+    import zoneinfo
 
 Arguments = tuple[object, ...]
 
@@ -165,6 +167,8 @@ def _timezone(offset: object, *name: object) -> datetime.timezone:
 
 
 def _zone(key: object, _: object = True) -> zoneinfo.ZoneInfo:
+    import zoneinfo  # looks for the system's time zones as it is loaded
+
     text = _text(key)
     if not _ZONE.fullmatch(text) or len(text) > limits.NAME:
         raise ValueError(f"no time zone is called {text!r:.80}")
@@ -175,6 +179,8 @@ def _zone(key: object, _: object = True) -> zoneinfo.ZoneInfo:
 
 
 def _zone_or_none(zone: object) -> datetime.tzinfo | None:
+    import zoneinfo
+
     if zone is None or isinstance(zone, datetime.timezone | zoneinfo.ZoneInfo):
         return zone
     raise ValueError("a time zone that is none")
@@ -194,6 +200,8 @@ def _decimal(text: object) -> decimal.Decimal:
 
 
 def _fraction(upper: object, lower: object = 1) -> fractions.Fraction:
+    import fractions  # few programs have any
+
     if isinstance(upper, str):
         upper, _, below = upper.partition("/")
         if max(len(upper), len(below)) > limits.DIGITS:

@@ -6,7 +6,6 @@ Names come from other machines: everything is escaped, and cut where it is too l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
 from typing import TypeVar
 
 from p2pslinger.wire.facts import (
@@ -69,6 +68,8 @@ def said(value: object, most: int = CELL) -> str:
     text = str(value)
     text = text if len(text) <= most else f"{text[: most - 1]}…"
     shown = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+    from html import escape  # brings a table of all entities, and only notebooks ask
+
     return escape(shown, quote=True)
 
 

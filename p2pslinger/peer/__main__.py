@@ -15,9 +15,12 @@ import os
 import sys
 
 from p2pslinger.errors import SlingerError
-from p2pslinger.peer.config import load
-from p2pslinger.peer.run import run
-from p2pslinger.store.folder import FolderBusyError
+from p2pslinger.peer.loading import loading
+
+with loading():
+    from p2pslinger.peer.config import load
+    from p2pslinger.peer.run import run
+    from p2pslinger.store.folder import FolderBusyError
 
 LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 

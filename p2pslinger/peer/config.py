@@ -10,7 +10,6 @@ never an argument: arguments are visible to every user of the machine.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import socket
@@ -215,6 +214,8 @@ def _line(file: Path, key: str) -> int:
 
 
 def _nearest(key: str) -> str:
+    import difflib  # only for who has made a mistake
+
     known = sorted({*SETTINGS, "authkey"} - CALLERS_ONLY)
     near = difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1)
     return f": did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"

@@ -10,13 +10,17 @@ proportion to them.
 from __future__ import annotations
 
 import io
-import pickletools
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from p2pslinger.errors import PeerError
+
+if TYPE_CHECKING:
+    from pickletools import OpcodeInfo
 
 #: Instructions that are followed at most: about a quarter of a second's worth.
 INSTRUCTIONS = 200_000
@@ -38,12 +42,18 @@ _EMPTY = {
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _IGNORED = frozenset({"PROTO", "FRAME"})
 
-_BY_CODE = {op.code.encode("latin-1"): op for op in pickletools.opcodes}
-
 
 #: How an item begins that keeps large buffers outside of its pickle, and what these are
 #: aligned to (`p2pslinger.sandbox.shared`).
 _NUMBER, _ALIGNED, _MOST_PARTS = struct.Struct("<Q"), 64, 1 << 20
+
+
+@cache
+def _by_code() -> dict[bytes, OpcodeInfo]:
+    """Return what is known of each instruction, by the byte that stands for it."""
+    import pickletools  # a long table, and most peers never compare anything
+
+    return {op.code.encode("latin-1"): op for op in pickletools.opcodes}
 
 
 class UnreadableError(PeerError):
@@ -149,9 +159,9 @@ class _Painter:
         }
 
     def paint(self, data: bytes | memoryview, most: int) -> object:
-        file = io.BytesIO(data)
+        file, by_code = io.BytesIO(data), _by_code()
         for _ in range(most):
-            op = _BY_CODE[file.read(1)]
+            op = by_code[file.read(1)]
             if op.name == "STOP":
                 (only,) = self._stack
                 return only

@@ -7,7 +7,6 @@ where the value came from.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -324,6 +323,8 @@ def key_named(word: str) -> str:
     name = word.strip().lower().replace("-", "_")
     if name in KEYS:
         return name
+    import difflib  # only for who has made a mistake
+
     near = difflib.get_close_matches(name, KEYS, n=1)
     rest = f": did you mean {near[0]}?" if near else f"; there are {', '.join(KEYS)}"
     raise UsageError(f"{word} is no preference{rest}")

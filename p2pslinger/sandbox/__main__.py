@@ -10,6 +10,7 @@ were packed with one like it.
 
 from __future__ import annotations
 
+import gc
 import sys
 
 ROOT = __file__.removesuffix("/p2pslinger/sandbox/__main__.py")
@@ -29,12 +30,14 @@ def lend(name: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # what is imported stays: to look for garbage in it takes time
     lent = sys.argv.pop()
     if lent:
         lend("cloudpickle", lent)
     sys.path.insert(0, ROOT)
     from p2pslinger.sandbox.zygote import main
 
+    gc.enable()
     sys.path.pop(0)
     if ROOT not in sys.path and not lent:
         sys.path.append(ROOT)

@@ -8,7 +8,6 @@ ours is imported there.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -132,6 +131,8 @@ async def _ask(path: str, program: str) -> object:
         if process.returncode is None:
             process.kill()
             await process.wait()
+    import json  # a peer need not ask anybody before its first task
+
     try:
         return json.loads(words)
     except ValueError:

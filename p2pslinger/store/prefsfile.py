@@ -8,8 +8,6 @@ explained, none set.
 from __future__ import annotations
 
 import re
-import textwrap
-import tomllib
 from pathlib import Path
 
 from p2pslinger.errors import UsageError
@@ -56,6 +54,8 @@ def change(file: Path, name: str, value: str) -> Preferences:
         UsageError: the file can't be understood, or changed line by line.
         DiskError: it can't be written.
     """
+    import tomllib  # a peer only reads, and mostly there is no file
+
     with alone(file):
         load(file)  # a broken file is the owner's to mend
         lines = _lines(file) or skeleton().splitlines()
@@ -74,6 +74,8 @@ def change(file: Path, name: str, value: str) -> Preferences:
 
 def skeleton() -> str:
     """Return a file in which every preference is explained, none set."""
+    import textwrap  # only for who writes a file
+
     parts = [_HEAD]
     for name, key in KEYS.items():
         about = f"{key.about} {key.allowed[0].upper()}{key.allowed[1:]}."

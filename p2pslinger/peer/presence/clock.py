@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable
 
 from p2pslinger import limits
@@ -47,7 +46,9 @@ class GridClock:
     @property
     def off(self) -> float | None:
         """Return how far the neighbours are ahead: their median; None without any."""
-        return statistics.median(self._ahead.values()) if self._ahead else None
+        from statistics import median  # brings fractions; a lone peer needs none
+
+        return median(self._ahead.values()) if self._ahead else None
 
     @property
     def is_wrong(self) -> bool:
@@ -102,4 +103,6 @@ def agreed(me: PeerId, ahead: dict[PeerId, float]) -> float:
     group = min((g for g in groups if len(g) == most), key=min)
     if me in group:
         return 0.0
-    return statistics.median(votes[who] for who in group)
+    from statistics import median
+
+    return median(votes[who] for who in group)
