@@ -30,6 +30,10 @@ from p2pslinger.wire.keyring import Holds, Keyring
 #: What an owner runs on a machine that lacks the newest authkey.
 REMEDY = "run `slinger rekey --join` on it with the newest authkey"
 
+#: The latest wall time that is shown as a date, in the year 8307: what a neighbour says
+#: may be so late that it has none.
+LATEST = 2e11
+
 #: Peers remembered that use an authkey which is not known here: some say enough.
 HEARD = 16
 
@@ -266,7 +270,8 @@ class Rekeying:
         if not unknown:
             return []
         ends = max(unknown)
-        when = datetime.datetime.fromtimestamp(ends).strftime("%Y-%m-%d %H:%M")
+        date = datetime.datetime.fromtimestamp(min(ends, LATEST))
+        when = date.strftime("%Y-%m-%d %H:%M")
         until = f", and from {when} on they will not take this one's" if ends else ""
         return [
             f"{len(unknown)} of the peers that this machine has met use a newer "

@@ -22,6 +22,12 @@ from p2pslinger.rules.picture import Made, UnreadableError, parts_of, picture
 #: Numbers of an array, all arrays of a value together, that are compared one by one.
 NUMBERS = 1_000_000
 
+#: What comparing two values may cost: a pair of parts counts as `PAIR`, each KiB of
+#: texts and bytes as one. Values that slots write stay far below it. Two that are made
+#: for it could have the same block compared many thousand times, or every part of one
+#: with every part of the other.
+COST, PAIR = 1 << 22, 8
+
 #: Struct codes of NumPy's types of floating-point numbers, and numbers in each.
 _FLOATS = {"f2": "e", "f4": "f", "f8": "d", "c8": "f", "c16": "d"}
 
@@ -74,7 +80,7 @@ def alike_pictures(
     """Compare the pictures of two values."""
     comparison = _Comparison(tolerance)
     same = comparison.run(one, other)
-    if comparison.numbers > NUMBERS:
+    if comparison.is_too_much:
         return Likeness.UNCLEAR
     return Likeness.ALIKE if same else Likeness.DIFFERENT
 
@@ -92,6 +98,7 @@ class _Comparison:
 
     Attributes:
         numbers: How many numbers of arrays were compared.
+        cost: What everything has cost so far.
     """
 
     def __init__(self, tolerance: Tolerance) -> None:
@@ -99,15 +106,22 @@ class _Comparison:
         self._seen: set[tuple[int, int]] = set()
         self._left: list[tuple[object, object]] = []
         self.numbers = 0
+        self.cost = 0
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether there is more to compare than anyone should."""
+        return self.numbers > NUMBERS or self.cost > COST
 
     def run(self, one: object, other: object) -> bool:
         self._left.append((one, other))
         while self._left:
-            if not self._same(*self._left.pop()) or self.numbers > NUMBERS:
+            if not self._same(*self._left.pop()) or self.is_too_much:
                 return False
         return True
 
     def _same(self, one: object, other: object) -> bool:
+        self.cost += PAIR + _size(one) // 1024
         if type(one) is not type(other):
             return False
         if isinstance(one, float) and isinstance(other, float):
@@ -149,6 +163,7 @@ class _Comparison:
         return True
 
     def _same_numbers(self, kind: str, one: Block, other: Block) -> bool:
+        self.cost += len(one) // 1024
         if one == other:
             return True
         code = _FLOATS.get(kind[1:])
@@ -185,6 +200,10 @@ def _keyed(parts: list[object]) -> dict[tuple[str, object], object] | None:
     if len(parts) % 2 or not _plain(keys):
         return None
     return {_tagged(key): value for key, value in zip(keys, parts[1::2], strict=True)}
+
+
+def _size(part: object) -> int:
+    return len(part) if isinstance(part, str | Block) else 0
 
 
 def _plain(parts: list[object]) -> bool:
@@ -225,11 +244,14 @@ def _type_of(part: object) -> str:
     named = isinstance(name, Made) and name.parts == ["numpy.dtype"]
     if not named or not isinstance(arguments, Made) or not arguments.parts:
         return ""
+    type_name = arguments.parts[0]
+    if not isinstance(type_name, str):
+        return ""  # and what it looks like may be without end
     order = "|"
     for state in added:
         if isinstance(state, Made) and state.kind == "state":
             order = _order_of(state.parts[0])
-    return f"{order}{arguments.parts[0]}"
+    return f"{order}{type_name}"
 
 
 def _order_of(state: object) -> str:

@@ -149,7 +149,7 @@ class _Painter:
                 Made("frozenset", self._to_mark())
             ),
             "GLOBAL": lambda name: self._name(*str(name).split(" ", 1)),
-            "STACK_GLOBAL": lambda _: self._name(*[str(p) for p in self._last(2)]),
+            "STACK_GLOBAL": lambda _: self._name(*map(_text, self._last(2))),
             "REDUCE": lambda _: self._stack.append(Made("call", self._last(2))),
             "NEWOBJ": lambda _: self._stack.append(Made("call", self._last(2))),
             "NEWOBJ_EX": lambda _: self._stack.append(Made("call", self._last(3))),
@@ -219,6 +219,13 @@ class _Painter:
 def _index(number: object) -> int:
     assert isinstance(number, int)
     return number
+
+
+def _text(part: object) -> str:
+    """Return a text as it is: what something else looks like may be without end."""
+    if not isinstance(part, str):
+        raise TypeError("named by something else than a text")
+    return part
 
 
 def _raw(data: object) -> bytes:

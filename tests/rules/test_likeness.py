@@ -162,6 +162,33 @@ def test_nesting_and_sharing_without_end_are_compared_in_time() -> None:
     assert compared(endless, again) is Likeness.ALIKE
 
 
+def unfolding(levels: int) -> bytes:
+    """Write a small value that is enormous once it is written out."""
+    doubled = (b"\x94h%c\x86" % level for level in range(levels))
+    return b"\x80\x05N" + b"".join(doubled)
+
+
+def test_what_a_value_looks_like_is_never_asked() -> None:
+    """Written out, these few hundred bytes would be 2 ** 200 parts."""
+    name = unfolding(200) + b"\x8c\x01x\x93."
+    with pytest.raises(PeerError):
+        picture(name)
+    dtype = b"cnumpy\ndtype\n" + unfolding(200)[2:] + b"\x85R\x85."
+    assert alike(b"\x80\x05" + dtype, b"\x80\x04" + dtype) is Likeness.ALIKE
+
+
+def test_values_made_to_be_compared_for_ever_are_unclear() -> None:
+    def ring(length: int) -> bytes:
+        """Write lists of which each is in the next, and the last in the first."""
+        open_, close = b"]\x94" * length, b"a" * (length - 1)
+        return b"\x80\x05" + open_ + b"h\x00" + b"a" + close + b"."
+
+    assert alike(ring(1009), ring(1013)) is Likeness.UNCLEAR
+    block = b"\x8e" + (1 << 22).to_bytes(8, "little") + bytes(1 << 22) + b"\x94"
+    many = block + b"a" + b"h\x00a" * 5000 + b"."
+    assert alike(b"\x80\x05]Na" + many, b"\x80\x05]\x88a" + many) is Likeness.UNCLEAR
+
+
 # --- NumPy ----------------------------------------------------------------------------
 
 

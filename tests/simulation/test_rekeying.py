@@ -7,7 +7,7 @@ import asyncio
 from p2pslinger.peer.events import Noted, PeerLeft
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
-from p2pslinger.wire.keyring import Keyring
+from p2pslinger.wire.keyring import Holds, Keyring
 
 TASKS = 400
 SECRET = b"n" * 32
@@ -192,5 +192,18 @@ def test_receipts_of_before_count_after(virtual: VirtualTime) -> None:
             after = {one.peer: one.tasks for one in ann.peer.jobreports.tally("")}
             assert after == before
             assert sum(after.values()) == 40
+
+    virtual.run(main)
+
+
+def test_what_a_member_says_of_its_authkey_always_has_a_date(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob, _ = await three(grid)
+            connection = bob.peer.links.open[ann.peer.id].connection
+            connection.push(Holds(b"x" * 32, 1e12))  # thirty thousand years
+            await grid.until(lambda: "newer authkey" in notes(ann), within=5)
 
     virtual.run(main)
