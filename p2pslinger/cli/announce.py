@@ -82,8 +82,8 @@ def who(facts: StatusFacts) -> str:
 def company(link: Link, facts: StatusFacts) -> str:
     """Return which neighbours a peer has, or that it is alone and why."""
     if not facts.neighbours:
-        why = "; ".join(facts.notes) or "no other peer of the grid has answered yet"
-        return printable(f"alone: {why}; it goes on looking")
+        alone = "alone: no other peer of the grid has answered yet; it goes on looking"
+        return "\n".join([alone, *(f"note: {printable(note)}" for note in facts.notes)])
     others = [peer for peer in put(link, GetPeers(), Peers).facts if not peer.this]
     named = [
         f"{of_id(peer.peer)} ({of_name(peer.name, peer.petname)})"

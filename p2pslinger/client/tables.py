@@ -1,4 +1,4 @@
-"""Facts as tables in a notebook: plain HTML, without styles, scripts or assets.
+"""Facts as tables: in a notebook plain HTML, without styles or scripts; else columns.
 
 Names come from other machines: everything is escaped, and cut where it is too long.
 """
@@ -32,9 +32,12 @@ Column = tuple[str, Callable[[F], object]]
 
 
 class Facts(tuple[F, ...]):
-    """Facts of one kind, which a notebook shows as a table."""
+    """Facts of one kind, which a notebook shows as a table, and `print` in columns."""
 
     __slots__ = ()
+
+    def __str__(self) -> str:
+        return columns_of(self)
 
     def _repr_html_(self) -> str:
         return table_of(self)
@@ -48,6 +51,20 @@ def table_of(facts: Sequence[object]) -> str:
     if columns is None:
         return f"<pre>{said(repr(facts))}</pre>"
     return table([title for title, _ in columns], (_row(columns, f) for f in facts))
+
+
+def columns_of(facts: Sequence[object]) -> str:
+    """Return facts of one kind as lines of text, in columns."""
+    columns = _COLUMNS.get(type(facts[0])) if facts else None
+    if columns is None:
+        return repr(tuple(facts)) if facts else "none"
+    rows: list[list[object]] = [[title for title, _ in columns]]
+    rows += [_row(columns, fact) for fact in facts[:ROWS]]
+    cells = [[clean(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+    more = len(facts) - ROWS
+    return "\n".join([*lines, *([f"and {more} more"] if more > 0 else [])])
 
 
 def table(titles: Iterable[str], rows: Iterable[Sequence[object]]) -> str:
@@ -71,6 +88,13 @@ def said(value: object, most: int = CELL) -> str:
     from html import escape  # brings a table of all entities, and only notebooks ask
 
     return escape(shown, quote=True)
+
+
+def clean(value: object) -> str:
+    """Return a value as one line, of a cell's length, without control characters."""
+    text = str(value)
+    text = text if len(text) <= CELL else f"{text[: CELL - 1]}…"
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def bar(share: float) -> str:

@@ -64,6 +64,8 @@ def why_idle(now: PeerSituation) -> ReasonFacts | None:
         tasks = "the task of 1 slot needs" if now.fetching == 1 else "tasks need"
         return explain(Reason.FETCHING, f"what {tasks} is on its way here")
     if now.own + now.others == 0:
+        if now.withheld is not None:  # whoever paused it wants to see that it is
+            return now.withheld
         if now.neighbours == 0:
             return explain(Reason.ALONE, "no job is open, and no other peer is known")
         return explain(Reason.NO_WORK, "no job is open in the grid")

@@ -50,6 +50,19 @@ def test_tables_are_bounded() -> None:
     assert Facts[object](())._repr_html_() == "<p>none</p>"
 
 
+def test_facts_are_printed_in_columns() -> None:
+    tally = TallyFacts("k3mvb2a-aaaaaaa", "attic\x1b[2J\n", 1200, 1, 3.21, 1.0)
+
+    assert str(Facts([tally])).splitlines() == [
+        "peer     name        tasks  failed  CPU seconds  share",
+        "k3mvb2a  attic?[2J?  1,200  1       3.2          100.0 %",
+    ]
+    assert str(Facts[object](())) == "none"
+    many = str(Facts([tally] * (ROWS + 3))).splitlines()
+    assert (len(many), many[-1]) == (ROWS + 2, "and 3 more")
+    assert len(str(Facts([msgspec.structs.replace(tally, name="x" * 999)]))) < 4 * CELL
+
+
 def test_facts_are_the_tuple_that_they_always_were() -> None:
     assert Facts([1, 2]) == (1, 2)
     assert isinstance(Facts([1]), tuple)

@@ -52,6 +52,16 @@ PEER_CASES: list[tuple[dict[str, Any], Reason, str]] = [
     ),
     ({"own": 0, "others": 0}, Reason.NO_WORK, "no job is open in the grid"),
     (
+        {
+            "own": 0,
+            "others": 0,
+            "neighbours": 0,
+            "withheld": reason_for(Reason.PAUSED, "it is paused until Mon 06:31"),
+        },
+        Reason.PAUSED,
+        "this peer does not compute for others: it is paused until Mon 06:31",
+    ),
+    (
         {"others": 0, "paused": 1},
         Reason.JOBS_PAUSED,
         "the 1 open job is paused",
