@@ -88,10 +88,13 @@ class Explaining:
 
     def peer(self) -> ReasonFacts | None:
         """Return why this peer is not computing, or None if it is."""
+        return self._idle(self._situation())
+
+    def _idle(self, now: PeerSituation) -> ReasonFacts | None:
         if self._known.volunteer.computed != self._computed:  # it has worked meanwhile
             self._computed = self._known.volunteer.computed
             self._since.pop(self._known.me, None)
-        return self._dated(self._known.me, why_idle(self._situation()))
+        return self._dated(self._known.me, why_idle(now))
 
     def state(self) -> WhyFacts:
         """Return what this peer is doing, or why it waits."""
@@ -100,8 +103,7 @@ class Explaining:
 
     def for_others(self) -> str:
         """Return the code of what keeps this peer from others' work, or ""."""
-        reason = why_not_for_others(self._situation())
-        return "" if reason is None else reason.code
+        return _code(why_not_for_others(self._situation()))
 
     def _situation(self) -> PeerSituation:
         known, volunteer = self._known, self._known.volunteer
@@ -230,8 +232,9 @@ class Explaining:
 
     def _look(self) -> None:
         known = self._known
-        self.peer()
-        why = self.for_others()
+        now = self._situation()
+        self._idle(now)
+        why = _code(why_not_for_others(now))
         for job in list(known.keeper.jobs.values())[:JOBS]:
             self._job(job, here=True, mine=lambda: why)
         for gone in [one for one in self._since if self._is_over(one)]:
@@ -244,3 +247,7 @@ class Explaining:
 
     def _is_over(self, what: PeerId | JobId) -> bool:
         return what != self._known.me and what not in self._known.keeper.jobs
+
+
+def _code(reason: ReasonFacts | None) -> str:
+    return "" if reason is None else reason.code
