@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 import random
 import shutil
 import signal
@@ -19,8 +20,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-
-import psutil
 
 from p2pslinger import paths
 from p2pslinger.errors import AuthkeyError
@@ -171,6 +170,8 @@ def _addresses(host: str) -> list[str]:
     """Return where this machine can be dialled: not by loopback, if there is else."""
     if host not in {"", "0.0.0.0", "::"}:
         return [host]
+    import psutil  # costs 15 ms, and a peer for one program never gets here
+
     found = [
         address.address
         for addresses in psutil.net_if_addrs().values()
@@ -183,5 +184,14 @@ def _addresses(host: str) -> list[str]:
 
 
 def _memory(config: Config) -> int:
-    share = psutil.virtual_memory().total * config.memory_share
-    return int(share / max(1, config.slot_count()))
+    return int(_total_memory() * config.memory_share / max(1, config.slot_count()))
+
+
+def _total_memory() -> int:
+    """Return the bytes of memory that this machine has."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows, or a system without these
+        import psutil
+
+        return int(psutil.virtual_memory().total)
