@@ -153,9 +153,11 @@ class Board(Tasks):
 
     # --- once more ----------------------------------------------------------------
 
-    def again(self, start: int, stop: int, not_by: frozenset[PeerId]) -> None:
+    def again(
+        self, start: int, stop: int, not_by: frozenset[PeerId], apart: Apart = nobody
+    ) -> None:
         """Have tasks that are done computed again, by none of these, to compare."""
-        self.copies.check(start, stop, not_by, self._ledger.live())
+        self.copies.check(start, stop, not_by, self._ledger.live(), apart)
 
     def hasten(self, now: float) -> bool:
         """Ask for copies of what takes too long; return whether there are new ones."""

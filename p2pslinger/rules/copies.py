@@ -113,7 +113,12 @@ class Copies:
     # --- events -------------------------------------------------------------------
 
     def check(
-        self, start: int, stop: int, not_by: frozenset[PeerId], live: Iterable[Held]
+        self,
+        start: int,
+        stop: int,
+        not_by: frozenset[PeerId],
+        live: Iterable[Held],
+        apart: Apart,
     ) -> None:
         """Have a range computed again, to compare.
 
@@ -122,10 +127,13 @@ class Copies:
             stop: One after the last.
             not_by: Who has answered.
             live: All grants: somebody may be at the very range already.
+            apart: Tells who may check whom.
         """
         for held in live:
-            same = (held.start, held.stop) == (start, stop)
-            if same and held.volunteer not in not_by and not self.is_check(held.number):
+            if (held.start, held.stop) != (start, stop) or self.is_check(held.number):
+                continue
+            who = held.volunteer
+            if who not in not_by and all(apart(who, one) for one in not_by):
                 self._running[held.number] = Copy(start, stop, not_by)
                 return
         self._asked.append(Copy(start, stop, not_by))

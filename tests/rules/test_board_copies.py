@@ -161,11 +161,22 @@ def test_whoever_computes_the_same_range_already_is_the_check() -> None:
     made.hasten(3.0)
     (relief,) = made.grant(BOB, places=1, now=3.0, others=EVERYONE)
     deliver(made, held)
-    made.again(0, 1, frozenset({ANN}))
+    made.again(0, 1, frozenset({ANN}), anyone)
     assert made.surplus() == []
     assert check(made, EVE) == []
     assert deliver(made, relief) == []
     assert made.copies.checks == 0
+
+
+def test_whoever_does_not_stand_apart_is_no_check_of_what_it_computes_already() -> None:
+    made = board(1)
+    held = ask(made, now=0.0)
+    made.hasten(3.0)
+    made.grant(BOB, places=1, now=3.0, others=EVERYONE)
+    deliver(made, held)
+    made.again(0, 1, frozenset({ANN}), lambda who, _: who == EVE)
+    assert made.copies.asked == 1
+    assert check(made, EVE) == [(0, 1)]
 
 
 class CopyMachine(RuleBasedStateMachine):
@@ -214,7 +225,7 @@ class CopyMachine(RuleBasedStateMachine):
             by = frozenset(self.answers[low])
             self.board.copies.drop(low, high)
             if len(by) < self.votes:
-                self.board.again(low, high, by)
+                self.board.again(low, high, by, anyone)
         self.board.surplus()
 
     def same(self, start: int, stop: int) -> list[Span]:

@@ -319,3 +319,27 @@ def test_where_no_third_can_decide_our_own_machine_is_believed(
             assert not struck(ann)
 
     virtual.run(main)
+
+
+def test_two_ids_of_one_person_do_not_agree_against_a_known_peer(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann = await grid.add("ann")
+            dan, eve, mal = [
+                await grid.add(name, slots=1, bootstrap=[ann])
+                for name in ("dan", "eve", "mal")
+            ]
+            await grid.until(lambda: len(ann.peer.links.open) == 3, within=60)
+            ann.say(lambda people: people.with_name(dan.id, "dan"))
+            for one, seconds in ((dan, 1.0), (eve, 20.0), (mal, 0.2)):
+                one.slots.cost = lambda _, seconds=seconds: seconds  # type: ignore[misc]
+            for one in (eve, mal):
+                one.slots.lie = lambda n, value: -1
+            job = await ann.start_job(work, range(6), keepers=0, policy=CHECKED)
+            assert await job.results() == RIGHT[:6]
+            assert mal.slots.computed.total() > 1
+            assert not struck(ann)
+
+    virtual.run(main)

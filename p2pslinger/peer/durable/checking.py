@@ -143,7 +143,7 @@ class Checking:
             of = one.range
             for low, high in self._held.missing(one.start, one.stop):
                 rivals = self._replica.answers.at(low, high)
-                if of.lost or not self._is_active:
+                if of.lost or not self._policy.replicate:
                     spans = [(low, high)]
                 elif any(other.volunteer != of.volunteer for other in rivals):
                     spans = []
@@ -191,10 +191,6 @@ class Checking:
         for inquiry in self._open[:]:
             self._give_up(inquiry)
 
-    @property
-    def _is_active(self) -> bool:
-        return bool(self._policy.replicate)
-
     def _acts(self, one: Range) -> bool:
         return self._decides() or (
             self.stands_in and self._kept.board.is_ours(one.start)
@@ -225,7 +221,7 @@ class Checking:
         doubt = len(not_by) > 1 or any(map(self._repute.is_doubted, not_by))
         self._hold(*span, wall, DECIDE if doubt else BEGIN)
         self._kept.board.copies.drop(*span)  # asked for when less was known
-        self._kept.board.again(*span, not_by)
+        self._kept.board.again(*span, not_by, self._means.company.apart)
         self._means.keeper.settle(self._kept)
 
     def _hold(
@@ -277,13 +273,16 @@ class Checking:
         self._take_first(inquiry.start, inquiry.stop)
 
     def _take_first(self, start: int, stop: int) -> None:
-        """Take the first answer, our own machine's before others'."""
-        left, me = Spans(), self._means.me.id
-        answers = self._replica.answers.at(start, stop)
-        for one in sorted(answers, key=lambda one: one.volunteer != me):
+        """Take the first answer: our own machine's, or a known peer's, if there is."""
+        left, answers = Spans(), self._replica.answers.at(start, stop)
+        for one in sorted(answers, key=self._rank):
             new = left.add(max(start, one.start), min(stop, one.stop))
             self._release([Settled(*span, one.batch, one.place) for span in new])
         self._held.remove(start, stop)
+
+    def _rank(self, one: Range) -> tuple[bool, bool]:
+        who = one.volunteer
+        return who != self._means.me.id, not self._means.company.is_independent(who)
 
     def _release(self, found: list[Settled]) -> None:
         held = [
@@ -320,10 +319,13 @@ class Checking:
             while self._to_judge.count:
                 ((start, stop),) = self._to_judge.first(1)
                 self._to_judge.remove(start, stop)
-                self._conclude(await self._compare(start, stop))
-        except SlingerError as error:
-            text = f"results of job {short(self._kept.id)} can't be compared: {error}"
-            self._means.events.emit(Noted(text))
+                try:
+                    found = await self._compare(start, stop)
+                except SlingerError as error:  # what is left can be, perhaps
+                    of = f"results of job {short(self._kept.id)}"
+                    self._means.events.emit(Noted(f"{of} can't be compared: {error}"))
+                else:
+                    self._conclude(found)
         finally:
             self._judging = False
         self._means.keeper.settle(self._kept)  # it may be over now
@@ -352,6 +354,9 @@ class Checking:
         fresh = []
         for one in found:
             inside = self._cut_out(one.start, one.stop)
+            if inside and one.state is State.AGREED and not self._are_several(one):
+                self._settle(replace(one, state=State.DISPUTED), inside)
+                continue  # one person may be behind all who agree: they have one vote
             self.verdicts.add(one)
             if inside:
                 fresh.append(one)
@@ -362,6 +367,10 @@ class Checking:
                 self._held.remove(one.start, one.stop)
         self._repute.heed(fresh)
         self._means.keeper.settle(self._kept)
+
+    def _are_several(self, one: Finding) -> bool:
+        apart, agree = self._means.company.apart, one.with_it
+        return any(apart(peer, other) for peer in agree for other in agree)
 
     def _settle(self, one: Finding, inquiries: list[Inquiry]) -> None:
         """Decide on tasks that are held, or go on asking."""
