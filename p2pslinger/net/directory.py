@@ -157,11 +157,10 @@ class Table(RoutingTable):  # type: ignore[misc]
         target, unwanted = node.long_id, exclude and exclude.id
         # Whoever shares the target's bucket is closer to it than all the others.
         for contacts in (self.bucket_of(node).nodes.values(), self.contacts()):
-            near = [contact for contact in contacts if contact.id != unwanted]
+            near = {c.long_id ^ target: c for c in contacts if c.id != unwanted}
             if len(near) >= k:
                 break
-        near.sort(key=lambda contact: contact.long_id ^ target)
-        return near[:k]
+        return [near[distance] for distance in sorted(near)[:k]]
 
 
 class Directory(Calls, KademliaProtocol):  # type: ignore[misc]

@@ -95,6 +95,8 @@ def agreed(me: PeerId, ahead: dict[PeerId, float]) -> float:
         ahead: How far each of the others is, seconds.
     """
     votes = {me: 0.0, **ahead}
+    if max(votes.values()) - min(votes.values()) <= limits.CLOCK_SLACK:
+        return 0.0  # all agree with all, as almost always: there is one group, with us
     groups = [
         [who for who, vote in votes.items() if abs(vote - centre) <= limits.CLOCK_SLACK]
         for centre in votes.values()
