@@ -17,11 +17,13 @@ import errno
 import math
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from struct import Struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from p2pslinger.sandbox.frames import AT, IDLE, PROGRESS, PROGRESS_OF
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: A share of 0 to 1, as the bits of a cell.
 _SHARE = Struct("=d")
@@ -133,6 +135,8 @@ class Task:
             self._scratch = None
 
     def _made(self) -> Path:
+        from pathlib import Path  # every zygote would load it, for few tasks
+
         if self._slot is None:
             import atexit
             import tempfile

@@ -45,7 +45,7 @@ def printed(program: str) -> list[str]:
     [
         ("p2pslinger.peer.run", SLOW | RARE | {"json", "tomllib"}),
         ("p2pslinger.client.connect", SLOW | RARE | {"asyncio", "tomllib"}),
-        ("p2pslinger.sandbox.zygote", SLOW | RARE | {"asyncio", "msgspec", "shutil"}),
+        ("p2pslinger.sandbox.zygote", SLOW | RARE | {"asyncio", "msgspec", "pathlib"}),
     ],
 )
 def test_a_start_does_not_wait_for_modules_that_are_needed_seldom(
