@@ -24,6 +24,14 @@ FAILED = 1
 TYPED_WRONGLY = 2
 INTERRUPTED = 130
 
+#: What click calls numbers, the longer names first, and what people do.
+NUMBERS = {
+    "integer range": "a whole number",
+    "integer": "a whole number",
+    "float range": "a number",
+    "float": "a number",
+}
+
 EPILOG = "slinger init\nslinger up\nslinger run my_script.py"
 
 
@@ -56,6 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _in_words(text: str) -> str:
+    """Return what click says of a wrong number as a person would."""
+    for kind, words in NUMBERS.items():
+        text = text.replace(f"is not a valid {kind}", f"is not {words}")
+    return text
+
+
 def _explain(error: Exception, *, debug: bool) -> int:
     """Tell the user what went wrong; return the exit code."""
     if debug:
@@ -64,7 +79,7 @@ def _explain(error: Exception, *, debug: bool) -> int:
         error = error.exceptions[0]  # a task group wraps even a lone error
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "slinger"
-        text = error.format_message().rstrip(".")
+        text = _in_words(error.format_message().rstrip("."))
         _say(f"{text} (see `{command} --help`)")
         return TYPED_WRONGLY
     if isinstance(error, click.ClickException):
