@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 
 from p2pslinger.peer.events import (
     Dropped,
@@ -65,8 +64,8 @@ def written(
 def _in_words(event: Event, names: Mapping[bytes, str]) -> str:
     """Return an event with names where it has ids."""
     parts = [type(event).__name__]
-    for field in fields(event):
-        value = getattr(event, field.name)
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
         shown = names.get(value, value.hex()[:8]) if isinstance(value, bytes) else value
-        parts.append(f"{field.name}={shown}")
+        parts.append(f"{name}={shown}")
     return " ".join(parts)
