@@ -74,6 +74,11 @@ class Crew:
         if peer not in self._met:
             self._met[peer] = self._wall()
             self._write(peer)
+            self._forget_some()
+
+    def __len__(self) -> int:
+        """Return how many volunteers are known, here and now."""
+        return len(self._met)
 
     def is_independent(self, peer: PeerId) -> bool:
         """Tell whether a peer's word counts besides another's."""
@@ -115,6 +120,17 @@ class Crew:
         return record
 
     # --- inside -----------------------------------------------------------------------
+
+    def _forget_some(self) -> None:
+        """Forget, when they are twice as many as are kept, who is forgotten on disk."""
+        if len(self._met) > 2 * REMEMBERED:
+            of, met = self.reputation.of, self._met
+            order = sorted(
+                met, key=lambda p: (-of(p).strikes, not of(p).agreed, met[p])
+            )
+            for peer in order[REMEMBERED:]:
+                del self._met[peer]
+                self.reputation.records.pop(peer, None)
 
     def _write(self, peer: PeerId) -> None:
         record = self.reputation.of(peer)

@@ -10,9 +10,11 @@ from p2pslinger import limits
 from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.peer.computing.parking import PAUSE
 from p2pslinger.peer.computing.staffing import IDLE
+from p2pslinger.rules.permits import Permit
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.level import Finding, Level
 from p2pslinger.testing.fixtures import VirtualTime
+from p2pslinger.testing.slots import START
 from tests.peer.keeping import (
     ANN,
     BOB,
@@ -209,3 +211,43 @@ def test_a_strangers_task_that_never_ends_is_ended_after_a_day(
         assert result.failures[0].kind == "timeout"
 
     with_ann_and_bob(virtual, story, confining=with_(STRONG))
+
+
+def test_a_slot_is_what_it_was_made_as_whatever_was_wished_for_meanwhile(
+    virtual: VirtualTime,
+) -> None:
+    """A stranger's idle slot dies, and its time is over while the next one is made."""
+
+    async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
+        ann.hand(JobThere.make(ANN).work((0, 1)))
+        while not ann.computed:  # noqa: ASYNC110 - time is simulated
+            await asyncio.sleep(0.001)
+        (slot,) = floor.slots.live
+        await asyncio.sleep(IDLE - START / 2)
+        slot.die(9)
+        await asyncio.sleep(SOON)
+        bob.hand(JobThere.make(ME).work((0, 1)))
+        await asyncio.sleep(SOON)
+        assert bob.computed == [(0, 1)]
+        assert kinds(floor) == [Confinement.OWN]
+
+    with_ann_and_bob(virtual, story, confining=with_(STRONG))
+
+
+def test_own_work_goes_on_where_a_strangers_is_about_to_begin(
+    virtual: VirtualTime,
+) -> None:
+    async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
+        mine, theirs = JobThere.make(ME), JobThere.make(ANN, nonce=1)
+        ann.blobs, ann.slow = mine.blobs | theirs.blobs, 1.0
+        ann.hand(mine.work((0, 100), shards=()), queued=False)
+        await asyncio.sleep(0.5)
+        ann.hand(theirs.work((0, 1), shards=()), queued=True)
+        await asyncio.sleep(0.6)
+        assert floor.volunteer.busy == 1
+        floor.volunteer.halting.apply(Permit(suspended=True))
+        await asyncio.sleep(10)
+        assert ann.given_back == [1]
+        assert ann.computed == [(0, 100)]
+
+    with_ann_and_bob(virtual, story)

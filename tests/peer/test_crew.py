@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from p2pslinger.ids import PeerId
+from p2pslinger.peer import crew as crew_module
 from p2pslinger.peer.crew import KNOWN, Crew, network_of
 from p2pslinger.peer.events import Events
 from p2pslinger.peer.journal import Journal
@@ -135,4 +136,25 @@ def test_the_longest_known_are_the_last_to_be_forgotten(
     assert {one.peer for one in store.all()} == {ANN, BOB}
     store.put(Volunteer(EVE, 3.0, strikes=1))
     assert {one.peer for one in store.all()} == {ANN, EVE}
+    disk.remove()
+
+
+def test_whoever_comes_with_ever_new_ids_fills_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crew_module, "REMEMBERED", 10)
+    disk, clock = Disk(), Clock()
+
+    def meet(crew: Crew) -> None:
+        crew.joined(ANN, "192.0.2.1")
+        crew.struck(BOB)
+        for number in range(1000):
+            clock.now += 1
+            crew.joined(PeerId(number.to_bytes(20, "big")), "192.0.2.2")
+        assert len(crew) <= 20
+        clock.now += KNOWN - 500
+        assert crew.is_independent(ANN), "it has been known for longer"
+        assert crew.record(BOB)[0].strikes == 1
+
+    with_crew(disk, clock, meet)
     disk.remove()

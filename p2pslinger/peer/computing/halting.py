@@ -114,10 +114,12 @@ class Halting:
     # --- inside -------------------------------------------------------------------
 
     def _suspend(self, station: Station) -> None:
+        others = [o for o in station.assignments if o.job.submitter != self._me]
         running = station.line[0][0] if station.line else None
-        waiting = [one for one in station.assignments if one is not running]
-        self._abandon(station, waiting)
-        if not station.assignments:
+        stands = running in others  # else the owner's own work is begun, or nothing
+        waiting = station.assignments if stands else others
+        self._abandon(station, [one for one in waiting if one is not running])
+        if not stands:
             return
         station.stop(SUSPENDED, self._loop.time())
         self._parking.fill(station)  # its place is for own work now

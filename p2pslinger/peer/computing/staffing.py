@@ -126,6 +126,7 @@ class Staffing:
             await asyncio.sleep(wait)
             wait = min(LAST_RETRY, wait * 2)
         self._ready(station)
+        self.rest_from(station)
 
     async def _adopt(self, station: Station) -> str:
         """Try to get a slot; return why there is none, or ""."""
@@ -142,19 +143,16 @@ class Staffing:
                 self._exited(station, exit)
 
         station.memory = self._memory(station)
+        kind = station.confinement, station.interpreter
         try:
-            slot = await self._source.slot(
-                done,
-                exited,
-                station.memory,
-                station.confinement,
-                station.interpreter,
-            )
+            slot = await self._source.slot(done, exited, station.memory, *kind)
         except UnavailableError as error:
             return str(error)
         if early:
             return "a slot has ended before it was there"
         self.broken = ""
         station.slot = slot
+        # Whatever was wished for meanwhile: this is what it is.
+        station.confinement, station.interpreter = kind
         station.since = self._loop.time()
         return ""
