@@ -101,6 +101,26 @@ def test_a_peer_that_was_killed_comes_back_by_the_neighbours_that_it_remembers(
     virtual.run(main)
 
 
+def test_an_address_that_fails_is_no_trouble_while_its_peer_is_met_elsewhere(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann = await grid.add("ann", bootstrap=[Address("10.99.0.1", 8468)])
+            await grid.until(lambda: bool(ann.peer.upkeep.notes()), within=60)
+            bob = await grid.add("bob", bootstrap=[ann])
+            await grid.until(lambda: bob.id in ann.peer.links.open, within=5)
+            assert len(ann.peer.upkeep.notes()) == 1  # it may be anybody's
+
+            ann.peer.addresses.add("10.99.0.1", 8468, bob.id)  # as bob's card says
+            assert ann.peer.upkeep.notes() == []
+
+            await bob.stop()
+            await grid.until(lambda: bool(ann.peer.upkeep.notes()), within=60)
+
+    virtual.run(main)
+
+
 def test_a_peer_whose_bootstrap_is_dead_works_alone_says_so_and_goes_on_trying(
     virtual: VirtualTime,
 ) -> None:
