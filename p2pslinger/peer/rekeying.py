@@ -273,7 +273,8 @@ class Rekeying:
         date = datetime.datetime.fromtimestamp(min(ends, LATEST))
         when = date.strftime("%Y-%m-%d %H:%M")
         until = f", and from {when} on they will not take this one's" if ends else ""
+        use = "uses" if len(unknown) == 1 else "use"
         return [
-            f"{len(unknown)} of the peers that this machine has met use a newer "
+            f"{len(unknown)} of the peers that this machine has met {use} a newer "
             f"authkey than it has{until}: run `slinger rekey --join` here"
         ]

@@ -244,7 +244,7 @@ class Upkeep:
         self._reach_at = min(self._reach_at, self._loop.time() + self._reach_pause())
 
     def notes(self) -> list[str]:
-        """Return what the owner should know: whom we have met elsewhere is no trouble."""
+        """Return what the owner should know: who is met elsewhere is no trouble."""
         places, met = self._around.addresses.troubles(), self._around.links.open
         return [_trouble(place) for place in places if place.peer not in met]
 
