@@ -23,13 +23,16 @@ from collections.abc import Callable, Hashable, Sequence, Sized
 from typing import Any, Protocol, cast
 
 from p2pslinger import limits
-from p2pslinger.client.survey import survey
+from p2pslinger.client.survey import size_of, survey
 from p2pslinger.client.symbols import Draft, Inert, Symbol, refusal
 from p2pslinger.client.tape import I4, U2, U4, Tape
 from p2pslinger.errors import PeerError
 
 #: Memo places up to which references are not counted: they are strings of a few bytes.
 _SMALL = 16
+
+#: Keys whose hash neither goes deep nor takes long.
+_PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 
 #: What a broken pickle can raise while it is read.
 BROKEN = (
@@ -95,6 +98,7 @@ class _Machine(Tape):
         self._hashes: dict[int, Counter[int]] = {}
         self._containers = 0
         self._repeated = 0
+        self._hashed = 0
         self._tangled = False
 
     def run(self) -> object:
@@ -115,10 +119,14 @@ class _Machine(Tape):
         self._check(value)
         return value
 
+    @property
+    def _most(self) -> int:
+        """Bytes that the value may have when it is written out."""
+        size = len(self.data) + self.outside_size
+        return limits.EXPANSION_FREE + limits.EXPANSION * size
+
     def _check(self, value: object) -> None:
-        most = limits.EXPANSION_FREE + limits.EXPANSION * (
-            len(self.data) + self.outside_size
-        )
+        most = self._most
         if self._repeated > most:
             raise PeerError("sent a value that repeats itself without end")
         if self._tangled or self._containers > limits.VALUE_DEPTH:
@@ -218,7 +226,15 @@ class _Machine(Tape):
         self.stack.append(frozenset(items))
 
     def _check_keys(self, into: Sized, keys: Sequence[Hashable]) -> None:
-        """See that a table does not become a list: equal hashes are compared."""
+        """See that keys can be hashed, and a table does not become a list.
+
+        Python hashes a tuple with all that is in it, on the processor's stack, as often
+        as it is referred to. And keys of equal hashes are compared.
+        """
+        if not _PLAIN.issuperset(map(type, keys)):
+            self._hashed += sum(map(_hashed_size, keys))
+            if self._hashed > self._most:
+                raise PeerError("sent keys that repeat themselves without end")
         if len(into) + len(keys) <= limits.SAME_HASH:
             return
         counts = self._hashes.setdefault(id(into), Counter())
@@ -291,6 +307,12 @@ class _Machine(Tape):
         self.stack[-1] = built
         if isinstance(made, Draft) and made.place >= 0:
             self._memo[made.place] = built
+
+
+def _hashed_size(key: object) -> int:
+    if isinstance(key, tuple) and _PLAIN.issuperset(map(type, key)):
+        return len(key)
+    return 0 if type(key) in _PLAIN else size_of(key)
 
 
 def _name(code: int) -> str:

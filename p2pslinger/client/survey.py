@@ -31,12 +31,17 @@ def survey(value: object, most: int) -> None:
         PeerError: it is larger or deeper, or contains itself.
         UntrustedValueError: something is inert.
     """
-    if _size_of(value) > most:
+    if size_of(value) > most:
         raise PeerError("sent a value that repeats itself without end")
 
 
-def _size_of(value: object) -> int:
-    """Return the bytes of a value written out, without following its parts twice."""
+def size_of(value: object) -> int:
+    """Return the bytes of a value written out, without following its parts twice.
+
+    Raises:
+        PeerError: it is too deep, or contains itself.
+        UntrustedValueError: something is inert.
+    """
     parts = _parts(value)
     if parts is None:
         return _plain(value)

@@ -17,6 +17,7 @@ import cloudpickle
 import pytest
 
 from p2pslinger import limits
+from p2pslinger.client.values import unpack_parts
 from p2pslinger.errors import PeerError, UntrustedValueError
 from tests.client.test_safe_values import (
     RAN,
@@ -165,3 +166,19 @@ def test_a_time_zones_name_is_no_path() -> None:
 
     with pytest.raises(PeerError, match="no time zone"):
         read(pickle.dumps(Liar(), 5))
+
+
+def test_keys_that_can_not_be_hashed_are_refused() -> None:
+    """Python would hash the first on the stack until that ends, the second for ever."""
+    deep = b")" + b"\x85" * 1_000_000
+    wide = b")" + b"".join(b"\x94h%c\x86" % n for n in range(200))
+    for key in (deep, wide):
+        for value in (
+            b"}" + key + b"Ns.",
+            b"\x8f(" + key + b"\x90.",
+            b"(" + key + b"\x91.",
+        ):
+            with pytest.raises(PeerError):
+                unpack_parts((b"\x80\x05" + value,), "safe")
+    honest = {(1, (2, "x")): 1, (3, 4): frozenset({(5, 6)})}
+    assert unpack_parts((pickle.dumps(honest, 5),), "safe") == honest
