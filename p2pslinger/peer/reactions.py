@@ -83,6 +83,7 @@ class Reactions:
         peer.notices.sift()
         peer.custody.sift()
         peer.links.sift()
+        peer.volunteer.sift(peer.people.serves)
         for seat in peer.keeper.seats.values():
             seat.mine = peer.people.is_mine(seat.peer)
         peer.keeper.wake()

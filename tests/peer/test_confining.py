@@ -251,3 +251,20 @@ def test_own_work_goes_on_where_a_strangers_is_about_to_begin(
         assert ann.computed == [(0, 100)]
 
     with_ann_and_bob(virtual, story)
+
+
+def test_work_of_somebody_who_is_denied_is_given_back_though_it_has_begun(
+    virtual: VirtualTime,
+) -> None:
+    async def story(floor: Floor, ann: ScriptedKeeper, bob: ScriptedKeeper) -> None:
+        ann.hand(JobThere.make(ANN).work((0, 100)))
+        await asyncio.sleep(SOON)
+        floor.volunteer.sift(lambda submitter: submitter == ANN.id)
+        assert ann.given_back == []
+        floor.volunteer.sift(lambda submitter: submitter != ANN.id)
+        assert ann.given_back == [1]
+        await asyncio.sleep(10)
+        assert ann.computed == []
+        assert bob.places == [False, True]
+
+    with_ann_and_bob(virtual, story)

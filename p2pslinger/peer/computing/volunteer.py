@@ -223,6 +223,12 @@ class Volunteer:
                 self._jobs.end(job, peer)
             self.retained.over(job, keeper)
 
+    def sift(self, serves: Callable[[PeerId], bool]) -> None:
+        """Give back the work of those for whom nothing is computed any more."""
+        for station in self.stations:
+            held = station.assignments
+            self._abandon(station, [o for o in held if not serves(o.job.submitter)])
+
     def _forget(self, job: JobHere) -> None:
         self._roster.forget(job)
         for station in self.stations:
