@@ -76,8 +76,9 @@ class Crew:
             self._write(peer)
             self._forget_some()
 
-    def __len__(self) -> int:
-        """Return how many volunteers are known, here and now."""
+    @property
+    def known(self) -> int:
+        """How many volunteers are known, here and now."""
         return len(self._met)
 
     def is_independent(self, peer: PeerId) -> bool:

@@ -85,7 +85,7 @@ class Keeper:
         self._empty: deque[Parked] = deque()  # requests of slots that do nothing
         self._behind: deque[Parked] = deque()  # places behind a running range
         self._dead = 0  # requests in the queues that were taken back
-        self.company: Company = company or Strangers()
+        self.company: Company = Strangers() if company is None else company
         self._pumping = False
         self._lapse: asyncio.TimerHandle | None = None
 
