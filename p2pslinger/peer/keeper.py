@@ -359,8 +359,7 @@ class Keeper:
         now = self._loop.time()
         for job in self.jobs.values():
             self._report(job, job.board.lapse(now), "it has been silent")
-            if job.hurries:
-                job.board.hasten(now)
+            job.board.hasten(now, still=not job.hurries)
             self._restock(job)
         self.wake()
 

@@ -159,12 +159,21 @@ class Board(Tasks):
         """Have tasks that are done computed again, by none of these, to compare."""
         self.copies.check(start, stop, not_by, self._ledger.live(), apart)
 
-    def hasten(self, now: float) -> bool:
-        """Ask for copies of what takes too long; return whether there are new ones."""
+    def hasten(self, now: float, *, still: bool = False) -> bool:
+        """Ask for copies of what takes too long; return whether there are new ones.
+
+        Args:
+            now: The keeper's monotonic time, seconds.
+            still: Only of what stands still, as its holder says.
+        """
         if self.open or self.paused or self.waits or self.cancelled:
             return False  # there is other work for who is free
         live = sorted(self._ledger.live(), key=lambda held: held.since)
-        late = [one for one in live if is_late(one, now, self.pace, self.lease)]
+        late = [
+            one
+            for one in live
+            if one.suspended or not still and is_late(one, now, self.pace, self.lease)
+        ]
         each = self.pace.seconds or RANGE_SECONDS
         size = max(1, int(RANGE_SECONDS / max(each, 1e-9)))
         return self.copies.relieve(late, self.done, size)

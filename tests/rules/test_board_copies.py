@@ -144,6 +144,14 @@ def test_a_silent_holders_range_is_given_to_somebody_else_as_well() -> None:
     assert made.credits.keys() == {ANN}
 
 
+def test_of_jobs_that_wait_for_the_late_only_what_stands_still_is_given_away() -> None:
+    made = board(1)
+    held = ask(made, now=0.0)
+    assert not made.hasten(2 * BEAT + 0.1, still=True)
+    made.renew(ANN, held.number, 0, 3.0, suspended=True)
+    assert made.hasten(3.0, still=True)
+
+
 def test_both_tries_may_fail_and_the_range_is_open_again() -> None:
     made = board(1)
     held = ask(made, now=0.0)

@@ -227,14 +227,18 @@ def test_sensors_are_asked_only_while_there_is_work_of_others(
     virtual.run(main)
 
 
-def test_what_stands_still_in_a_started_job_is_copied_by_whoever_is_free(
-    virtual: VirtualTime,
+@pytest.mark.parametrize("started", [True, False])
+def test_what_stands_still_is_copied_by_whoever_is_free(
+    virtual: VirtualTime, started: bool
 ) -> None:
     async def main() -> None:
         played = Played()
         async with SimulatedGrid(virtual.network()) as grid:
             ann, bob = await ann_and_bob(grid, played)
-            job = await ann.start_job(same, range(1), keepers=1)
+            if started:
+                job = await ann.start_job(same, range(1), keepers=1)
+            else:
+                job = await ann.submit(same, range(1))
             await grid.until(lambda: used(bob) > 5, within=60)
             eve = await grid.add("eve", slots=1, bootstrap=[ann])
             played.on_battery = True
