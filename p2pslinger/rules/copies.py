@@ -196,8 +196,15 @@ class Copies:
             kept += parts
         self._asked = kept
         for number, copy in list(self._running.items()):
-            if copy.relieves is None and start <= copy.start and copy.stop <= stop:
-                del self._running[number]
+            if copy.relieves is None:
+                self._shorten(number, _outside(copy, start, stop))
+
+    def _shorten(self, number: int, parts: list[Copy]) -> None:
+        """Say what of a running check is wanted: its first part; others may do more."""
+        del self._running[number]
+        if parts:
+            self._running[number] = parts[0]
+            self._asked += parts[1:]
 
     def clear(self) -> None:
         """Nothing is wanted any more."""

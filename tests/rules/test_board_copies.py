@@ -86,6 +86,15 @@ def test_what_is_left_of_a_check_is_asked_for_again() -> None:
     assert check(made, EVE) == [(3, 8)]
 
 
+def test_what_is_decided_of_a_running_check_is_not_asked_for_again() -> None:
+    made = computed()
+    (held,) = made.grant(BOB, places=1, now=0.0, others=EVERYONE, apart=anyone)
+    made.copies.drop(0, 3)
+    made.copies.drop(5, 6)
+    made.give_back(BOB, held.number)
+    assert sorted(check(made, EVE) + check(made, EVE)) == [(3, 5), (6, 8)]
+
+
 def test_a_check_that_was_given_back_or_lost_is_asked_for_again() -> None:
     made = computed()
     (held,) = made.grant(BOB, places=1, now=0.0, others=EVERYONE, apart=anyone)
