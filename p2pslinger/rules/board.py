@@ -172,7 +172,7 @@ class Board(Tasks):
         late = [
             one
             for one in live
-            if one.suspended or not still and is_late(one, now, self.pace, self.lease)
+            if one.suspended or (not still and is_late(one, now, self.pace, self.lease))
         ]
         each = self.pace.seconds or RANGE_SECONDS
         size = max(1, int(RANGE_SECONDS / max(each, 1e-9)))
