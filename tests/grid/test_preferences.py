@@ -99,7 +99,7 @@ def computing(peer: Peer) -> Iterator[Grid]:
 
 def test_a_real_slot_stops_and_goes_on_as_its_owner_writes(owner: Owner) -> None:
     with computing(owner.friend) as grid:
-        future = grid.submit(tasks.burn, 1.5)
+        future = grid.submit(tasks.burn, 6.0)  # longer than a look at the file
         slot = owner.slot(0.3)
 
         owner.wish(PREFS + "enabled = false\n")
