@@ -233,8 +233,8 @@ class Board(Tasks):
             size = self.pace.size(self._open.ours.count, places)
             spans = self._open.take(min(most, size))
         else:
-            size = self.pace.size(self._open.theirs.count, places)
-            most = min(most, size)
+            beyond = max(0, self._open.theirs.count - self.left_alone)
+            most = min(most, beyond, self.pace.size(beyond, places))
             spans = self._open.take_from_behind(most, aside=self.aside)
         relief = None if spans else self.copies.take(volunteer, apart, relief=True)
         if relief is not None:

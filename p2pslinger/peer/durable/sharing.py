@@ -45,7 +45,7 @@ GONE = 10.0
 #: longer than news of their grants take.
 HELP_AFTER = 1.0
 
-#: The same where few tasks are left: their keeper grants them in a moment, or can't.
+#: The same once few tasks are left: their keeper grants them in a moment, or can't.
 HELP_LATE, FEW = 4.0, 16
 
 #: Grants in one message, and those that a keeper may have of one job: each is a slot.
@@ -83,6 +83,7 @@ class Sharing:
         self._whole = 0.0
         self._began = 0.0
         self._idle_since: float | None = None
+        self._few_since: float | None = None
         self._between: tuple[object, ...] = ()  # whom the tasks are divided between
         self._divided = 0  # shards of which they are
         self._timer: asyncio.TimerHandle | None = None
@@ -207,13 +208,19 @@ class Sharing:
         board = self._job.kept.board
         board.spare = False
         if board.open or not board.left_to_others:
-            self._idle_since = None
+            self._idle_since = self._few_since = None
             return
         if self._idle_since is None:
             self._idle_since = now
-        few = board.left_to_others <= FEW
-        if now - self._idle_since >= (HELP_LATE if few else HELP_AFTER):
+        if board.left_to_others > FEW:
+            self._few_since = None
+        elif self._few_since is None:
+            self._few_since = now
+        few = self._few_since
+        late = now - (self._idle_since if few is None else few)
+        if late >= (HELP_AFTER if few is None else HELP_LATE):
             board.spare, board.aside = True, self._aside()
+            board.left_alone = FEW if few is None else 0
             self._job.means.keeper.settle(self._job.kept)
 
     def _aside(self) -> float:
