@@ -26,7 +26,7 @@ from p2pslinger.client.grid import Grid
 from p2pslinger.errors import UnavailableError
 
 #: Pairs of runs, and iterations of one process: a second or so.
-PAIRS, LOOPS = 11, 12_000_000
+PAIRS, LOOPS = 11, 60_000_000
 
 #: Part of the owner's time that may be lost, per cent (issue 4).
 MOST = 5.0
@@ -85,7 +85,7 @@ def beside(grid: Grid, cores: int) -> tuple[float, float]:
     """
     job = grid.start(spin, [600.0] * cores)
     wait_until(grid, cores)
-    time.sleep(0.3)  # slots that were just made import and unpack
+    time.sleep(1.5)  # slots just made import, unpack, and take their rank
     try:
         before = used_by_slots()
         seconds = foreground(cores)
