@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
         host: The other end's address; "" on a Unix socket.
         hello: What the other end said about itself; set before `Service.opened`.
         opened_at, last_heard: Times of the event loop, seconds.
-        bytes_in, frames_in: What was read so far.
+        bytes_in: What was read so far.
         outbox: Counts what was sent so far: `bytes`, `frames`, `writes`.
         ready: Done once the other end has said hello and was accepted.
         gone: Done once the transport has let go of its socket.
@@ -87,7 +87,6 @@ class Connection(asyncio.Protocol):
         self.key: bytes | None = None
         self.peer: PeerId | None = None
         self.bytes_in = 0
-        self.frames_in = 0
         self._loop = asyncio.get_running_loop()
         self.opened_at = self.last_heard = self._loop.time()
         self.ready: asyncio.Future[None] = self._loop.create_future()
@@ -240,7 +239,6 @@ class Connection(asyncio.Protocol):
     def _hear_all(self, data: bytes | memoryview) -> None:
         frames = self._reader.feed(data)
         while frames:
-            self.frames_in += len(frames)
             for kind, number, payload in frames:
                 self._hear[kind](number, payload)
                 if self._over:

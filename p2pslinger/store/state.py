@@ -232,10 +232,6 @@ class State:
             for peer, host, port, seen in found
         ]
 
-    def forget_neighbour(self, peer: PeerId) -> None:
-        """Forget a neighbour, if it is one."""
-        self._database.execute("DELETE FROM neighbours WHERE peer = ?", (peer,))
-
     # --- counters -----------------------------------------------------------------
 
     def next_start(self, before: int = 0) -> int:

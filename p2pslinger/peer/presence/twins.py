@@ -17,8 +17,8 @@ from p2pslinger.errors import UsageError
 from p2pslinger.peer.events import Events, Noted
 from p2pslinger.wire.records import PeerCard
 
-#: Microseconds in a second, and milliseconds: what cards count in.
-MICRO, MILLI = 1e6, 1e3
+#: Milliseconds in a second: what the sequence of cards counts in.
+MILLI = 1e3
 
 
 class Twins:
