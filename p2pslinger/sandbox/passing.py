@@ -30,10 +30,13 @@ _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
 class Arrived:
-    """Descriptors that have come, by the names of the memory behind them."""
+    """Descriptors that have come, by the names of the memory behind them.
+
+    Equal values are the same memory, which may come again before it was taken.
+    """
 
     def __init__(self) -> None:
-        self._waiting: dict[int, int] = {}
+        self._waiting: list[tuple[int, int]] = []  # name and descriptor, oldest first
 
     def put(self, ancillary: Iterable[tuple[int, int, bytes]]) -> None:
         """Take what came with some bytes; too many of them are closed again."""
@@ -42,22 +45,22 @@ class Arrived:
                 continue
             found = array("i")
             found.frombytes(raw[: len(raw) - len(raw) % found.itemsize])
-            for fd in found:
-                known = self._waiting.pop(name_of(fd), None)
-                if known is not None:
-                    os.close(known)
-                self._waiting[name_of(fd)] = fd
+            self._waiting += [(name_of(fd), fd) for fd in found]
         while len(self._waiting) > WAITING:
-            os.close(self._waiting.pop(next(iter(self._waiting))))
+            os.close(self._waiting.pop(0)[1])
 
     def take(self, name: int) -> int | None:
         """Return a descriptor, for the caller to close; None if it is not here."""
-        return self._waiting.pop(name, None)
+        for place, (known, fd) in enumerate(self._waiting):
+            if known == name:
+                del self._waiting[place]
+                return fd
+        return None
 
     def close(self) -> None:
         """Close those that nobody has asked for."""
         while self._waiting:
-            os.close(self._waiting.popitem()[1])
+            os.close(self._waiting.pop()[1])
 
 
 class PassingSocket(socket.socket):
