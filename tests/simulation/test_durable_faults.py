@@ -105,6 +105,25 @@ def test_a_keeper_with_a_full_disk_does_not_count(virtual: VirtualTime) -> None:
     virtual.run(main)
 
 
+def test_what_a_full_disk_could_not_drop_is_dropped_when_there_is_room(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await people(grid, 2, slots=0)
+            job = (await ann.start_job(same, range(TASKS), keepers=1)).id
+            bob.disk.full = True
+            bob.say(lambda said: said.ban(ann.id, "2027-01-15"))
+            assert not bob.peer.custody.vault.held
+            await asyncio.sleep(60)
+            assert [stored.job for stored in bob.disk.jobs.jobs()] == [job]
+
+            bob.disk.full = False
+            await grid.until(lambda: not bob.disk.jobs.jobs(), within=60)
+
+    virtual.run(main)
+
+
 def test_a_job_that_pauses_between_appends_is_not_computed_twice(
     virtual: VirtualTime,
 ) -> None:

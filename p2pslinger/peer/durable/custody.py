@@ -206,8 +206,7 @@ class Custody:
     async def _look_on(self) -> None:
         while True:
             await asyncio.sleep(LOOK)
-            if not self.vault.held and not self.vault.tombstones:
-                continue
+            # Also without a job: what is gone may still have to go from the disk.
             self._caretaking.look_after(may_expire=self._may_expire())
             self._appointing.tick()
             for held in list(self.vault.held.values()):
