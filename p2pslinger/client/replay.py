@@ -149,7 +149,7 @@ def replay_task(
     answer, body = link.fetch(GetTask(job, index))
     task = cast(PackedTask, answer)
     _check_python(task, index)
-    rerun, recorded = _unpacked(task, index, body, at_home=at_home)
+    rerun, recorded = _unpacked(task, index, body, at_home=at_home, ours=ours)
     reran = _run(rerun, debug=debug)
     if reran.trouble:
         raise UnavailableError(f"task {index} was not replayed: {reran.trouble}")
@@ -180,7 +180,7 @@ def _check_python(task: PackedTask, index: int) -> None:
 
 
 def _unpacked(
-    task: PackedTask, index: int, body: bytes, *, at_home: bool
+    task: PackedTask, index: int, body: bytes, *, at_home: bool, ours: bool
 ) -> tuple[Rerun, Recorded | None]:
     """Put together what came with a task and what has followed."""
     left = io.BytesIO(body)
@@ -199,6 +199,7 @@ def _unpacked(
         policy.memory,
         {one.digest: left.read(one.size) for one in shard.shared},
         at_home,
+        ours,
     )
     if recorded is not None and recorded.size:
         recorded = msgspec.structs.replace(recorded, values=left.read(recorded.size))

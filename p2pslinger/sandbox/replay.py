@@ -23,6 +23,7 @@ from p2pslinger.errors import UnavailableError
 from p2pslinger.limits import INLINE, MESSAGE_TEXT, NAME, TRACEBACK_TEXT
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.launcher import Launcher
+from p2pslinger.sandbox.level import Finding, Level
 from p2pslinger.sandbox.packed import SCALAR_VALUES
 from p2pslinger.sandbox.probe import probe
 from p2pslinger.sandbox.slot import Exit, Order, Outcome, Piece
@@ -54,12 +55,31 @@ def write_reran(folder: Path, reran: Reran) -> None:
     (folder / RERAN_FILE).write_bytes(msgspec.msgpack.encode(reran))
 
 
+def refused(found: Finding, *, ours: bool) -> str:
+    """Return why a task is not run in the sandbox that there is, or "" if it is.
+
+    Args:
+        found: What there is.
+        ours: The job was submitted on this machine.
+    """
+    lacks = "; ".join(found.missing)
+    if found.confinement is None:
+        return lacks
+    if found.level is Level.WEAK and not ours:
+        return (
+            "it was submitted on another machine, and this one's sandbox holds back "
+            f"accidents only ({lacks}); --at-home, or at_home=True, runs it without one"
+        )
+    return ""
+
+
 async def _replayed(rerun: Rerun, scratch: Path) -> Reran:
     confinement, level = Confinement.OWN, "own"
     if not rerun.at_home:
         found = await probe(scratch)
-        if found.confinement is None:
-            return Reran("none", trouble="; ".join(found.missing))
+        why_not = refused(found, ours=rerun.ours)
+        if found.confinement is None or why_not:
+            return Reran("none", trouble=why_not)
         confinement, level = found.confinement, str(found.level)
     launcher = Launcher(scratch, polite=False)
     try:

@@ -48,7 +48,7 @@ class Recorded(msgspec.Struct, frozen=True, array_like=True):
         values: Their bytes, or empty if they follow.
         size: How many bytes of values follow.
         failure: How the task failed, or None if it has a value.
-        mine: It was a slot of this machine, or of a peer trusted like it.
+        mine: Whose task it is, and who computed it, are trusted like this machine.
     """
 
     peer: Id
@@ -108,6 +108,7 @@ class Rerun(msgspec.Struct, frozen=True, array_like=True):
         memory: Bytes of memory that it may use, or None for half of the machine's.
         shared: Shared values that it may refer to, by digest.
         at_home: Run it as this machine's own work, with its files and network.
+        ours: It was submitted on this machine: a weak sandbox is enough for it.
     """
 
     code: bytes
@@ -121,6 +122,7 @@ class Rerun(msgspec.Struct, frozen=True, array_like=True):
     memory: int | None
     shared: dict[Digest, bytes]
     at_home: bool
+    ours: bool = False
 
 
 class Reran(msgspec.Struct, frozen=True, array_like=True):

@@ -223,3 +223,18 @@ def own_index() -> int | None:
 
     task.progress(0.5)
     return task.index
+
+
+class Trap:
+    """Whoever unpickles it writes a file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (self.path,)
+
+
+def trap(path: str) -> Trap:
+    """Return what harms whoever unpickles it."""
+    return Trap(path)

@@ -8,7 +8,8 @@ import pytest
 
 import p2pslinger as slinger
 from p2pslinger.client.grid import Grid
-from p2pslinger.errors import UnavailableError, UntrustedValueError
+from p2pslinger.client.job import Job
+from p2pslinger.errors import SlingerError, UnavailableError, UntrustedValueError
 from p2pslinger.sandbox.confine import bubblewrap
 from tests.grid import tasks
 from tests.grid.place import HANGING, Place, until
@@ -123,3 +124,30 @@ def test_a_peer_that_can_not_confine_at_all_says_so_and_still_submits(
         assert level_of(grid, "second") == "none"
         assert list(grid.map(tasks.nap, range(20))) == list(range(20))
         assert {row.name for row in grid.tally()} == {"first", "second"}
+
+
+def test_what_a_strangers_function_has_returned_on_this_machine_is_not_unpickled(
+    place: Place,
+) -> None:
+    """Computed by our own slot, but it is the submitter who says what it returns."""
+    sprung = place.folder / "sprung"
+    ann = place.peer("ann", "--slots", "0", SLINGER_AUTHKEY=place.key)
+    second = place.volunteer("second", ann, trusting=False)
+    with ann.connect() as hers:
+        id = hers.start(tasks.trap, [str(sprung)], keepers=1).id
+        with second.connect() as grid:
+            (found,) = until(lambda: computed(grid, id))
+            (outcome,) = found.results(timeout=HANGING, errors="return")
+            replay = found.replay(0)
+            assert replay.same is not None
+    assert isinstance(outcome, UntrustedValueError)
+    assert not sprung.exists()
+
+
+def computed(grid: Grid, id: str) -> list[Job[object]]:
+    """Return a job once its only task is computed, as another machine sees it."""
+    try:
+        found = grid.job(id)
+    except SlingerError:  # it is not heard of yet
+        return []
+    return [found] if found.facts().computed == 1 else []

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
@@ -90,7 +91,9 @@ class DurableJob:
     _contradicted: bool = False
 
     def __post_init__(self) -> None:
-        self.outcomes = Outcomes(self.file.range, self.means.mine)
+        self.outcomes = Outcomes(
+            self.file.range, partial(self.means.unpickles, self.kept.submitter)
+        )
         self.deciding = Deciding(
             self.replica,
             self.file,

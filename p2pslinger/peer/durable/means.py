@@ -50,3 +50,11 @@ class Means:
     credited: Callable[[Signed], None]
     company: Crew
     owner: Owner
+
+    def unpickles(self, submitter: PeerId, volunteer: PeerId) -> bool:
+        """Tell whether programs of this machine may unpickle a job's values.
+
+        It takes two: the submitter's function says what is returned, wherever it runs,
+        in the sandbox of our own slots as well; and the volunteer can send anything.
+        """
+        return self.mine(submitter) and self.mine(volunteer)

@@ -117,5 +117,5 @@ def _recorded(
         result.values,
         result.size if follows else 0,
         failure,
-        job.means.mine(peer),
+        job.means.unpickles(job.kept.submitter, peer),
     )
