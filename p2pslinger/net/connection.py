@@ -56,8 +56,7 @@ class Connection(asyncio.Protocol):
         peer: The id that belongs to `key`.
         host: The other end's address; "" on a Unix socket.
         hello: What the other end said about itself; set before `Service.opened`.
-        opened_at, last_heard: Times of the event loop, seconds.
-        bytes_in: What was read so far.
+        opened_at: Time of the event loop, seconds.
         outbox: Counts what was sent so far: `bytes`, `frames`, `writes`.
         ready: Done once the other end has said hello and was accepted.
         gone: Done once the transport has let go of its socket.
@@ -86,9 +85,8 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.key: bytes | None = None
         self.peer: PeerId | None = None
-        self.bytes_in = 0
         self._loop = asyncio.get_running_loop()
-        self.opened_at = self.last_heard = self._loop.time()
+        self.opened_at = self._loop.time()
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self.broke = False
@@ -228,8 +226,6 @@ class Connection(asyncio.Protocol):
         """Handle every frame that is complete, in order; nothing of `data` is kept."""
         if self._over:
             return
-        self.bytes_in += len(data)
-        self.last_heard = self._loop.time()
         with self._turn:
             try:
                 self._hear_all(data)

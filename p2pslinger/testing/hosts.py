@@ -37,8 +37,6 @@ class Traffic:
     datagrams_sent: int = 0
     datagrams_delivered: int = 0
     datagrams_lost: int = 0
-    datagram_bytes: int = 0
-    stream_writes: int = 0
     stream_segments: int = 0
     stream_bytes: int = 0
 

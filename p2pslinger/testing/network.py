@@ -173,7 +173,6 @@ class Network:
     def carry(self, source: Host, sender: Address, to: Address, data: bytes) -> None:
         """Take a datagram and deliver it never, once or twice."""
         source.traffic.datagrams_sent += 1
-        source.traffic.datagram_bytes += len(data)
         links = self.links
         target = self._hosts.get(to[0])
         if (

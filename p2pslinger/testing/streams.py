@@ -71,7 +71,6 @@ class StreamTransport(asyncio.Transport):
             raise TypeError(f"a stream carries bytes, not {type(data).__name__}")
         if self._closing or not data:
             return
-        self._host.traffic.stream_writes += 1
         self._outbound.push(bytes(data))
         if self._outbound.backlog() > self._high and not self._writer_paused:
             self._writer_paused = True

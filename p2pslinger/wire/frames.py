@@ -178,8 +178,3 @@ class FrameReader:
             frames.append(Frame(self._kind, self._number, payload))
             self._left -= size
         return at + size
-
-    @property
-    def pending(self) -> int:
-        """Bytes held back because their frame is not complete."""
-        return len(self._buffer)

@@ -27,34 +27,44 @@ from p2pslinger.wire.packed import pack_items
 from tests.attacks import answers
 from tests.attacks.siege import PATIENCE, Siege
 
-#: Values of a range that are no values, and what the program says of them.
-CODEC_BOMBS: dict[str, tuple[bytes, int, type[SlingerError]]] = {
-    "a function by name": (
-        pickle.dumps([answers.Bomb("/tmp/codec")], 5),
-        SCALAR_VALUES,
-        UntrustedValueError,
-    ),
-    "a numbered place of the memo far away": (
-        b"\x80\x05]r\xff\xff\xff\x7f.",
-        SCALAR_VALUES,
-        UntrustedValueError,
-    ),
-    "bytes longer than the world": (
-        b"\x80\x05\x8e" + struct.pack("<Q", 1 << 60) + b".",
-        SCALAR_VALUES,
-        PeerError,
-    ),
-    "more values than tasks": (pickle.dumps([1, 2, 3], 5), SCALAR_VALUES, PeerError),
-    "no list": (pickle.dumps({}, 5), SCALAR_VALUES, PeerError),
-    "noise": (b"\xff" * 64, SCALAR_VALUES, PeerError),
-    "nothing": (b"", SCALAR_VALUES, PeerError),
-    "items without an end": (struct.pack("<Q", 1 << 60), ITEM_VALUES, PeerError),
-    "an item that names a function": (
-        pack_items([pickle.dumps(answers.Bomb("/tmp/codec"), 5)]),
-        ITEM_VALUES,
-        UntrustedValueError,
-    ),
-}
+
+def codec_bombs(mark: str) -> dict[str, tuple[bytes, int, type[SlingerError]]]:
+    """Return values of a range that are none, their form, and what the program raises.
+
+    Those that act when they are unpickled make a folder at `mark`.
+    """
+    bomb = answers.Bomb(mark)
+    return {
+        "a function by name": (
+            pickle.dumps([bomb], 5),
+            SCALAR_VALUES,
+            UntrustedValueError,
+        ),
+        "a numbered place of the memo far away": (
+            b"\x80\x05]r\xff\xff\xff\x7f.",
+            SCALAR_VALUES,
+            UntrustedValueError,
+        ),
+        "bytes longer than the world": (
+            b"\x80\x05\x8e" + struct.pack("<Q", 1 << 60) + b".",
+            SCALAR_VALUES,
+            PeerError,
+        ),
+        "more values than tasks": (
+            pickle.dumps([1, 2, 3], 5),
+            SCALAR_VALUES,
+            PeerError,
+        ),
+        "no list": (pickle.dumps({}, 5), SCALAR_VALUES, PeerError),
+        "noise": (b"\xff" * 64, SCALAR_VALUES, PeerError),
+        "nothing": (b"", SCALAR_VALUES, PeerError),
+        "items without an end": (struct.pack("<Q", 1 << 60), ITEM_VALUES, PeerError),
+        "an item that names a function": (
+            pack_items([pickle.dumps(bomb, 5)]),
+            ITEM_VALUES,
+            UntrustedValueError,
+        ),
+    }
 
 
 def framed(*fields: object, kind: int = frames.DONE) -> bytes:
@@ -136,17 +146,18 @@ def test_an_argument_that_acts_when_unpickled_acts_in_the_slot(
     besieged.goes_on()
 
 
-@pytest.mark.parametrize("bomb", CODEC_BOMBS)
+@pytest.mark.parametrize("bomb", codec_bombs("mark"))
 def test_values_that_are_none_are_an_error_and_no_code(
-    bomb: str, besieged: Siege
+    bomb: str, besieged: Siege, tmp_path: Path
 ) -> None:
-    data, form, error = CODEC_BOMBS[bomb]
+    mark = tmp_path / "mark"
+    data, form, error = codec_bombs(str(mark))[bomb]
     before = psutil.Process().memory_info().rss
     future = besieged.call(answers.answer_with, data, form)
     with pytest.raises(error):
         future.result(PATIENCE)
     assert psutil.Process().memory_info().rss - before < 100_000_000
-    assert not Path("/tmp/codec").exists()
+    assert not mark.exists()
     besieged.goes_on()
 
 
