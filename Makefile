@@ -10,9 +10,9 @@ RIVALS := loky dask[distributed] ray ipyparallel
 BENCH :=
 #: Narrows `make test`: TESTS=tests/rules, or TESTS="-k board".
 TESTS :=
-#: How many files `make test` runs at a time. More than four would have tests with real
-#: processes wait for each other on most machines.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+#: How many files `make test` runs at a time, in the order of tests/conftest.py. More than
+#: four would have tests with real processes wait for each other on most machines.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(EXTRAS)

@@ -35,6 +35,10 @@ pytest_plugins = ["p2pslinger.testing.fixtures"]
 #: Seconds that tasks and processes on their way out get to be gone.
 GRACE = 5.0
 
+#: What runs for minutes, mostly waiting or on one core. Beside other files these come
+#: first, or one of them would be left to run alone at the end.
+LONGEST = ("tests/lab/test_durable.py", "tests/simulation/test_thousand.py")
+
 OURS = str(Path(__file__).parent.parent / "p2pslinger")
 
 #: Processes that multiprocessing keeps for the life of its parent.
@@ -48,6 +52,11 @@ def short_dir() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="sl-", dir=parent))
     yield folder
     shutil.rmtree(folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest; the others keep their order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 def pytest_collection_finish() -> None:
