@@ -28,6 +28,14 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print the facts as JSON."
 )
 
+how_to_read = click.option(
+    "--trust",
+    type=click.Choice(["safe", "pickle"]),
+    default="safe",
+    show_default=True,
+    help="Read plain data only, or run what others' results bring along.",
+)
+
 whole_ids = click.option(
     "--long", "whole", is_flag=True, help="Show ids in full, not their first group."
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from p2pslinger.cli.commands import Command
-from p2pslinger.cli.options import as_json, read_id
+from p2pslinger.cli.options import as_json, how_to_read, read_id
 from p2pslinger.cli.words import printable
 
 if TYPE_CHECKING:
@@ -51,13 +51,7 @@ def _read_place(
 @click.option(
     "--at-home", is_flag=True, help="Let it use this machine's files and network."
 )
-@click.option(
-    "--trust",
-    type=click.Choice(["safe", "pickle"]),
-    default="safe",
-    show_default=True,
-    help="Read plain data only, or run what others' results bring along.",
-)
+@how_to_read
 @as_json
 def replay(
     place: tuple[str, int],

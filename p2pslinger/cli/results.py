@@ -13,7 +13,7 @@ import click
 
 from p2pslinger.cli.commands import Command
 from p2pslinger.cli.lines import Lines, Summary, Write
-from p2pslinger.cli.options import as_json, read_id
+from p2pslinger.cli.options import as_json, how_to_read, read_id
 from p2pslinger.cli.words import printable
 from p2pslinger.errors import ConnectionLostError, UnavailableError, UsageError
 
@@ -41,13 +41,7 @@ file_option = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--errors", is_flag=True, help="Print how tasks failed, and no values.")
 @click.option("--output", is_flag=True, help="Print what tasks have printed instead.")
-@click.option(
-    "--trust",
-    type=click.Choice(["safe", "pickle"]),
-    default="safe",
-    show_default=True,
-    help="Read plain data only, or run what others' results bring along.",
-)
+@how_to_read
 @as_json
 def results(  # noqa: PLR0917 - click passes them by name
     prefix: str,

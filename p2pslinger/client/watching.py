@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from types import TracebackType
 from typing import Protocol, TextIO
 
 from p2pslinger.client.progress import Progress
@@ -141,12 +140,7 @@ class Watch:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
         self._show()

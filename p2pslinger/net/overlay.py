@@ -19,24 +19,23 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import functools
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from p2pslinger.errors import PeerError, UnavailableError, UsageError
 from p2pslinger.ids import PeerId
 from p2pslinger.net.datagrams import BOOT, PURPOSE, Place, SealedPort, Seals
-from p2pslinger.net.dhtstore import KEY_RECORDS, RecordStore, check
+from p2pslinger.net.dhtstore import RecordStore, check
 from p2pslinger.net.directory import Contact, Directory
 from p2pslinger.net.handover import Handover
 from p2pslinger.net.knocking import knock
-from p2pslinger.net.lookup import K, Lookup, State
+from p2pslinger.net.lookup import K, Lookup
 from p2pslinger.net.ports import PortTakenError
-from p2pslinger.net.reach import is_usable, resolve
+from p2pslinger.net.reach import resolve
 from p2pslinger.net.refresh import Refresh
+from p2pslinger.net.search import Search
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity, Signed
 from p2pslinger.wire.keyring import Keyring
@@ -91,6 +90,13 @@ class Overlay:
             dropped=self.dropped,
             wall=wall,
             welcome=self._welcome,
+        )
+        self._search = Search(
+            me=self._me,
+            grid=authkey.grid,
+            directory=self._directory,
+            wall=wall,
+            dropped=self.dropped,
         )
         self._handover = Handover(
             store=self._store,
@@ -150,10 +156,10 @@ class Overlay:
             for host, port in addresses
             for found in await self._resolve(host, port)
         ]
-        asked = [self._ask(place, "ping") for place in places]
+        asked = [self._search.ask(place, "ping") for place in places]
         answers = [await answer for answer in asked]
         heard = {place.peer: place for place, answer in answers if answer is not None}
-        lookup = await self._look_up(self._me, seeds=heard.values())
+        lookup = await self._search.peers(self._me, seeds=heard.values())
         if card is not None:
             await self._store_at(lookup, self._me, card)
         return len(heard)
@@ -212,7 +218,7 @@ class Overlay:
             key = check(record, self._grid, self._wall()).key
         except PeerError as error:
             raise UsageError(f"can't publish this record: we {error}") from None
-        lookup = await self._look_up(key, patient=True)
+        lookup = await self._search.peers(key, patient=True)
         return await self._store_at(lookup, key, record)
 
     async def find(self, key: bytes) -> list[Signed]:
@@ -221,15 +227,8 @@ class Overlay:
         Their signatures fit, and none has expired. Whether a notice's signer may speak
         for its job, only the job's manifest can tell.
         """
-        sought = _Sought(key, RecordStore(self._grid))
-        self._gather(sought, self._me, self._store.get(key, self._wall()))
-        lookup = await self._look_up(key, sought=sought)
-        found = sought.records.get(key, self._wall())
-        for place in lookup.closest()[:1]:
-            for signed in found:
-                if signed not in sought.brought.get(place.peer, ()):
-                    self._ask(place, "store", key, signed)  # nobody waits for it
-        return found
+        own = self._store.get(key, self._wall())
+        return await self._search.records(key, own)
 
     def contacts(self) -> list[tuple[PeerId, str, int]]:
         """Return the peers in the routing table, and where they answer."""
@@ -261,97 +260,10 @@ class Overlay:
         self._refresh.close()
         self._directory.close()
 
-    # --- looking up -------------------------------------------------------------------
-
-    async def _look_up(
-        self,
-        key: bytes,
-        *,
-        seeds: Iterable[Place] = (),
-        sought: _Sought | None = None,
-        patient: bool = False,
-        width: int = K,
-    ) -> Lookup:
-        """Find the peers closest to `key`, or its records if they are `sought`."""
-        over = asyncio.get_running_loop().create_future()
-        lookup = Lookup(
-            key,
-            me=self._me,
-            ask=lambda place: self._ask_for(lookup, key, sought, place),
-            over=functools.partial(_give, over, None),
-            wants_records=sought is not None,
-            patient=patient,
-            width=width,
-        )
-        lookup.add(self._directory.closest(key))
-        lookup.add(seeds)
-        try:
-            lookup.step()
-            await over
-        finally:
-            lookup.is_over = True
-        return lookup
-
-    def _ask_for(
-        self, lookup: Lookup, key: bytes, sought: _Sought | None, place: Place
-    ) -> None:
-        ask = self._directory.request
-        late = functools.partial(lookup.mark, place, State.LATE)
-        if sought is None:
-            done = functools.partial(self._named, lookup)
-            ask(place, "find_node", key, done=done, late=late)
-        else:
-            told = functools.partial(self._told, lookup, sought, 0)
-            ask(place, "find_value", key, 0, done=told, late=late)
-
-    def _named(self, lookup: Lookup, place: Place, nodes: Any) -> None:
-        """Take in the contacts that somebody has named, or silence."""
-        if nodes is None:
-            lookup.mark(place, State.FAILED)
-            return
-        by = place.host
-        lookup.add(Place(h, p, PeerId(n)) for n, h, p in nodes if is_usable(h, by))
-        lookup.mark(place, State.ANSWERED)
-
-    def _told(
-        self, lookup: Lookup, sought: _Sought, had: int, place: Place, answer: Any
-    ) -> None:
-        """Take in a page of records, and ask for the next."""
-        total, page, nodes = answer or (0, [], None)
-        if self._gather(sought, place.peer, page):
-            lookup.had_records(place)
-        had += len(page)
-        if page and had < min(total, KEY_RECORDS):
-            more = functools.partial(self._told, lookup, sought, had)
-            self._directory.request(place, "find_value", sought.key, had, done=more)
-        else:
-            self._named(lookup, place, nodes)
-
-    def _gather(self, sought: _Sought, by: PeerId | None, page: list[Signed]) -> bool:
-        """Take in the records that are good; return whether any is."""
-        good = []
-        for signed in page:
-            try:
-                sought.records.put(signed, self._wall(), key=sought.key)
-                good.append(signed)
-            except (PeerError, UnavailableError):
-                self.dropped["bad record"] += 1
-        sought.brought.setdefault(by, set()).update(good)
-        return bool(good)
-
-    def _ask(self, place: Place, name: str, *args: object) -> asyncio.Future[Any]:
-        """Send a request; the future gives (who answered, answer or None)."""
-        future = asyncio.get_running_loop().create_future()
-        give = functools.partial(_give, future)
-        self._directory.request(place, name, *args, done=lambda *both: give(both))
-        return future
-
     async def _resolve(self, host: str, port: int) -> list[str]:
         found = await resolve(host, port)
         self.dropped["unresolved"] += not found
         return found
-
-    # --- upkeep -----------------------------------------------------------------------
 
     def _welcome(self, contact: Contact) -> None:
         self._handover.welcome(contact)
@@ -364,7 +276,7 @@ class Overlay:
             places[-1].peer
         ):
             copies = self._keep(record)
-        stored = [self._ask(place, "store", key, record) for place in places]
+        stored = [self._search.ask(place, "store", key, record) for place in places]
         return copies + sum([(await answer)[1] is True for answer in stored])
 
     def _keep(self, record: Signed) -> int:
@@ -379,18 +291,4 @@ class Overlay:
         return 1
 
     async def _look_around(self, key: bytes) -> None:
-        await self._look_up(key, width=REFRESH_CLOSEST)
-
-
-@dataclass(slots=True)
-class _Sought:
-    """The records that a look-up gathers, and who had which."""
-
-    key: bytes
-    records: RecordStore
-    brought: dict[PeerId | None, set[Signed]] = field(default_factory=dict)
-
-
-def _give(future: asyncio.Future[Any], result: object) -> None:
-    if not future.done():  # whoever waited may have been cancelled
-        future.set_result(result)
+        await self._search.peers(key, width=REFRESH_CLOSEST)

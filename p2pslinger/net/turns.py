@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from types import TracebackType
 from weakref import WeakKeyDictionary
 
 
@@ -37,12 +36,7 @@ class Turn:
     def __enter__(self) -> None:
         self._depth += 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             while self._depth == 1 and self._flushes:
                 flushes, self._flushes = self._flushes, []

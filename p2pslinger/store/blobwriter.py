@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import TracebackType
 
 from p2pslinger.errors import PeerError, TooLargeError, UsageError
 from p2pslinger.ids import BlobId, JobId, short
@@ -118,12 +117,7 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.abort()
 
     def _settle(self, chunks: ChunkList, pins: set[JobId]) -> bool:

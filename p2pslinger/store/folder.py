@@ -21,7 +21,6 @@ import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from p2pslinger.errors import DiskError, UnavailableError
 
@@ -117,12 +116,7 @@ class FolderLock:
     def __enter__(self) -> FolderLock:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 
