@@ -39,12 +39,11 @@ class Daemon:
 
     def cpu(self) -> float:
         """Return the CPU seconds that it has used, without its slots'."""
-        try:  # nanoseconds; the usual counters stand still for 10 ms
-            tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
-            return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
-        except OSError:
-            times = self.process.cpu_times()
-            return float(times.user + times.system)
+        return used_by(self.process)
+
+    def cpu_of_slots(self) -> float:
+        """Return the CPU seconds of its zygotes and slots, of those that live."""
+        return sum(used_by(slot) for slot in self.slots())
 
     def memory(self) -> float:
         """Return the MB that it occupies, without its slots."""
@@ -63,6 +62,16 @@ class Daemon:
             Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
         except OSError:
             pass  # then the peak is the one since its start: more, not less
+
+
+def used_by(process: psutil.Process) -> float:
+    """Return the CPU seconds that a process has used."""
+    try:  # nanoseconds; the usual counters stand still for 10 ms
+        tasks = Path(f"/proc/{process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+    except OSError:
+        times = process.cpu_times()
+        return float(times.user + times.system)
 
 
 def daemons() -> list[Daemon]:

@@ -133,7 +133,7 @@ class Launcher:
         """Bound a slot as a whole, where that is possible: it is on top of the rest."""
         if self._groups is not None:
             try:
-                self._groups.put(number, pid, memory)
+                self._groups.put(number, pid, memory, last=self._polite)
             except OSError as error:
                 log.info("no control group for a slot: %s", error)
 

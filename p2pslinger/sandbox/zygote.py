@@ -36,9 +36,9 @@ from p2pslinger.sandbox.terms import Terms
 #: Seconds for killed processes to be gone before the zygote leaves all the same.
 BURIAL = 3.0
 
-#: Milliseconds of quiet after which a session takes the last place: a slot that is not
-#: ready yet would never be, on a busy machine. And until the kernel is asked again.
-SOON = 1000
+#: Seconds that a new runner tries for its session's last place before it does without,
+#: and milliseconds after which the zygote then tries: many sessions may want theirs.
+PATIENCE, LATER = 5.0, 1000
 
 #: Exit code of a runner that failed by a fault of ours: EX_SOFTWARE of <sysexits.h>.
 SOFTWARE = 70
@@ -87,7 +87,7 @@ class Zygote:
         poll.register(self._awake, select.POLLIN)
         while not self._leaving:
             rank = self._rank if self._numbers else None
-            wait = SOON if rank else None
+            wait = LATER if rank else None
             ready = {descriptor for descriptor, _ in poll.poll(wait)}
             if rank and not ready and rank.be_last():
                 self._rank = None
@@ -132,7 +132,7 @@ class Zygote:
             folder=folder,
             polite=terms.polite,
             user=user,
-            kept=(self._control.fileno(),),
+            kept=(self._control.fileno(), *(self._rank.kept if self._rank else ())),
         )
 
     def _fork(self, number: int, setup: Setup, bounds: Bounds) -> None:
@@ -165,8 +165,11 @@ class Zygote:
     def _introduce(self, number: int) -> None:
         """Tell the daemon, as a runner, that it is ready: it learns the process id.
 
-        From here on only the slot's own socket leads to the daemon.
+        From here on only the slot's own socket leads to the daemon, and the session
+        comes last. Not earlier: on a busy machine it would hardly become ready.
         """
+        if self._rank is not None:
+            self._rank.insist(PATIENCE)
         self._tell(frames.READY, number, os.getpid(), 0, 0)
         self._control.close()
 

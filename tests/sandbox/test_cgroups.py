@@ -87,6 +87,24 @@ def test_slots_for_others_have_groups_that_end_with_them(kind: Confinement) -> N
     assert folders() == []
 
 
+@needs_groups
+def test_the_group_of_a_polite_slot_gets_what_nobody_else_wants() -> None:
+    def classes() -> set[str]:
+        files = [folder / "cpu.idle" for folder in folders()]
+        return {file.read_text().strip() for file in files if file.exists()}
+
+    async def scenario(desk: Desk) -> None:
+        await desk.worker(confinement=Confinement.GOOD)
+        if not classes():
+            pytest.skip("needs a kernel with idle groups")
+        assert classes() == {idle}
+
+    idle = "0"
+    at_a_desk(scenario)
+    idle = "1"
+    at_a_desk(scenario, polite=True)
+
+
 # --- version 2, as files ----------------------------------------------------------
 
 
@@ -110,13 +128,23 @@ def test_the_daemon_moves_down_and_each_slot_gets_a_group(tmp_path: Path) -> Non
     group = tmp_path / "mounted/user/peer"
     daemon = group / "slinger-daemon/cgroup.procs"
     assert daemon.read_text() == str(os.getpid())
-    assert (group / "cgroup.subtree_control").read_text() == "+memory +pids"
+    asked = (group / "cgroup.subtree_control").read_text()
+    assert asked in {"+memory +pids", "+cpu"}  # a real one adds them up
 
     groups.put(7, 4242, MEMORY)
     slot = group / f"slinger-{os.getpid()}-7"
     assert (slot / "memory.max").read_text() == str(MEMORY + cgroups.KERNEL)
     assert (slot / "pids.max").read_text() == str(cgroups.TASKS)
     assert (slot / "cgroup.procs").read_text() == "4242"
+    assert not (slot / "cpu.idle").exists()
+
+
+def test_a_slot_that_comes_last_does_so_as_a_group(tmp_path: Path) -> None:
+    groups = delegated(tmp_path)
+    assert groups is not None
+    groups.put(7, 4242, MEMORY, last=True)
+    slot = tmp_path / "mounted/user/peer" / f"slinger-{os.getpid()}-7"
+    assert (slot / "cpu.idle").read_text() == "1"
 
 
 def test_a_daemon_that_has_moved_down_knows_its_place(tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ file locks, and what is in the scratch folder. They come on top of the other mea
 never instead. Root may make groups; so may a user whose service manager has delegated
 that (systemd: `Delegate=yes`).
 
+Where processor time is divided between groups, a slot's group is in the idle class as a
+whole: the slot's own class counts within its group only.
+
 Version 2 asks that no process is in a group that has groups below it. So the daemon,
 if it is alone in its group, moves down into another first: before there is any zygote.
 """
@@ -22,7 +25,12 @@ KERNEL = 1 << 27
 #: Threads of a slot, and a few.
 TASKS = 80
 
-_NEEDED = ("memory", "pids")
+#: Without these there are no groups; without that one a slot comes last by other means.
+_NEEDED, _TIME = ("memory", "pids"), "cpu"
+
+#: How a group takes the idle class and, on kernels before 5.15, the smallest part.
+_LAST = {1: (("cpu.idle", "1"), ("cpu.shares", "2"))}
+_LAST[2] = (("cpu.idle", "1"), ("cpu.weight", "1"))
 
 _PREFIX = "slinger-"
 
@@ -43,8 +51,11 @@ class Groups:
         self._version = version
         self._ended: set[str] = set()  # to be removed
 
-    def put(self, number: int, pid: int, memory: int) -> None:
+    def put(self, number: int, pid: int, memory: int, *, last: bool = False) -> None:
         """Move a slot's process into a group of its own.
+
+        Args:
+            last: Let the group have what nobody else wants of the processor.
 
         Raises:
             OSError: The kernel refuses that; then there is no such group.
@@ -55,6 +66,8 @@ class Groups:
                 os.makedirs(folder, exist_ok=True)
             for controller, name, value in values:
                 _write(f"{self._place(controller, number)}/{name}", value)
+            if last and _TIME in self._folders:
+                self._step_back(number)
             for folder in self._of(number):
                 _write(f"{folder}/cgroup.procs", str(pid))
         except OSError:
@@ -81,6 +94,15 @@ class Groups:
                 left = name.startswith(_PREFIX) and daemon.isdigit()
                 if left and not os.path.exists(f"/proc/{daemon}"):
                     self._ended.add(f"{parent}/{name}")
+
+    def _step_back(self, number: int) -> None:
+        """Take the idle class for a group, or what there is of the kind."""
+        for name, value in _LAST[self._version]:
+            try:
+                _write(f"{self._place(_TIME, number)}/{name}", value)
+            except OSError:
+                continue
+            return
 
     def _values(self, memory: int) -> list[tuple[str, str, str]]:
         """Return what is written: controller, file, value."""
@@ -120,10 +142,10 @@ def _first(mounted: str, own: list[list[str]]) -> Groups | None:
         controller: f"{mounted}/{controller}{path}".rstrip("/")
         for _, controllers, path in own
         for controller in controllers.split(",")
-        if controller in _NEEDED
+        if controller in (*_NEEDED, _TIME)
     }
-    usable = all(os.access(folder, os.W_OK) for folder in folders.values())
-    return Groups(folders, 1) if usable and len(folders) == len(_NEEDED) else None
+    usable = {name: path for name, path in folders.items() if os.access(path, os.W_OK)}
+    return Groups(usable, 1) if set(_NEEDED) <= set(usable) else None
 
 
 def _second(mounted: str, own: list[list[str]]) -> Groups | None:
@@ -139,7 +161,8 @@ def _second(mounted: str, own: list[list[str]]) -> Groups | None:
             _move_down(folder)
         except OSError:
             return None
-    return Groups(dict.fromkeys(_NEEDED, folder), 2)
+    used = (*_NEEDED, _TIME) if _divides(folder) else _NEEDED
+    return Groups(dict.fromkeys(used, folder), 2)
 
 
 def _delegated(folder: str) -> bool:
@@ -159,6 +182,15 @@ def _move_down(folder: str) -> None:
     os.makedirs(folder + _DAEMON, exist_ok=True)
     _write(f"{folder}{_DAEMON}/cgroup.procs", str(os.getpid()))
     _write(f"{folder}/cgroup.subtree_control", "+memory +pids")
+
+
+def _divides(folder: str) -> bool:
+    """Tell whether the groups below one can share processor time, from now on."""
+    try:
+        _write(f"{folder}/cgroup.subtree_control", f"+{_TIME}")
+    except OSError:
+        return False
+    return True
 
 
 def _write(path: str, text: str) -> None:

@@ -8,6 +8,7 @@ is the first to go when the machine runs out of memory.
 from __future__ import annotations
 
 import os
+import time
 
 from p2pslinger.sandbox.confine import kernel
 
@@ -16,6 +17,9 @@ OOM_SCORE = 500
 
 #: The nicest there is.
 NICEST = 19
+
+#: Seconds until the kernel is asked again for a session's place.
+AGAIN = 0.02
 
 #: ioprio_set(2): this process, and its class "idle".
 IOPRIO_WHO_PROCESS, IOPRIO_IDLE = 1, 3 << 13
@@ -40,7 +44,7 @@ class SessionRank:
     Linux divides a busy machine between sessions first, and the classes above count
     within one only. It lets ordinary users change a session's place ten times a second,
     all together. The file is opened at once, because later this process may be another
-    user.
+    user, or a child of it confined.
     """
 
     def __init__(self) -> None:
@@ -48,6 +52,21 @@ class SessionRank:
             self._file = os.open("/proc/self/autogroup", os.O_WRONLY | os.O_CLOEXEC)
         except OSError:
             self._file = -1  # a system that does not divide like this
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The descriptor that it needs, as long as it does."""
+        return (self._file,) if self._file >= 0 else ()
+
+    def insist(self, patience: float) -> None:
+        """Take the last place, asking for so many seconds, and let go of the file.
+
+        With the file a task could take another place, as far as its user may.
+        """
+        until = time.monotonic() + patience
+        while not self.be_last() and time.monotonic() < until:
+            time.sleep(AGAIN)
+        self._close()
 
     def be_last(self) -> bool:
         """Take the last place; return False to be asked again later."""
@@ -59,9 +78,13 @@ class SessionRank:
             return False
         except OSError:
             pass  # it does not divide like this at the moment
-        os.close(self._file)
-        self._file = -1
+        self._close()
         return True
+
+    def _close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 def offer_to_the_oom_killer() -> None:
