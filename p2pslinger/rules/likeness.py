@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -22,11 +23,15 @@ from p2pslinger.rules.picture import Made, UnreadableError, parts_of, picture
 #: Numbers of an array, all arrays of a value together, that are compared one by one.
 NUMBERS = 1_000_000
 
-#: What comparing two values may cost: a pair of parts counts as `PAIR`, each KiB of
-#: texts and bytes as one. Values that slots write stay far below it. Two that are made
-#: for it could have the same block compared many thousand times, or every part of one
-#: with every part of the other.
+#: What comparing two values may cost: a pair of parts counts as `PAIR`, and so does a
+#: key; each KiB of texts, bytes and whole numbers as one. Values that slots write stay
+#: far below it. Two that are made for it could have the same block compared many
+#: thousand times, or every part of one with every part of the other.
 COST, PAIR = 1 << 22, 8
+
+#: Keys with the same hash that a set or dict may have, as where programs read them
+#: (`p2pslinger.client.reading`): Python compares each of those with all others.
+COLLIDING = 64
 
 #: Struct codes of NumPy's types of floating-point numbers, and numbers in each.
 _FLOATS = {"f2": "e", "f4": "f", "f8": "d", "c8": "f", "c16": "d"}
@@ -135,11 +140,39 @@ class _Comparison:
             return False
         if self._is_one_array(one, other):
             return self._same_arrays(one, other)
-        pairs = _pairs(one, other)
+        pairs = self._pairs(one, other)
         if pairs is None:
             return False
         self._left += pairs
         return True
+
+    def _pairs(self, one: Made, other: Made) -> Iterator[tuple[object, object]] | None:
+        """Return what has to be the same for two containers to be."""
+        mine, theirs = one.parts, other.parts
+        if one.kind not in {"dict", "set", "frozenset"}:
+            return zip(mine, theirs, strict=True)
+        step = 2 if one.kind == "dict" else 1
+        keys, others = mine[::step], theirs[::step]
+        if len(mine) % step or not _plain(keys) or not _plain(others):
+            return zip(mine, theirs, strict=True)
+        self.cost += sum(PAIR + _size(key) // 1024 for key in (*keys, *others))
+        if self.is_too_much or self._are_crowded(keys, others):
+            return None
+        if step == 1:
+            same = {_tagged(x) for x in keys} == {_tagged(x) for x in others}
+            return iter(()) if same else zip(mine, theirs, strict=True)
+        values = dict(zip(map(_tagged, keys), mine[1::2], strict=True))
+        others_values = dict(zip(map(_tagged, others), theirs[1::2], strict=True))
+        if values.keys() != others_values.keys():
+            return None
+        return ((value, others_values[key]) for key, value in values.items())
+
+    def _are_crowded(self, keys: list[object], others: list[object]) -> bool:
+        """Tell whether keys collide: nobody can compare both, and one is unlike any."""
+        crowded = [_most_of_one_hash(one) > COLLIDING for one in (keys, others)]
+        if all(crowded):
+            self.cost = COST + 1
+        return any(crowded)
 
     # --- NumPy's arrays and numbers -------------------------------------------------
 
@@ -179,31 +212,14 @@ class _Comparison:
         return all(allows(a, b) for (a,), (b,) in zip(numbers, others, strict=True))
 
 
-def _pairs(one: Made, other: Made) -> Iterator[tuple[object, object]] | None:
-    """Return what has to be the same for two containers to be."""
-    mine, theirs = one.parts, other.parts
-    if one.kind == "dict":
-        keys, others = _keyed(mine), _keyed(theirs)
-        if keys is not None and others is not None:  # in any order
-            if keys.keys() != others.keys():
-                return None
-            return ((value, others[key]) for key, value in keys.items())
-    if one.kind in {"set", "frozenset"} and _plain(mine) and _plain(theirs):
-        same = {_tagged(x) for x in mine} == {_tagged(x) for x in theirs}
-        if same:
-            return iter(())
-    return zip(mine, theirs, strict=True)
-
-
-def _keyed(parts: list[object]) -> dict[tuple[str, object], object] | None:
-    keys = parts[::2]
-    if len(parts) % 2 or not _plain(keys):
-        return None
-    return {_tagged(key): value for key, value in zip(keys, parts[1::2], strict=True)}
-
-
 def _size(part: object) -> int:
+    if isinstance(part, int):
+        return part.bit_length() // 8
     return len(part) if isinstance(part, str | Block) else 0
+
+
+def _most_of_one_hash(keys: list[object]) -> int:
+    return max(Counter(map(hash, keys)).values(), default=0)
 
 
 def _plain(parts: list[object]) -> bool:

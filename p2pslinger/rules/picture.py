@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 #: Instructions that are followed at most: about a quarter of a second's worth.
 INSTRUCTIONS = 200_000
 
+#: Characters of a name that may be called. A text of megabytes, named by a few bytes
+#: again and again, would be put together as often.
+NAME = 300
+
 #: Instructions that push a plain value, which is their argument.
 _VALUES = frozenset(
     {
@@ -211,6 +215,8 @@ class _Painter:
         made.parts += parts
 
     def _name(self, module: str, name: str) -> None:
+        if len(module) + len(name) > NAME:
+            raise ValueError("named by too long a text")
         # Where NumPy keeps these has changed; what they are has not.
         module = module.replace("numpy._core", "numpy.core")
         self._stack.append(Made("name", [f"{module}.{name}"]))

@@ -7,6 +7,8 @@ import fractions
 import math
 import os
 import pickle
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -187,6 +189,36 @@ def test_values_made_to_be_compared_for_ever_are_unclear() -> None:
     block = b"\x8e" + (1 << 22).to_bytes(8, "little") + bytes(1 << 22) + b"\x94"
     many = block + b"a" + b"h\x00a" * 5000 + b"."
     assert alike(b"\x80\x05]Na" + many, b"\x80\x05]\x88a" + many) is Likeness.UNCLEAR
+
+
+def test_whole_numbers_cost_what_they_weigh() -> None:
+    """A megabyte, of which each further copy takes two bytes."""
+    number = b"\x8b" + (1 << 20).to_bytes(4, "little") + b"\x01" * (1 << 20) + b"\x94"
+    many = number + b"a" + b"h\x00a" * 50_000 + b"."
+    assert alike(b"\x80\x05]Na" + many, b"\x80\x05]\x88a" + many) is Likeness.UNCLEAR
+    keys = number + b"\x8f(" + b"h\x00" * 100_000 + b"\x90a."
+    assert alike(b"\x80\x05]Na" + keys, b"\x80\x05]\x88a" + keys) is Likeness.UNCLEAR
+
+
+@pytest.mark.parametrize("kind", [set, frozenset, dict.fromkeys])
+def test_keys_that_collide_are_not_compared_with_each_other(
+    kind: Callable[[list[int]], object],
+) -> None:
+    """A hundred thousand of them would take minutes: Python compares each two."""
+    crowded = [k * sys.hash_info.modulus for k in range(1, 66)]
+    apart = list(range(1 << 62, (1 << 62) + 65))
+
+    few = crowded[:64]
+    assert compared(kind(few), kind(few[::-1])) is Likeness.ALIKE
+    assert compared(kind(crowded), kind(crowded[::-1])) is Likeness.UNCLEAR
+    assert compared(kind(crowded), kind(apart)) is Likeness.DIFFERENT
+
+
+def test_a_long_text_is_not_put_into_names_again_and_again() -> None:
+    """Each of these names would be twice as long as all that was sent."""
+    text = b"X" + (1 << 20).to_bytes(4, "little") + b"a" * (1 << 20) + b"\x94"
+    with pytest.raises(PeerError):
+        picture(b"\x80\x05](" + text + b"h\x00h\x00\x93" * 50_000 + b"e.")
 
 
 # --- NumPy ----------------------------------------------------------------------------
