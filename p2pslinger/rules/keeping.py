@@ -111,9 +111,20 @@ def replacement(
     )
 
 
-def may_resign(where: Places, me: PeerId, alive: Set[PeerId]) -> bool:
-    """Tell whether this peer is not needed: every place is held by a living keeper."""
-    return me not in where.keepers and all(one in alive for one in where.keepers)
+def may_resign(
+    where: Places, me: PeerId, alive: Set[PeerId], *, cancelled: bool
+) -> bool:
+    """Tell whether this peer is not needed: every place is held by a living keeper.
+
+    Args:
+        where: The job's keepers.
+        me: This peer.
+        alive: Keepers that are heard of.
+        cancelled: The job is. Nobody fills its places any more, so one is enough that
+            is held.
+    """
+    held = [one in alive for one in where.keepers]
+    return me not in where.keepers and (any(held) if cancelled else all(held))
 
 
 @dataclass(frozen=True, slots=True)

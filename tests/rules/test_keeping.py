@@ -132,9 +132,16 @@ def test_the_first_that_is_alive_fills_the_place_of_the_first_that_is_silent() -
 
 def test_whoever_has_a_place_does_not_resign() -> None:
     where = places(SAID, [made(b"1", A, D, B)])
-    assert may_resign(where, B, {A, C, D})
-    assert not may_resign(where, D, {A, B, C})
-    assert not may_resign(where, B, {A, C})
+    for cancelled in (False, True):
+        assert may_resign(where, B, {A, C, D}, cancelled=cancelled)
+        assert not may_resign(where, D, {A, B, C}, cancelled=cancelled)
+    assert not may_resign(where, B, {A, C}, cancelled=False)
+
+
+def test_one_living_keeper_of_a_cancelled_job_is_enough() -> None:
+    where = places(SAID, [made(b"1", A, D, B)])
+    assert may_resign(where, B, {C}, cancelled=True)
+    assert not may_resign(where, B, set(), cancelled=True)
 
 
 def test_the_long_known_are_asked_first_and_the_closest_of_them() -> None:

@@ -299,6 +299,29 @@ def test_all_who_were_replaced_resign(virtual: VirtualTime) -> None:
     virtual.run(main)
 
 
+def test_whoever_stood_in_resigns_from_a_cancelled_job_though_a_keeper_is_gone(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        network = virtual.network()
+        async with SimulatedGrid(network) as grid:
+            ann, *others = everybody = await people(grid, 4, cost=3.0)
+            job = (await ann.start_job(same, range(TASKS))).id
+            stays, goes = keepers(others, job)
+            network.partition([ann.host])
+            await goes.crash()
+            await grid.until(lambda: len(keepers(others, job)) == 2, within=120)
+            (stands_in,) = others_than([stays, goes], others)
+            await (await ann.program()).change(to_text(job), "cancel")
+            network.heal()
+            await grid.until(
+                lambda: set(keepers(everybody, job)) == {ann, stays}, within=300
+            )
+            assert find(stands_in, job) is None
+
+    virtual.run(main)
+
+
 def test_a_keeper_that_goes_while_replicas_are_compared_is_told_nothing_for_ever(
     virtual: VirtualTime,
 ) -> None:

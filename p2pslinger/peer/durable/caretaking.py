@@ -68,6 +68,7 @@ class Caretaking:
 
     def _resign_if_spare(self, held: Held, now: float) -> None:
         """Keep a job no longer that others keep well enough without us."""
+        cancelled = held.job.replica.standing.cancelled
         there = held.fellows.there()
         alive = {fellow.peer for fellow in there}
         named = held.places.keepers
@@ -78,7 +79,7 @@ class Caretaking:
             and held.job.is_keeper
             and not held.job.kept.board.grants
             and now - held.invited > INVITED
-            and may_resign(held.places, self._me, alive)
+            and may_resign(held.places, self._me, alive, cancelled=cancelled)
         ):
             self._vault.resign(held)
 
