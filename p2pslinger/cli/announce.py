@@ -59,16 +59,25 @@ class Announcer:
         try:
             with Link.open(paths.control_path(self._data), PATIENCE) as link:
                 click.echo(who(put(link, GetStatus(), Status).facts))
-                looks = int(FINDING / LOOK)
-                while not (facts := put(link, GetStatus(), Status).facts).neighbours:
-                    looks -= 1
-                    if looks <= 0 or self._over.wait(LOOK):
-                        break
+                facts = with_neighbours(link, FINDING, self._over)
                 click.echo(company(link, facts))
         except (UnavailableError, PeerError):
             pass  # the peer is ending already; its own error is the one to show
         except BrokenPipeError:
             pass  # nobody reads any more, and the peer goes on
+
+
+def with_neighbours(
+    link: Link, patience: float, over: threading.Event | None = None
+) -> StatusFacts:
+    """Return a peer's status once it has neighbours, or so many seconds are over."""
+    over = over or threading.Event()
+    looks = int(patience / LOOK)
+    while not (facts := put(link, GetStatus(), Status).facts).neighbours:
+        looks -= 1
+        if looks <= 0 or over.wait(LOOK):
+            break
+    return facts
 
 
 def who(facts: StatusFacts) -> str:

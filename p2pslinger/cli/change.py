@@ -10,21 +10,43 @@ import sys
 
 import click
 
-from p2pslinger.cli.ask import ask
+from p2pslinger.cli.ask import open_link, put
 from p2pslinger.cli.commands import Command
+from p2pslinger.cli.finding import find
 from p2pslinger.cli.options import read_id
 from p2pslinger.cli.spans import read_span
 from p2pslinger.cli.words import duration, of_id
+from p2pslinger.errors import UsageError
 from p2pslinger.wire.control import Done
 from p2pslinger.wire.owning import ChangeJob
 
 the_job = click.argument("job", metavar="JOB", callback=read_id)
 
 
-def _change(job: str, change: str, value: float | None, told: str) -> None:
-    """Have this machine's peer decide; say that it has."""
-    ask(ChangeJob(job, change, value), Done)
-    click.echo(f"job {of_id(job)} {told}")
+def _change(
+    job: str, change: str, value: float | None, told: str, *, sure: bool = False
+) -> None:
+    """Have this machine's peer decide; say that it has.
+
+    Raises:
+        UsageError: there is no such job, or nothing can be decided for it here.
+    """
+    with open_link() as link:
+        facts = find(link, job)
+        if not facts.durable:
+            raise UsageError(
+                f"job {of_id(facts.job)} ends with the program that has submitted it: "
+                f"`slinger {change}` is for jobs of `slinger submit` and grid.start"
+            )
+        if change == "forget" and not sure and not _is_sure(facts.job):
+            click.echo("nothing was changed")
+            return
+        idle = {("pause", "paused"), ("resume", "open")}
+        if facts.owner and (change, facts.state) in idle:
+            told = "is paused already" if change == "pause" else "is not paused"
+        else:
+            put(link, ChangeJob(facts.job, change, value), Done)
+    click.echo(f"job {of_id(facts.job)} {told}")
 
 
 @click.command(cls=Command, epilog="slinger pause k3mvb2a")
@@ -83,8 +105,9 @@ def forget(job: str, yes: bool) -> None:
     JOB is its id, or enough of its beginning. On a terminal it asks first; this can't
     be undone.
     """
+    _change(job, "forget", None, "is forgotten", sure=yes)
+
+
+def _is_sure(job: str) -> bool:
     question = f"Drop job {of_id(job)} and its results, on all machines?"
-    if not yes and sys.stdin.isatty() and not click.confirm(question, err=True):
-        click.echo("nothing was changed")
-        return
-    _change(job, "forget", None, "is forgotten")
+    return not sys.stdin.isatty() or click.confirm(question, err=True)

@@ -12,7 +12,7 @@ import click
 
 import p2pslinger.cli
 from p2pslinger import paths
-from p2pslinger.cli.announce import company, who
+from p2pslinger.cli.announce import FINDING, company, who, with_neighbours
 from p2pslinger.cli.ask import PATIENCE, put
 from p2pslinger.client.link import Link
 from p2pslinger.errors import UnavailableError
@@ -27,6 +27,10 @@ STARTING = 30.0
 
 #: Seconds between two looks.
 LOOK = 0.05
+
+#: Seconds in which a peer that was told of no other may find one before we go: those
+#: that it has met before answer sooner than that, if they are there.
+ON_ITS_OWN = 1.0
 
 #: Bytes of the log's end in which a failed start's sentence is looked for.
 TAIL = 4096
@@ -48,7 +52,8 @@ def start_detached(config: Config) -> None:
         facts = put(link, GetStatus(), Status).facts
         click.echo(f"listening on {facts.address or 'nothing'}, process {process.pid}")
         click.echo(who(facts))
-        click.echo(company(link, facts))
+        patience = FINDING if config.bootstrap else ON_ITS_OWN
+        click.echo(company(link, with_neighbours(link, patience)))
     click.echo(f"its log is {log}")
     process.returncode = 0  # it is meant to outlive us: no warning about that
 

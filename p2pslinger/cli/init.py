@@ -12,7 +12,7 @@ import sys
 
 import click
 
-from p2pslinger import paths
+from p2pslinger import limits, paths
 from p2pslinger.cli.commands import Command
 from p2pslinger.cli.skeleton import write_skeleton
 from p2pslinger.errors import AuthkeyError, UsageError
@@ -79,10 +79,11 @@ def init(join: bool, passphrase: bool, force: bool) -> None:
         key, told = authkeys.from_random(secrets.token_bytes(40)), MADE
     save_authkey(config.data, key, replace=force)
     settings = write_skeleton(paths.config_file(), replace=force)
-    host = socket.gethostname()
     file = config.data / AUTHKEY
     text = key.to_text() if told is MADE else ""
-    click.echo(told.format(grid=short(key.grid), file=file, host=host, text=text))
+    click.echo(
+        told.format(grid=short(key.grid), file=file, host=_here(config), text=text)
+    )
     click.echo(settings)
     if paths.control_path(config.data).is_socket():
         click.echo(
@@ -92,6 +93,12 @@ def init(join: bool, passphrase: bool, force: bool) -> None:
     else:
         click.echo("Start this machine's peer with:\n")
     click.echo("    slinger up")
+
+
+def _here(config: Config) -> str:
+    """Return where others find this machine's peer, for `--bootstrap`."""
+    host = socket.gethostname()
+    return host if config.port in {0, limits.PORT} else f"{host}:{config.port}"
 
 
 def _refuse_to_overwrite(config: Config, *, force: bool) -> None:

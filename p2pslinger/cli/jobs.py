@@ -97,6 +97,9 @@ def cancel(prefix: str) -> None:
         if facts.state == "cancelled":
             click.echo(f"{_called(facts)} is cancelled already")
             return
+        if facts.state == "computed" and facts.owner:
+            click.echo(f"{_called(facts)} is computed: nothing is left to be cancelled")
+            return
         durable = ChangeJob(facts.job, "cancel")
         put(link, durable if facts.durable else CancelJob(facts.job), Done)
     click.echo(f"{_called(facts)} is cancelled")

@@ -34,6 +34,9 @@ EPILOG = (
     "slinger prefs resume"
 )
 
+#: Words that stand where a preference's name may.
+COMMANDS = ("pause", "resume")
+
 COLUMNS = (Column("preference"), Column("value"), Column("default"), Column("about"))
 
 
@@ -77,11 +80,11 @@ def prefs(words: tuple[str, ...], reset: str | None, as_json: bool) -> None:
         change(file, changed, _end_of_pause(given))
     elif len(given) > 1:
         _expect(given, 2)
-        changed = key_named(given[0])
+        changed = key_named(given[0], COMMANDS)
         value = read_value(changed, changed, given[1])
         change(file, changed, KEYS[changed].write(value))
     elif given:
-        _show_one(load(file), key_named(given[0]), as_json=as_json)
+        _show_one(load(file), key_named(given[0], COMMANDS), as_json=as_json)
         return
     _show(file, load(file), changed, as_json=as_json)
 

@@ -16,15 +16,18 @@ import click
 
 from p2pslinger import paths
 from p2pslinger.cli.acquaintance import tell
+from p2pslinger.cli.ask import ask as query
 from p2pslinger.cli.commands import Command
 from p2pslinger.cli.init import ask
 from p2pslinger.cli.spans import read_span
-from p2pslinger.errors import UsageError
+from p2pslinger.cli.words import counted
+from p2pslinger.errors import UnavailableError, UsageError
 from p2pslinger.ids import short
 from p2pslinger.peer.config import Config, load
 from p2pslinger.store.keyfile import AUTHKEY, change_keyring
 from p2pslinger.wire import authkey as authkeys
 from p2pslinger.wire.authkey import SECRET_BYTES
+from p2pslinger.wire.control import GetStatus, Status
 from p2pslinger.wire.keyring import Keyring
 
 #: How long the older authkey counts, unless it is said: a week, in which every machine
@@ -47,6 +50,10 @@ It is kept in {file}. Hand it on as you would a password, and not over this grid
 JOINED = "This machine uses the authkey now. {counts}"
 
 OVERLAPS = "The older one counts until {ends} as well, so that machines can follow."
+
+AGAIN = """
+The one before was still to be handed on, and is replaced by this one: machines that
+have taken it need this one as well, or they will not find those that have not."""
 
 EXPELS = """\
 The older one counts no more here, from now on and for good. Until the other machines
@@ -82,9 +89,10 @@ def rekey(
     config = load()
     _refuse_elsewhere(config)
     if end:
+        left = _left_behind()
         change_keyring(config.data, Keyring.alone)
         tell()
-        click.echo("only the newest authkey counts on this machine now")
+        click.echo(f"only the newest authkey counts on this machine now{left}")
         return
     ends = 0.0 if expel else _ends(overlap, until)
     if join:
@@ -105,6 +113,20 @@ def _check(*, join: bool, given: list[object], end: bool) -> None:
         raise click.UsageError("--overlap, --until and --expel exclude each other")
     if end and (join or any(one is not None for one in given)):
         raise click.UsageError("--end goes with nothing else")
+
+
+def _left_behind() -> str:
+    """Return what becomes of neighbours that have not got the newest authkey."""
+    try:
+        facts = query(GetStatus(), Status).facts.rekeying
+    except UnavailableError:
+        return ""
+    if facts is None or facts.newer >= facts.known:
+        return ""
+    lack = counted(facts.known - facts.newer, "neighbour")
+    return (
+        f"; {lack} without it can't connect until `slinger rekey --join` is run there"
+    )
 
 
 def _refuse_elsewhere(config: Config) -> None:
@@ -159,7 +181,7 @@ def _told(made: Keyring, ends: float, config: Config) -> str:
     return MADE.format(
         grid=short(made.grid),
         text=made.newest.to_text(),
-        counts=_counts(ends),
+        counts=_counts(ends) + (AGAIN if len(made.older) > 1 else ""),
         command=f"slinger rekey --join {how}",
         file=config.data / AUTHKEY,
     )

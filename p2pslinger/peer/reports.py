@@ -172,6 +172,8 @@ class Reports:
         checks.append(
             CheckFacts("clock", False, wrong[0], "")
             if wrong
+            else CheckFacts("clock", True, "no neighbour to compare it with", "")
+            if not off
             else CheckFacts("clock", True, "agrees with the neighbours'", "")
             if abs(worst) < CLOCK_NOTED
             else CheckFacts(

@@ -314,8 +314,12 @@ KEYS: dict[str, Key] = {
 }
 
 
-def key_named(word: str) -> str:
+def key_named(word: str, also: tuple[str, ...] = ()) -> str:
     """Return a preference's name, however it is spelt.
+
+    Args:
+        word: What somebody has written.
+        also: Other words that may have been meant.
 
     Raises:
         UsageError: there is none like it.
@@ -325,7 +329,7 @@ def key_named(word: str) -> str:
         return name
     import difflib  # only for who has made a mistake
 
-    near = difflib.get_close_matches(name, KEYS, n=1)
+    near = difflib.get_close_matches(name, [*KEYS, *also], n=1)
     rest = f": did you mean {near[0]}?" if near else f"; there are {', '.join(KEYS)}"
     raise UsageError(f"{word} is no preference{rest}")
 

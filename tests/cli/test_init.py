@@ -46,6 +46,12 @@ def test_a_new_grids_authkey_is_shown_once_and_kept_from_others(
     assert "slinger up --bootstrap" in said
 
 
+def test_a_port_of_ones_own_is_named_to_the_other_machines(machine: Machine) -> None:
+    machine.config.mkdir()
+    (machine.config / "config.toml").write_text("port = 9101\n")
+    assert re.search(r"slinger up --bootstrap \S+:9101\n", machine.out("init"))
+
+
 def test_another_machine_joins_with_the_authkey_on_stdin(machine: Machine) -> None:
     text = "slinger-" + authkeys.from_random(bytes(40)).to_text().partition("-")[2]
     done = machine.run("init", "--join", said=f"{text}\n")

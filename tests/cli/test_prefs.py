@@ -39,6 +39,8 @@ def test_what_is_typed_wrongly_is_told_in_a_sentence_and_changes_nothing(
     machine.out("prefs", "cores", "2")
     before = (machine.config / "prefs.toml").read_text()
     assert "did you mean cores" in machine.sentence("prefs", "corse", "3")
+    assert "did you mean pause" in machine.sentence("prefs", "paus", "2h")
+    assert "did you mean resume" in machine.sentence("prefs", "resum")
     assert "there are enabled" in machine.sentence("prefs", "colour")
     assert "cores is '0', not" in machine.sentence("prefs", "cores", "0")
     assert "needs quotes" in machine.sentence("prefs", "hours", "mon", "8-9", code=2)

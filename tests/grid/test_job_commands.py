@@ -151,7 +151,9 @@ def test_a_job_is_decided_by_command(here: Shell, gate: Path) -> None:
 
     assert here.out("pause", short) == f"job {short} is paused\n"
     assert "paused" in here.out("jobs")
+    assert here.out("pause", short) == f"job {short} is paused already\n"
     assert here.out("resume", short) == f"job {short} goes on\n"
+    assert here.out("resume", short) == f"job {short} is not paused\n"
     assert here.out("priority", short, "-7") == f"job {short} has priority -7 now\n"
     assert (
         here.out("extend", short, "3w") == f"job {short} is kept for 21.0 d from now\n"
@@ -167,6 +169,20 @@ def test_a_job_is_decided_by_command(here: Shell, gate: Path) -> None:
     code, _, err = here.run("job", short)
     assert (code, err.count("\n")) == (1, 1)
     assert f"knows no job '{short}'" in err
+
+
+def test_a_finished_job_is_not_said_to_be_paused_or_cancelled(here: Shell) -> None:
+    job = here.submit("script.py:square", "-", "--wait", said="3\n")
+    short = job[:7]
+
+    for words in (["pause", short], ["resume", short], ["priority", short, "3"]):
+        code, out, err = here.run(*words)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert f"job {short} is computed: none of its tasks is left" in err
+    done = f"job {short} is computed: nothing is left to be cancelled\n"
+    assert here.out("cancel", short) == done
+    assert here.out("results", short) == "9\n"
+    assert here.out("extend", short, "2w").startswith(f"job {short} is kept for")
 
 
 def test_a_ticket_goes_from_machine_to_machine(

@@ -105,7 +105,8 @@ def test_a_household_moves_machine_by_machine_while_a_job_runs(
         doctor = household.typed("ann", "doctor").stdout
         assert "the newest is used by 2 of 2 neighbours" in doctor
 
-        household.type("ann", "rekey", "--end")
+        ended = household.type("ann", "rekey", "--end")
+        assert ended == "only the newest authkey counts on this machine now\n"
         assert household.linked("ann") == {"bob", "eve"}
         job.join(HANGING)
         assert found == [x * x for x in range(900)]
@@ -129,6 +130,24 @@ def test_who_is_expelled_meets_nobody_and_is_told(household: Household) -> None:
     after = json.loads(household.type("ann", "status", "--json"))["dropped"]
     assert sum(after.values()) >= sum(before.values())
     assert household.linked("ann") == {"bob"}
+
+
+def test_who_ends_the_older_authkey_hears_who_is_left_behind(
+    household: Household,
+) -> None:
+    household.type("ann", "rekey", "--overlap", "1h")
+    ended = household.type("ann", "rekey", "--end")
+    assert "; 2 neighbours without it can't connect until" in ended
+
+
+def test_an_authkey_made_before_the_last_is_handed_on_says_so(place: Place) -> None:
+    home = Household(place, {})
+    home.type("ann", "init")
+    assert "is replaced by this one" not in home.type("ann", "rekey")
+    again = home.type("ann", "rekey")
+    assert "The one before was still to be handed on" in again
+    assert "is replaced by this one" in again
+    assert "is replaced" not in home.type("ann", "rekey", "--expel")
 
 
 def test_wrong_words_are_one_sentence_and_change_nothing(place: Place) -> None:

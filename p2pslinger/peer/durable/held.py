@@ -53,6 +53,17 @@ class Held:
             self.job.means.keeper.settle(self.job.kept)
 
     @property
+    def state(self) -> str:
+        """What people are told: "open", "paused", "computed" or "cancelled"."""
+        board, end = self.job.kept.board, self.job.end
+        if end == "gone":
+            return "cancelled"
+        complete = board.sealed and board.done.count >= board.total
+        if not self.job.is_keeper and complete:
+            return "computed"
+        return end or ("paused" if board.paused else "open")
+
+    @property
     def wanted(self) -> int:
         """How many keepers it should have besides its submitter's peer."""
         newest = self.job.replica.standing.newest

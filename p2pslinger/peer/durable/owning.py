@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from p2pslinger.errors import DiskError, SlingerError, UnavailableError, UsageError
-from p2pslinger.ids import JobId
+from p2pslinger.ids import JobId, short
 from p2pslinger.peer.durable.held import Held
 from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.vault import Vault
@@ -22,6 +22,9 @@ from p2pslinger.wire.records import Control
 
 #: Seconds that a keeper has to take in what an owner elsewhere says.
 ASKED = 10.0
+
+#: Changes that mean something only while tasks are left to be begun.
+OF_TASKS = {"pause", "resume", "priority"}
 
 
 class Owning:
@@ -98,6 +101,11 @@ class Owning:
                 "a ticket with the job key (`slinger ticket JOB --owner`)"
             )
         said = self._said(ask)
+        if ask.change in OF_TASKS and held.state not in {"open", "paused"}:
+            raise UsageError(
+                f"job {short(held.job.id)} is {held.state}: none of its tasks is left "
+                "to be begun"
+            )
         if not held.job.is_keeper:
             held = await self._seek(held.job.id, held.job.key.secret)
         safe: asyncio.Future[SlingerError | None] = self._means.loop.create_future()

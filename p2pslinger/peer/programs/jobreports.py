@@ -147,12 +147,7 @@ class JobReports:
         board = job.kept.board
         standing = job.replica.standing
         newest = standing.newest
-        state = job.end or ("paused" if board.paused else "open")
-        if job.end == "gone":
-            state = "cancelled"
-        elif not job.is_keeper and _is_complete(held):
-            state = "computed"
-        waiting = None
+        state, waiting = held.state, None
         elsewhere = board.running_elsewhere
         if state in {"open", "paused"}:
             waiting = self._explaining.job(job.kept, here=job.is_keeper)
@@ -265,8 +260,3 @@ def _state_of(fellow: Fellow) -> str:
     if not fellow.is_there:
         return "away"
     return "connected" if fellow.agrees else "joining"
-
-
-def _is_complete(held: Held) -> bool:
-    board = held.job.kept.board
-    return board.sealed and board.done.count >= board.total
