@@ -87,7 +87,7 @@ def read_settings(file: Path) -> dict[str, object]:
 
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number without end
         raise UsageError(
             f"{file} is no valid TOML: {error}. Lines look like `slots = 4` or "
             '`bootstrap = ["host:8468"]`'

@@ -131,7 +131,10 @@ def test_the_data_folder_is_the_environments_then_the_files(tmp_path: Path) -> N
     assert paths.default_data_folder(environ) == Path("/elsewhere")
 
 
-@pytest.mark.parametrize("raw", [b"slots = \n", b"a = 1\na = 2\n", b"\xff\xfe", b"["])
+@pytest.mark.parametrize(
+    "raw",
+    [b"slots = \n", b"a = 1\na = 2\n", b"\xff\xfe", b"[", b"slots = " + b"9" * 5000],
+)
 def test_what_is_no_toml_is_named_with_its_file(tmp_path: Path, raw: bytes) -> None:
     file = tmp_path / "config.toml"
     file.write_bytes(raw)

@@ -1,6 +1,8 @@
 """What the owner has said of others, read anew whenever it changes.
 
-While it can't be understood, what it said before holds on, and the owner is told.
+While it can't be understood, what it said before holds on, and the owner is told. If it
+could not be understood from the start, nothing is computed for others: one of them may
+be denied.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ class Acquaintance:
         self._events = events
         self._stamp = sayings.stamp()
         self.trouble = ""
-        self.members = Members(me, trusting)
+        self.members = Members(me, trusting, unsure=True)
         self._read()
 
     def reread(self) -> None:
@@ -152,7 +154,15 @@ class Acquaintance:
         """Return what the owner should know."""
         if not self.trouble:
             return []
-        return [f"{self.trouble}; until that is mended, what it said before holds"]
+        until = "what it said before holds"
+        if self.members.unsure:
+            until = "nothing is computed for others, and nobody is banned"
+        return [f"{self.trouble}; until that is mended, {until}"]
+
+    @property
+    def why_unsure(self) -> str:
+        """Why nobody knows what the owner has said, or ""."""
+        return self.trouble if self.members.unsure else ""
 
     def _read(self) -> bool:
         """Read what is written; return whether something else holds now."""
@@ -166,4 +176,4 @@ class Acquaintance:
         self.trouble = ""
         was = self.members
         self.members = Members(was.me, was.trusting, people)
-        return people != was.people
+        return people != was.people or was.unsure

@@ -38,6 +38,7 @@ class Permitting:
             programs=self._programs,
             short_lived=config.program_bound and not config.throw_away,
             listed=peer.people.is_mine,
+            unsure=lambda: peer.people.why_unsure,
             wall=peer.world.wall,
         )
         self.governing = Governing(

@@ -124,11 +124,13 @@ class Members:
         me: This peer: always its own, never banned.
         trusting: Every member counts as the owner's own (`--trust-members`).
         people: What the owner has said.
+        unsure: Nobody knows what that is: so nobody else is trusted, or computed for.
     """
 
     me: PeerId
     trusting: bool = False
     people: People = field(default_factory=People)
+    unsure: bool = False
 
     def is_banned(self, peer: PeerId) -> bool:
         """Tell whether this machine has nothing to do with a peer."""
@@ -138,7 +140,7 @@ class Members:
         """Tell whether a peer is as good as this machine's own."""
         if peer == self.me:
             return True
-        if peer in self.people.banned or peer in self.people.denied:
+        if self.unsure or peer in self.people.banned or peer in self.people.denied:
             return False
         return self.trusting or peer in self.people.allowed
 
@@ -154,7 +156,8 @@ class Members:
         """
         if peer == self.me:
             return True
-        return peer not in self.people.banned and peer not in self.people.denied
+        refused = peer in self.people.banned or peer in self.people.denied
+        return not refused and not self.unsure
 
     def petname(self, peer: PeerId) -> str:
         """Return what the owner calls a peer, or ""."""

@@ -145,6 +145,23 @@ def test_a_file_that_is_broken_from_the_start_gives_others_nothing(
     play(virtual, tmp_path / "prefs.toml", act, text="enabled = maybe")
 
 
+def test_nobody_else_is_computed_for_while_it_is_not_known_who_is_denied(
+    virtual: VirtualTime, tmp_path: Path
+) -> None:
+    unsure = ["people.toml is no valid TOML"]
+
+    async def act(scene: Scene) -> None:
+        assert scene.permits[-1].suspended
+        assert scene.governing.reason is not None
+        assert "people.toml is no valid TOML" in scene.governing.reason.text
+        unsure[0] = ""
+        await asyncio.sleep(SEEN)
+        assert not scene.permits[-1].suspended
+
+    ground = replace(GROUND, unsure=lambda: unsure[0])
+    play(virtual, tmp_path / "prefs.toml", act, ground=ground)
+
+
 def test_a_short_lived_peer_computes_for_others_only_if_it_is_said(
     virtual: VirtualTime, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ class Ground:
         short_lived: A program has brought it along.
         listed: Tells whom the owner has allowed by name.
         wall: Gives the wall time.
+        unsure: Says why nobody knows whom the owner has denied, or "".
     """
 
     slots: int
@@ -62,6 +63,7 @@ class Ground:
     short_lived: bool
     listed: Callable[[PeerId], bool]
     wall: Callable[[], float]
+    unsure: Callable[[], str] = lambda: ""
 
 
 class Governing:
@@ -246,6 +248,9 @@ class Governing:
         """Return why this peer gives others nothing, whatever the preferences say."""
         if not self._understood:
             return reason_for(Reason.DISABLED, f"its preferences: {self.trouble}")
+        unsure = self._ground.unsure()
+        if unsure:
+            return reason_for(Reason.DISABLED, f"whom it may compute for: {unsure}")
         if self._ground.short_lived and not self.preferences.program_peers:
             text = (
                 "it is here for one program only, and its preferences do not say "
