@@ -13,7 +13,8 @@ from typing import Any
 from p2pslinger.ids import PeerId
 from p2pslinger.net.datagrams import SESSIONS, Place
 from p2pslinger.net.dhtstore import RecordStore
-from p2pslinger.net.directory import Contact, Directory
+from p2pslinger.net.directory import Directory
+from p2pslinger.net.table import Contact
 from p2pslinger.wire.identity import Signed
 
 #: Records handed to one newcomer; owners put the rest again within half an hour.

@@ -13,14 +13,11 @@ from p2pslinger.net.datagrams import Place
 #: Contacts in a bucket and copies of a record, as in Kademlia's paper.
 K = 20
 
-
 #: Requests of one look-up under way at once, late ones not counted.
 ALPHA = 3
 
-
 #: Holders of a valid record that end the search for it.
 ENOUGH = 3
-
 
 #: Requests of one look-up: an honest one takes 30; fakes could lead it on for ever.
 LOOKUP_REQUESTS = 100

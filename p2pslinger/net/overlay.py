@@ -28,7 +28,7 @@ from p2pslinger.errors import PeerError, UnavailableError, UsageError
 from p2pslinger.ids import PeerId
 from p2pslinger.net.datagrams import BOOT, PURPOSE, Place, SealedPort, Seals
 from p2pslinger.net.dhtstore import RecordStore, check
-from p2pslinger.net.directory import Contact, Directory
+from p2pslinger.net.directory import Directory
 from p2pslinger.net.handover import Handover
 from p2pslinger.net.knocking import knock
 from p2pslinger.net.lookup import K, Lookup
@@ -36,6 +36,7 @@ from p2pslinger.net.ports import PortTakenError
 from p2pslinger.net.reach import resolve
 from p2pslinger.net.refresh import Refresh
 from p2pslinger.net.search import Search
+from p2pslinger.net.table import Contact
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity, Signed
 from p2pslinger.wire.keyring import Keyring

@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any
 
-from p2pslinger.net.directory import REFRESH, Directory
+from p2pslinger.net.directory import Directory
+from p2pslinger.net.table import REFRESH
 
 
 class Refresh:
