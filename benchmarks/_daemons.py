@@ -15,7 +15,7 @@ import psutil
 from p2pslinger import paths
 from p2pslinger.client.link import Link
 from p2pslinger.wire.control import GetStatus, Status
-from p2pslinger.wire.facts import StatusFacts
+from p2pslinger.wire.ownfacts import StatusFacts
 
 #: What a peer that a program has started has in its command line.
 MODULE = "p2pslinger.peer"

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from p2pslinger.sandbox.task import task
-    from p2pslinger.wire.facts import JobFacts, PeerFacts, StatusFacts, TallyFacts
+    from p2pslinger.wire.facts import JobFacts, PeerFacts, TallyFacts
+    from p2pslinger.wire.ownfacts import StatusFacts
 
 
 _HOMES = {
@@ -59,7 +60,7 @@ _HOMES = {
     "Source": "p2pslinger.client.source",
     "JobFacts": "p2pslinger.wire.facts",
     "PeerFacts": "p2pslinger.wire.facts",
-    "StatusFacts": "p2pslinger.wire.facts",
+    "StatusFacts": "p2pslinger.wire.ownfacts",
     "TallyFacts": "p2pslinger.wire.facts",
 }
 

@@ -18,7 +18,7 @@ from p2pslinger.cli.words import counted, of_id, printable
 from p2pslinger.client.link import Link
 from p2pslinger.errors import PeerError, UnavailableError
 from p2pslinger.wire.control import GetPeers, GetStatus, Peers, Status
-from p2pslinger.wire.facts import StatusFacts
+from p2pslinger.wire.ownfacts import StatusFacts
 
 #: Seconds in which a peer should have found its neighbours (design.md: 1 s by a known
 #: address, 3 s on the LAN).

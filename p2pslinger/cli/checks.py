@@ -13,7 +13,7 @@ from p2pslinger.errors import AuthkeyError, DiskError
 from p2pslinger.ids import short
 from p2pslinger.peer.config import Config
 from p2pslinger.store.keyfile import AUTHKEY
-from p2pslinger.wire.facts import CheckFacts
+from p2pslinger.wire.ownfacts import CheckFacts
 
 #: Free bytes on the data folder's disk below which jobs with big payloads soon fail.
 LEAST_FREE = 1_000_000_000

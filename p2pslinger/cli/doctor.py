@@ -21,7 +21,7 @@ from p2pslinger.client.link import Link
 from p2pslinger.errors import UnavailableError, UsageError
 from p2pslinger.peer.config import Config, load
 from p2pslinger.wire.control import Checks, GetChecks
-from p2pslinger.wire.facts import CheckFacts
+from p2pslinger.wire.ownfacts import CheckFacts
 
 
 @click.command(cls=Command, epilog="slinger doctor\nslinger doctor --json")

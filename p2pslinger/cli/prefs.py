@@ -23,7 +23,7 @@ from p2pslinger.errors import UnavailableError
 from p2pslinger.rules.preferences import DEFAULTS, UNTIL_RESUMED, Preferences
 from p2pslinger.rules.prefkeys import KEYS, key_named, read_value, written
 from p2pslinger.store.prefsfile import NAME, change, load
-from p2pslinger.wire.facts import PermitFacts
+from p2pslinger.wire.ownfacts import PermitFacts
 from p2pslinger.wire.permitting import GetPermit, Permitted
 
 EPILOG = (

@@ -18,7 +18,7 @@ from p2pslinger.cli.words import (
     when,
 )
 from p2pslinger.wire.control import GetStatus, Status
-from p2pslinger.wire.facts import KeepingFacts, ReachFacts, RekeyFacts, StatusFacts
+from p2pslinger.wire.ownfacts import KeepingFacts, ReachFacts, RekeyFacts, StatusFacts
 
 
 @click.command(cls=Command, epilog="slinger status\nslinger status --json")

@@ -19,13 +19,8 @@ from p2pslinger.wire.control import (
     Tally,
     Why,
 )
-from p2pslinger.wire.facts import (
-    JobFacts,
-    PeerFacts,
-    StatusFacts,
-    TallyFacts,
-    WhyFacts,
-)
+from p2pslinger.wire.facts import JobFacts, PeerFacts, TallyFacts, WhyFacts
+from p2pslinger.wire.ownfacts import StatusFacts
 
 
 class Asking:

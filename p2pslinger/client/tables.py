@@ -8,13 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from p2pslinger.wire.facts import (
-    JobFacts,
-    PeerFacts,
-    ReasonFacts,
-    StatusFacts,
-    TallyFacts,
-)
+from p2pslinger.wire.facts import JobFacts, PeerFacts, ReasonFacts, TallyFacts
+from p2pslinger.wire.ownfacts import StatusFacts
 
 F = TypeVar("F")
 

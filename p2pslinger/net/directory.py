@@ -1,7 +1,7 @@
 """The DHT's requests, sent and answered: kademlia's protocol, corrected.
 
-Who answers us gets into the routing table (`p2pslinger.net.table`), who stops to, leaves
-it.
+Who answers us gets into the routing table (`p2pslinger.net.table`), and leaves it when
+it does not any more.
 """
 
 from __future__ import annotations

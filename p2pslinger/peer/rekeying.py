@@ -24,8 +24,8 @@ from p2pslinger.net.streams import Streams
 from p2pslinger.peer.events import Events, Noted
 from p2pslinger.peer.links import Link, Links
 from p2pslinger.store.keyfile import AUTHKEY, change_keyring, load_keyring
-from p2pslinger.wire.facts import RekeyFacts
 from p2pslinger.wire.keyring import Holds, Keyring
+from p2pslinger.wire.ownfacts import RekeyFacts
 
 #: What an owner runs on a machine that lacks the newest authkey.
 REMEDY = "run `slinger rekey --join` on it with the newest authkey"

@@ -27,13 +27,8 @@ from p2pslinger.peer.programs.submitter import Submitter
 from p2pslinger.peer.sandboxreport import sandbox_checks, sandbox_facts
 from p2pslinger.store.state import State
 from p2pslinger.version import __version__
-from p2pslinger.wire.facts import (
-    CheckFacts,
-    KeepingFacts,
-    PeerFacts,
-    RekeyFacts,
-    StatusFacts,
-)
+from p2pslinger.wire.facts import PeerFacts
+from p2pslinger.wire.ownfacts import CheckFacts, KeepingFacts, RekeyFacts, StatusFacts
 from p2pslinger.wire.records import Address, Notice, PeerCard
 
 #: Seconds that a clock may be off before `doctor` says so; two minutes break things.

@@ -7,7 +7,7 @@ import re
 from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.level import UNTESTED, Level
-from p2pslinger.wire.facts import CheckFacts, SandboxFacts
+from p2pslinger.wire.ownfacts import CheckFacts, SandboxFacts
 
 _MEMBERS, _NOBODY = "other members' tasks run in it", "no other member's task runs here"
 

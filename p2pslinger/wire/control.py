@@ -13,18 +13,12 @@ import msgspec
 from msgspec import Meta
 
 from p2pslinger import limits
-from p2pslinger.wire.facts import (
-    CheckFacts,
-    JobFacts,
-    PeerFacts,
-    StatusFacts,
-    TallyFacts,
-    WhyFacts,
-)
+from p2pslinger.wire.facts import JobFacts, PeerFacts, TallyFacts, WhyFacts
 from p2pslinger.wire.glimpse import Glimpsed
 from p2pslinger.wire.manifest import Function, Policy
 from p2pslinger.wire.messages import Codec
 from p2pslinger.wire.needs import NOTHING, Needs
+from p2pslinger.wire.ownfacts import CheckFacts, StatusFacts
 from p2pslinger.wire.owning import Handle, IdText, OwningMessage
 from p2pslinger.wire.permitting import PermitMessage
 from p2pslinger.wire.records import (

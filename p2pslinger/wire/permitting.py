@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from p2pslinger.wire.facts import PermitFacts
+from p2pslinger.wire.ownfacts import PermitFacts
 
 
 class GetPermit(msgspec.Struct, frozen=True, array_like=True, tag=74):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2pslinger.cli import checks
-from p2pslinger.wire.facts import CheckFacts
+from p2pslinger.wire.ownfacts import CheckFacts
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Machine

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from p2pslinger.cli.status import reachable, show_status
-from p2pslinger.wire.facts import ReachFacts, StatusFacts
+from p2pslinger.wire.ownfacts import ReachFacts, StatusFacts
 
 ADVICE = "it works all the same: it dials out. To let others dial it, forward port 8468"
 SHUT = ReachFacts("unreachable", 720.0, "peer k3mvb2a could not dial it", ADVICE)

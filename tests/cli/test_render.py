@@ -23,9 +23,9 @@ from p2pslinger.wire.facts import (
     KeeperFacts,
     PeerFacts,
     ReasonFacts,
-    StatusFacts,
     TallyFacts,
 )
+from p2pslinger.wire.ownfacts import StatusFacts
 
 ANN = "k3mvb2a-aaaaaaa-bbbbbbb-ccccccc-ddddddd"
 BOB = "z7aaaaa-aaaaaaa-bbbbbbb-ccccccc-ddddddd"

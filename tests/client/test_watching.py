@@ -12,7 +12,8 @@ from p2pslinger.client.progress import Progress
 from p2pslinger.client.rows import Rows
 from p2pslinger.client.tables import CELL, ROWS, Facts, grid_html, job_html, table
 from p2pslinger.client.watching import Plain, Terminal, Watch, line_of
-from p2pslinger.wire.facts import PeerFacts, ReasonFacts, StatusFacts, TallyFacts
+from p2pslinger.wire.facts import PeerFacts, ReasonFacts, TallyFacts
+from p2pslinger.wire.ownfacts import StatusFacts
 from tests.client.scripted import facts
 
 EVIL = '<script src="http://x">\x1b[2J"\'&'

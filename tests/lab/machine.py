@@ -15,7 +15,7 @@ from p2pslinger.limits import PORT
 from tests.grid.place import HANGING, output, until
 
 if TYPE_CHECKING:
-    from p2pslinger.wire.facts import StatusFacts
+    from p2pslinger.wire.ownfacts import StatusFacts
     from tests.grid.place import Place
     from tests.lab.namespaces import Namespace
 

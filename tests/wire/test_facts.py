@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pslinger.wire import facts
+from p2pslinger.wire import facts, ownfacts
 from p2pslinger.wire.agreeing import AgreementFacts
 from tests.wire.structs import built
 
@@ -17,17 +17,17 @@ KINDS = [
     facts.WhyFacts,
     facts.TallyFacts,
     facts.KeeperFacts,
-    facts.KeepingFacts,
+    ownfacts.KeepingFacts,
     AgreementFacts,
     facts.JobFacts,
     facts.PeerFacts,
-    facts.ReachFacts,
-    facts.RekeyFacts,
-    facts.SandboxFacts,
+    ownfacts.ReachFacts,
+    ownfacts.RekeyFacts,
+    ownfacts.SandboxFacts,
     facts.TaskFacts,
-    facts.StatusFacts,
-    facts.PermitFacts,
-    facts.CheckFacts,
+    ownfacts.StatusFacts,
+    ownfacts.PermitFacts,
+    ownfacts.CheckFacts,
 ]
 
 
@@ -50,7 +50,7 @@ def finite(fact: msgspec.Struct) -> bool:
 def test_every_kind_of_fact_is_tested() -> None:
     found = {
         one
-        for one in vars(facts).values()
+        for one in [*vars(facts).values(), *vars(ownfacts).values()]
         if isinstance(one, type) and issubclass(one, msgspec.Struct)
     }
     assert found == set(KINDS)

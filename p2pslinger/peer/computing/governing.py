@@ -24,7 +24,8 @@ from p2pslinger.rules.permits import PRESENT, Course, Facts, Now, Permit, permit
 from p2pslinger.rules.preferences import DEFAULTS
 from p2pslinger.rules.reasons import Reason, reason_for
 from p2pslinger.sandbox.sensors.sensor import Question, Sensors
-from p2pslinger.wire.facts import PermitFacts, ReasonFacts
+from p2pslinger.wire.facts import ReasonFacts
+from p2pslinger.wire.ownfacts import PermitFacts
 
 #: Seconds between two looks at the file, and at the sensors.
 LOOK = 2.0

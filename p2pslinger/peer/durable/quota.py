@@ -14,7 +14,7 @@ from p2pslinger.peer.durable.held import Held
 from p2pslinger.peer.durable.job import DurableJob
 from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.events import Noted
-from p2pslinger.wire.facts import KeepingFacts
+from p2pslinger.wire.ownfacts import KeepingFacts
 
 #: Bytes that this peer keeps for others, all together and for one submitter.
 QUOTA = 2 << 30

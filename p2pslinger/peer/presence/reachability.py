@@ -24,7 +24,7 @@ from p2pslinger.net.knocking import TOKEN
 from p2pslinger.peer.events import Events, Reached
 from p2pslinger.peer.links import Link, Links
 from p2pslinger.wire.acquainting import DialBack, DialledBack
-from p2pslinger.wire.facts import ReachFacts
+from p2pslinger.wire.ownfacts import ReachFacts
 
 #: Seconds between two checks, once something is known.
 EVERY = 600.0

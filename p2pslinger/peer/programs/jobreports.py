@@ -21,13 +21,7 @@ from p2pslinger.peer.programs.whyjobs import WhyTasks
 from p2pslinger.peer.underway import UnderWay
 from p2pslinger.rules.board import Board
 from p2pslinger.store.state import Share, State
-from p2pslinger.wire.facts import (
-    JobFacts,
-    KeeperFacts,
-    TallyFacts,
-    TaskFacts,
-    WhyFacts,
-)
+from p2pslinger.wire.facts import JobFacts, KeeperFacts, TallyFacts, TaskFacts, WhyFacts
 
 
 class JobReports:
