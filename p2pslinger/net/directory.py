@@ -1,4 +1,4 @@
-"""The DHT's requests, sent and answered: kademlia's protocol, corrected.
+"""The DHT's requests, sent and answered.
 
 Who answers us gets into the routing table (`p2pslinger.net.table`), and leaves it when
 it does not any more.
@@ -16,8 +16,6 @@ from random import Random
 from typing import Any
 
 import msgspec
-from kademlia.node import Node
-from kademlia.protocol import KademliaProtocol
 
 from p2pslinger.errors import PeerError, UnavailableError
 from p2pslinger.ids import ID_BYTES, PeerId
@@ -27,7 +25,7 @@ from p2pslinger.net.dhtstore import RecordStore
 from p2pslinger.net.lookup import K
 from p2pslinger.net.reach import is_usable
 from p2pslinger.net.requests import SHAPES
-from p2pslinger.net.table import Contact, Table
+from p2pslinger.net.table import Contact, Point, Table
 from p2pslinger.wire.identity import Signed
 
 #: Unanswered requests after which a contact leaves whatever the rest does.
@@ -40,7 +38,7 @@ TRIALS = 64
 QUIET = 900.0
 
 
-class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
+class Directory(Calls):
     """This peer's part in what peers ask each other.
 
     Args:
@@ -64,13 +62,11 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
         wall: Callable[[], float],
         welcome: Callable[[Contact], None],
     ) -> None:
-        node = Node(me)
-        KademliaProtocol.__init__(self, node, store, K)
-        Calls.__init__(self, rng, SHAPES, dropped)
+        super().__init__(rng, SHAPES, dropped)
         self.clock = asyncio.get_running_loop().time
-        self.source_node = node
+        self.me = Point(me)
         self.storage = store
-        self.router = Table(node, self.clock)
+        self.router = Table(self.me, self.clock)
         self._wall = wall
         self._welcome = welcome
         self.strangers: Callable[[list[Place]], None] = lambda _: None
@@ -87,7 +83,7 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
     ) -> None:
         """Ask, and let the routing table learn from the answer or the silence."""
         settled = functools.partial(self._settled, self.clock(), done)
-        mine = (self.source_node.id, *arguments)
+        mine = (self.me.id, *arguments)
         self.ask(to, name, mine, done=settled, late=late)
 
     def try_out(self, place: Place) -> None:
@@ -97,7 +93,7 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
             return
         self._trials.add(trial)
         tried = functools.partial(self._tried, trial)
-        self.request(place, "find_node", self.source_node.id, done=tried)
+        self.request(place, "find_node", self.me.id, done=tried)
 
     def _tried(self, trial: object, by: Place, nodes: Any) -> None:
         """Try out whom it has named, if it knows better than we who is close to us.
@@ -106,13 +102,13 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
         of others, from our neighbourhood to theirs and on.
         """
         self._trials.discard(trial)
-        near = self.router.find_neighbors(self.source_node)
-        last = near[-1].long_id ^ self.source_node.long_id if len(near) >= K else 2**160
+        near = self.router.find_neighbors(self.me)
+        last = near[-1].long_id ^ self.me.long_id if len(near) >= K else 2**160
         strangers = [
             Place(host, port, PeerId(peer))
             for peer, host, port in nodes or ()
-            if int.from_bytes(peer) ^ self.source_node.long_id < last
-            and self.router.is_new_node(Node(peer))
+            if int.from_bytes(peer) ^ self.me.long_id < last
+            and self.router.is_new_node(Point(peer))
             and is_usable(host, by.host)
         ]
         for stranger in strangers:
@@ -131,14 +127,14 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
 
     def drop(self, peer: PeerId) -> None:
         """Forget a contact: it has said that it answers nobody."""
-        contact = self.router.get(Node(peer))
+        contact = self.router.get(Point(peer))
         if contact is not None:
             self.router.remove_contact(contact)
 
     def rpc_ping(self, sender: Place, nodeid: bytes) -> bytes:
         """Answer with who we are."""
         self._meet(sender)
-        return bytes(self.source_node.id)
+        return bytes(self.me.id)
 
     def rpc_find_node(
         self, sender: Place, nodeid: bytes, key: bytes
@@ -177,7 +173,7 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
         self, sender: Place, key: bytes, room: int
     ) -> list[tuple[bytes, str, int]]:
         self._meet(sender)
-        near = self.router.find_neighbors(Node(key), exclude=_contact_at(sender))
+        near = self.router.find_neighbors(Point(key), exclude=_contact_at(sender))
         return _fitting([(one.id, one.ip, one.port) for one in near], room)
 
     def _settled(
@@ -225,7 +221,7 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
 
     def closest(self, key: bytes) -> list[Place]:
         """Return the contacts closest to `key`, on whose behalf we look it up now."""
-        node = Node(key)
+        node = Point(key)
         self.router.bucket_of(node).touch_last_updated()
         return [contact.place for contact in self.router.find_neighbors(node)]
 
@@ -234,8 +230,8 @@ class Directory(Calls, KademliaProtocol):  # type: ignore[misc]
 
         That is, it is among the closest, and of those who were here we are the closest.
         """
-        node = Node(key)
-        target, ours = node.long_id, node.distance_to(self.source_node)
+        node = Point(key)
+        target, ours = node.long_id, node.distance_to(self.me)
         # Mostly somebody in the key's own bucket is closer, and the rest need no look.
         for contacts in (
             self.router.bucket_of(node).nodes.values(),

@@ -23,7 +23,11 @@ from p2pslinger.net.lookup import K
 REFRESH = 3600.0
 
 
-class Contact(Node):  # type: ignore[misc]  # kademlia has no types
+class Point(Node):  # type: ignore[misc]  # kademlia has no types
+    """An id or a key: what contacts are near to."""
+
+
+class Contact(Node):  # type: ignore[misc]
     """A peer and where it answers datagrams."""
 
     def __init__(self, peer: PeerId, host: str, port: int) -> None:
