@@ -34,6 +34,9 @@ from p2pslinger.wire.keyring import Keyring
 #: of a household or laboratory is on once.
 OVERLAP = 7 * 86_400.0
 
+#: How long it may count, at most: thirty years, which every calendar has.
+LONGEST = 30 * 365.25 * 86_400.0
+
 MADE = """\
 The next authkey of grid {grid}, shown only now:
 
@@ -98,13 +101,13 @@ def rekey(
     if join:
         key = authkeys.read(ask("Authkey"))
         change_keyring(config.data, lambda held: _joined(held, key, ends))
-        tell()
         click.echo(JOINED.format(counts=_counts(ends)))
+        tell()
     else:
         secret = secrets.token_bytes(SECRET_BYTES)
         made = change_keyring(config.data, lambda held: _followed(held, secret, ends))
+        click.echo(_told(made, ends, config))  # before anything else can go wrong
         tell()
-        click.echo(_told(made, ends, config))
 
 
 def _check(*, join: bool, given: list[object], end: bool) -> None:
@@ -153,14 +156,16 @@ def _ends(overlap: float | None, until: str | None) -> float:
         ends = time.time() + (OVERLAP if overlap is None else overlap)
         return math.ceil(ends / 60) * 60.0  # so that it is the same where it is typed
     try:
-        when = datetime.datetime.fromisoformat(until)
-    except ValueError:
+        when = datetime.datetime.fromisoformat(until).timestamp()
+    except (ValueError, OverflowError):
         raise click.BadParameter(
             f"{until!r} is no time such as 2026-11-30T12:00Z"
         ) from None
-    if when.timestamp() <= time.time():
+    if when <= time.time():
         raise click.BadParameter(f"{until} is past: use --expel if that is meant")
-    return when.timestamp()
+    if when > time.time() + LONGEST:
+        raise click.BadParameter(f"{until} is more than 30 years away")
+    return when
 
 
 def _joined(held: Keyring, key: authkeys.Authkey, ends: float) -> Keyring:

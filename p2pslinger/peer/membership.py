@@ -66,8 +66,8 @@ class Membership:
         table.on(Reread, self._told)
 
     def _told(self, _: Connection, __: Reread, exchange: Exchange) -> None:
+        self.rekeying.reread()  # first: it must not wait until a list is mended
         self.people.reread()
-        self.rekeying.reread()
         exchange.reply(Done())
 
     async def keep_looking(self) -> None:

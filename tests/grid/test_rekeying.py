@@ -166,6 +166,8 @@ def test_wrong_words_are_one_sentence_and_change_nothing(place: Place) -> None:
         ("", ("--join",), "stdin ended"),
         ("", ("--overlap", "soon"), "no time span"),
         ("", ("--until", "2020-01-01T00:00Z"), "is past"),
+        ("", ("--until", "9999-12-31T23:59Z"), "more than 30 years away"),
+        ("", ("--until", "0001-01-01T00:00"), "no time such as"),
         ("", ("--until", "2040-01-01", "--expel"), "exclude each other"),
         ("", ("--end", "--join"), "nothing else"),
     ):
@@ -174,6 +176,20 @@ def test_wrong_words_are_one_sentence_and_change_nothing(place: Place) -> None:
         assert sentence in done.stderr, done.stderr
         assert done.stderr.count("\n") == 1
     assert file.read_bytes() == before
+
+
+def test_an_authkey_that_is_made_is_shown_whatever_else_is_wrong(place: Place) -> None:
+    """It is shown only then."""
+    home = Household(place, {})
+    home.type("ann", "init")
+    home.start("ann")
+    (place.folder / "config" / "people.toml").write_text("[deny")
+    done = home.typed("ann", "rekey", "--expel")
+
+    keyring = load_keyring(place.folder / "ann")
+    assert keyring is not None
+    assert KEY.findall(done.stdout) == [keyring.newest.to_text()]
+    assert "people.toml is no valid TOML" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is of POSIX")
