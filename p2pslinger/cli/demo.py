@@ -6,6 +6,7 @@ into wheels, beside this file.
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -21,6 +22,20 @@ HERE = Path(__file__).parent
 PLACES = (HERE / "_example_fractal.py", HERE.parents[1] / "examples" / "fractal.py")
 
 
+def _check_place(_: click.Context, __: click.Parameter, value: str) -> str:
+    """See, before all the work, that there is a folder for the picture.
+
+    Raises:
+        BadParameter: there is none, or nothing can be written into it.
+    """
+    folder = Path(value).absolute().parent
+    if not folder.is_dir():
+        raise click.BadParameter(f"there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise click.BadParameter(f"{folder} can't be written")
+    return value
+
+
 @click.command(cls=Command, epilog="slinger demo\nslinger demo --peers 4 --strangers")
 @click.option("--peers", type=click.IntRange(1, 64), default=3, show_default=True)
 @click.option(
@@ -33,6 +48,7 @@ PLACES = (HERE / "_example_fractal.py", HERE.parents[1] / "examples" / "fractal.
     "--out",
     type=click.Path(dir_okay=False, writable=True),
     default="fractal.png",
+    callback=_check_place,
     show_default=True,
     help="The picture's file.",
 )

@@ -141,7 +141,7 @@ class Follower:
 def line_of(facts: JobFacts, *, moves: bool) -> str:
     """Return how far a job is, in a line; and why it waits, unless it moves."""
     said = [one for one in facts.under_way if one.share is not None]
-    more = "" if facts.sealed else "+"
+    more = "" if facts.sealed or facts.state in OVER else "+"
     share = percent(facts.computed / facts.tasks) if facts.tasks else "0 %"
     parts = [f"{facts.computed:,} of {facts.tasks:,}{more} tasks ({share})"]
     if facts.running:

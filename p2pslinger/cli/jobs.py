@@ -19,7 +19,7 @@ from p2pslinger.wire.owning import ChangeJob
 
 COLUMNS = (
     Column("job"),
-    Column("name"),
+    Column("name", wraps=True),
     Column("state"),
     Column("tasks", number=True),
     Column("computed", number=True),
@@ -32,9 +32,9 @@ COLUMNS = (
 #: Of running tasks that say how far they are, or print.
 RUNNING = (
     Column("task", number=True),
-    Column("on"),
+    Column("on", wraps=True),
     Column("done", number=True),
-    Column("says"),
+    Column("says", wraps=True),
 )
 
 
@@ -174,7 +174,8 @@ def _lasting(job: JobFacts) -> list[tuple[str, str]]:
 
 
 def _tasks(job: JobFacts) -> str:
-    return f"{job.tasks:,}" if job.sealed else f"{job.tasks:,}+"  # more may come
+    more = not job.sealed and job.state in {"open", "paused"}
+    return f"{job.tasks:,}+" if more else f"{job.tasks:,}"
 
 
 def _called(job: JobFacts) -> str:

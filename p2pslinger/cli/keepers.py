@@ -11,7 +11,7 @@ from p2pslinger.wire.facts import JobFacts, KeeperFacts
 
 COLUMNS = (
     Column("keeper"),
-    Column("name"),
+    Column("name", wraps=True),
     Column("state"),
     Column("for", number=True),
     Column("holds"),

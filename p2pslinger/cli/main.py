@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -24,6 +26,9 @@ FAILED = 1
 TYPED_WRONGLY = 2
 INTERRUPTED = 130
 
+#: What a file says to which the output is sent, once it takes no more.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
 #: What click calls numbers, the longer names first, and what people do.
 NUMBERS = {
     "integer range": "a whole number",
@@ -31,6 +36,9 @@ NUMBERS = {
     "float range": "a number",
     "float": "a number",
 }
+
+#: How click says what a number may be.
+RANGE = re.compile(r"is not in the range (-?\d+)<=x<=(-?\d+)")
 
 EPILOG = "slinger init\nslinger up\nslinger run my_script.py"
 
@@ -59,6 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _nobody_reads()
+    except OSError as error:
+        if error.errno not in FULL or error.filename is not None:
+            return _explain(error, debug=switches.debug)
+        _say(f"what this prints can't be written: {error.strerror}")
+        return _nobody_reads()
     except Exception as error:  # noqa: BLE001 - nothing is above to see it
         return _explain(error, debug=switches.debug)
     return code if isinstance(code, int) else 0
@@ -66,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _in_words(text: str) -> str:
     """Return what click says of a wrong number as a person would."""
+    text = RANGE.sub(r"is not in the range \1 to \2", text)
     for kind, words in NUMBERS.items():
         text = text.replace(f"is not a valid {kind}", f"is not {words}")
     return text

@@ -16,15 +16,15 @@ from p2pslinger.wire.facts import PeerFacts
 
 COLUMNS = (
     Column("peer"),
-    Column("name"),
+    Column("name", wraps=True),
     Column("slots", number=True),
     Column("sandbox"),
     Column("python"),
     Column("slinger"),
     Column("connected", number=True),
     Column("clock", number=True),
-    Column("address"),
-    Column("why not"),
+    Column("address", wraps=True),
+    Column("why not", wraps=True),
 )
 
 #: Seconds of difference between two clocks that are not worth a number.

@@ -25,7 +25,7 @@ from p2pslinger.rules.members import MARK, People
 
 COLUMNS = (
     Column("peer"),
-    Column("name"),
+    Column("name", wraps=True),
     Column("is"),
     Column("since"),
 )

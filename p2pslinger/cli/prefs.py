@@ -37,7 +37,12 @@ EPILOG = (
 #: Words that stand where a preference's name may.
 COMMANDS = ("pause", "resume")
 
-COLUMNS = (Column("preference"), Column("value"), Column("default"), Column("about"))
+COLUMNS = (
+    Column("preference"),
+    Column("value", wraps=True),
+    Column("default"),
+    Column("about", wraps=True),
+)
 
 
 class PrefsFacts(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from p2pslinger.wire.facts import TallyFacts
 
 COLUMNS = (
     Column("peer"),
-    Column("name"),
+    Column("name", wraps=True),
     Column("tasks", number=True),
     Column("failures", number=True),
     Column("CPU seconds", number=True),

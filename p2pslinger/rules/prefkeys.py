@@ -232,7 +232,7 @@ def _absent(word: str, write: Callable[[object], str]) -> Callable[[object], str
 
 
 _FLAG = "true or false"
-_SHARE = "a part such as 25%, more than 0"
+_SHARE = "a part such as 25%, more than 0 and at most 100%"
 _RATE = "bytes a second such as 500KB/s, at least 50KB/s, or unlimited"
 
 #: Every preference, by the name of its field in `Preferences`.

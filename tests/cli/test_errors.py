@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -122,12 +123,30 @@ def test_nobody_reading_is_no_error(machine: Machine) -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has none")
+def test_a_full_disk_under_the_output_is_no_bug(machine: Machine) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "p2pslinger", "prefs"],
+            env=machine.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        "Error: what this prints can't be written: No space left on device\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["statsu"], "there is no command 'statsu': did you mean status?"),
         (["xyzzy"], "there is no command 'xyzzy' (see"),
-        (["up", "--port", "70000"], "'--port': 70000 is not in the range"),
+        (["up", "--port", "70000"], "'--port': 70000 is not in the range 0 to 65535 ("),
         (["up", "--port", "-1"], "'--port': -1 is not in the range"),
         (["up", "--port", "ssh"], "'--port': 'ssh' is not a whole number (see"),
         (["up", "--slots", "two"], "'--slots': 'two' is not a whole number (see"),
@@ -145,6 +164,7 @@ def test_nobody_reading_is_no_error(machine: Machine) -> None:
         (["run", "nowhere.py"], "'nowhere.py' does not exist"),
         (["run"], "Missing argument 'SCRIPT'"),
         (["demo", "--peers", "0"], "0 is not in the range"),
+        (["demo", "--out", "/no/such/x.png"], "there is no folder /no/such"),
         (["init", "--join", "--passphrase"], "exclude each other"),
         (["submit"], "Missing argument 'SCRIPT_OR_MODULE:FUNCTION'"),
         (["submit", "math:sqrt"], "Missing argument 'ARGS.jsonl'"),

@@ -110,6 +110,34 @@ def test_a_drawn_table_takes_names_as_they_are(
     assert "7" in out
 
 
+LONG = (Column("job"), Column("name", wraps=True), Column("tasks", number=True))
+ROWS = [("k3mvb2a-abcdefg", "squares of all the numbers", "1,000"), ("x7", "", "3")]
+
+
+@pytest.mark.parametrize("columns", [30, 40, 80])
+def test_no_id_and_no_number_is_cut_off_where_the_terminal_is_narrow(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    draw(LONG, ROWS)
+
+    out = capsys.readouterr().out
+    assert {"k3mvb2a-abcdefg", "1,000", "x7", "3"} <= set(out.split())
+    assert "\u2026" not in out
+
+
+def test_a_table_that_does_not_fit_is_a_block_for_each_row(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    draw(LONG, ROWS)
+
+    assert capsys.readouterr().out == (
+        "job    k3mvb2a-abcdefg\nname   squares of all the numbers\ntasks  1,000\n"
+        "\njob    x7\ntasks  3\n"
+    )
+
+
 def test_status_says_who_where_and_why_not_more(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
