@@ -10,8 +10,8 @@ RIVALS := loky dask[distributed] ray ipyparallel
 BENCH :=
 #: Narrows `make test`: TESTS=tests/rules, or TESTS="-k board".
 TESTS :=
-#: How many files `make test` runs at a time, in the order of tests/conftest.py. More than
-#: four would have tests with real processes wait for each other on most machines.
+#: `make test` runs several files at a time: tests/conftest.py says in which order, and
+#: how many. More than four would have tests with real processes wait for each other.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 BIN := $(VENV)/bin
