@@ -25,11 +25,11 @@ from p2pslinger.errors import (
     UnavailableError,
     WrongGridError,
 )
-from p2pslinger.net.buffered import Buffered
 from p2pslinger.net.certificates import SERVER_NAME, contexts, public_key
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.greeting import where
 from p2pslinger.net.ports import PortTakenError, open_sockets
+from p2pslinger.net.tls import Tls
 from p2pslinger.wire.authkey import Authkey
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.keyring import Keyring
@@ -132,22 +132,24 @@ class TlsStreams:
 
     async def _connect(self, host: str, port: int, make: Make) -> Connection:
         loop = asyncio.get_running_loop()
-        transport, buffered = await loop.create_connection(
-            lambda: Buffered(make()),
+        transport, tls = await loop.create_connection(
+            lambda: Tls(self._client, make(), SERVER_NAME),
             host,
             port,
-            ssl=self._client,
-            server_hostname=SERVER_NAME,
             happy_eyeballs_delay=EYEBALLS,
         )
-        connection = buffered.connection
         try:
             tune(transport.get_extra_info("socket"))
-            await connection.ready
+            await tls.shaken
         except BaseException:
-            connection.close()
+            transport.abort()
             raise
-        return connection
+        try:
+            await tls.connection.ready
+        except BaseException:
+            tls.connection.close()
+            raise
+        return tls.connection
 
     async def listen(self, host: str | None, port: int, make: Make) -> Listening:
         """See `Streams.listen`."""
@@ -238,14 +240,17 @@ class TlsListening:
 
     async def _shake_hands(self, accepted: socket.socket) -> Connection:
         loop = asyncio.get_running_loop()
-        _, buffered = await loop.connect_accepted_socket(
-            lambda: Buffered(self._make()),
-            accepted,
-            ssl=self._context(),
-            ssl_handshake_timeout=HANDSHAKE,
+        transport, tls = await loop.connect_accepted_socket(
+            lambda: Tls(self._context(), self._make()), accepted
         )
-        tune(accepted)
-        return buffered.connection
+        try:
+            tune(accepted)
+            async with asyncio.timeout(HANDSHAKE):
+                await tls.shaken
+        except BaseException:
+            transport.abort()
+            raise
+        return tls.connection
 
 
 def tune(connected: socket.socket) -> None:
