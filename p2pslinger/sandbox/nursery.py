@@ -251,7 +251,7 @@ class Nursery:
             ours.pop_all()
         self._slots[number] = slot
         if AVAILABLE:
-            sock = slot.socket = PassingSocket.of(sock, takes=False)
+            sock = slot.lent.socket = PassingSocket.of(sock, takes=False)
         return slot, sock
 
     def _forked(self, number: int, pid: int, errno: int) -> None:

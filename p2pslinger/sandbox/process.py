@@ -17,23 +17,13 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from p2pslinger.sandbox import frames
+from p2pslinger.sandbox.lending import Lending
 from p2pslinger.sandbox.link import Link
-from p2pslinger.sandbox.memory import (
-    LEAST,
-    UnsealedError,
-    area,
-    descriptor,
-    has_room,
-    in_memory,
-    seal,
-    take,
-)
 from p2pslinger.sandbox.output import Output
 from p2pslinger.sandbox.packed import ITEM_VALUES
-from p2pslinger.sandbox.passing import PassingSocket
 from p2pslinger.sandbox.reins import Reins
 from p2pslinger.sandbox.slot import Exit, Glimpse, Order, Outcome
 from p2pslinger.sandbox.task import share_of
@@ -70,11 +60,11 @@ class SlotProcess:
     Args:
         ends: This closes them.
         kill: Has the zygote kill the process and all that it started.
-        lends: Bytes that it may get as memory, in all. What it has got it can keep for
-            as long as it lives, and no limit of a process counts it.
+        lends: Bytes that it may get as memory, in all.
 
     Attributes:
         link: The protocol for the slot's socket.
+        lent: Memory that it gets and gives besides.
         gone: Done when the process has ended and everything here is closed.
     """
 
@@ -95,11 +85,7 @@ class SlotProcess:
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self._orders: deque[tuple[int, Order]] = deque()
         self._serial = 0
-        #: What carries memory to the runner, if anything does.
-        self.socket: PassingSocket | None = None
-        self._area: int | None = None
-        self._large = False
-        self._lends = lends
+        self.lent = Lending(self.link, lends)
         self._ends = ends
         self._output = Output(ends.mark)
         self._reads = 0
@@ -121,12 +107,12 @@ class SlotProcess:
     def shard(self, job: int, number: int, form: int, data: bytes) -> None:
         """Give a shard of a job's arguments."""
         head = frames.SHARD_BODY.pack(job, number, form)
-        self._hold(frames.SHARD, frames.SHARD_BESIDE, head, data)
+        self.lent.send(frames.SHARD, frames.SHARD_BESIDE, head, data)
 
     def share(self, job: int, digest: bytes, data: bytes) -> None:
         """Give a value that a job's tasks share; no bytes if another job has it."""
         head = frames.SHARE_BODY.pack(job, digest)
-        self._hold(frames.SHARE, frames.SHARE_BESIDE, head, data)
+        self.lent.send(frames.SHARE, frames.SHARE_BESIDE, head, data)
 
     def forget(self, job: int, shards: Sequence[int] | None) -> None:
         """Free some shards of a job, or with None everything about it."""
@@ -147,7 +133,7 @@ class SlotProcess:
             self._serial, order.job, order.start, order.slice, len(order.pieces)
         )
         pieces = b"".join(frames.RUN_PIECE.pack(*piece) for piece in order.pieces)
-        self._give_area()
+        self.lent.offer_area()
         self.link.send(frames.RUN, head, pieces)
 
     def withdraw(self) -> None:
@@ -226,59 +212,11 @@ class SlotProcess:
             self._loop.remove_reader(self._ends.output)
             os.close(self._ends.output)
             os.close(self._ends.cells)
-            if self._area is not None:
-                os.close(self._area)
-                self._area = None
+            self.lent.close()
             if self._reins is not None:
                 self._reins.close()
             self.gone.set_result(None)
         self.link.abort()
-
-    # --- memory -------------------------------------------------------------------
-
-    def _hold(self, kind: int, beside: int, head: bytes, data: bytes) -> None:
-        """Send a frame soon, with its data as memory if it is large."""
-        lent = self.socket is not None and len(data) <= self._lends
-        memory = in_memory(data) if lent else data
-        fd = descriptor(memory)
-        if fd is None or self.socket is None or not lent:
-            self.link.hold(kind, head, data)
-        else:
-            self._lends -= len(data)
-            name = self.socket.give(fd)
-            self.link.hold(beside, head, frames.MEMORY.pack(name, len(data)))
-
-    def _give_area(self) -> None:
-        """Give memory for large values, if the last ones were large."""
-        if not self._large or self._area is not None or self._lends < math.inf:
-            return  # what is not a stranger's own can't be counted, nor taken back
-        if self.socket is not None and has_room():
-            self._area = area(frames.FRAME_BYTES)
-            name = self.socket.give(self._area)
-            memory = frames.MEMORY.pack(name, frames.FRAME_BYTES)
-            self.link.hold(frames.AREA, memory)
-
-    def _values(self, rest: memoryview, beside: int) -> bytes:
-        """Return values, from the frame or from the area.
-
-        Raises:
-            NonsenseError: they are not there, or could still be changed.
-        """
-        if not beside:
-            self._large = len(rest) >= LEAST
-            return bytes(rest)
-        fd, self._area = self._area, None
-        if fd is None or len(rest):
-            raise frames.NonsenseError("values in memory that it was not given")
-        try:
-            seal(fd)
-        except UnsealedError as error:
-            os.close(fd)
-            raise frames.NonsenseError(str(error)) from None
-        try:
-            return cast(bytes, take(fd, beside))  # read like any others
-        except UnsealedError as error:
-            raise frames.NonsenseError(str(error)) from None
 
     # --- inside -------------------------------------------------------------------
 
@@ -308,7 +246,7 @@ class SlotProcess:
             start=order.start,
             stop=stop,
             form=form,
-            values=self._values(rest[end:], beside),
+            values=self.lent.values(rest[end:], beside),
             failures=failures,
             wall=wall,
             cpu=cpu,
