@@ -25,7 +25,9 @@ from p2pslinger.peer.seats import (
     Seat,
     Setback,
     Strangers,
+    able,
     delivery_of,
+    parked_for,
 )
 from p2pslinger.peer.shelf import Shard
 from p2pslinger.rules.grants import Held
@@ -167,8 +169,8 @@ class Keeper:
 
     def want(self, seat: Seat, want: Want, answer: Callable[[Work], None]) -> None:
         """Park a request; `answer` is called when there is work for it."""
-        parked = Parked(seat, want, answer)
         seat.heard = self._loop.time()
+        parked = Parked(seat, want, answer, seat.heard)
         seat.parked[want.number] = parked
         (self._behind if want.queued else self._empty).append(parked)
         self.wake()
@@ -313,9 +315,9 @@ class Keeper:
         """Grant a seat some tasks, of no more shards than fit a message."""
         helds = job.board.grant(
             seat.peer,
-            places=self._places(job),
+            places=self.places(job),
             now=self._loop.time(),
-            others=self._able(job),
+            others=able(job, self.seats.values(), self._loop.time() - AWAY),
             most=most,
             apart=self.company.apart,
         )
@@ -326,19 +328,18 @@ class Keeper:
             job.board.give_back(seat.peer, held.number)
         return self._grant(job, seat, limits.BATCH)
 
-    def _able(self, job: KeptJob) -> set[PeerId]:
-        """Return the volunteers that could compute a task of this job, soon."""
-        since = self._loop.time() - AWAY
-        return {
-            seat.peer
-            for seat in self.seats.values()
-            if seat.heard >= since and seat.fits(job)
-        }
+    def idle(self, job: KeptJob, since: float) -> int:
+        """Count the slots that have waited for a job since then, doing nothing."""
+        waiting = (one for one in self._empty if one.live and one.since <= since)
+        barred = self.company.is_barred
+        return sum(
+            one.fits(job) and not barred(one.seat.peer, job.submitter)
+            for one in waiting
+        )
 
-    def _places(self, job: KeptJob) -> int:
+    def places(self, job: KeptJob) -> int:
         """Count the places for ranges that may want a part of this job."""
-        parked = sum(len(seat.parked) for seat in self.seats.values() if seat.fits(job))
-        return parked + job.board.grants
+        return parked_for(job, self.seats.values()) + job.board.grants
 
     # --- leases -------------------------------------------------------------------
 

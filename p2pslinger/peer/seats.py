@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -212,11 +212,12 @@ class Sent:
 
 @dataclass(eq=False, slots=True)
 class Parked:
-    """A volunteer's open request for one assignment."""
+    """A volunteer's open request for one assignment, and since when it is open."""
 
     seat: Seat
     want: Want
     answer: Callable[[Work], None]
+    since: float
     live: bool = True
 
     def fits(self, job: KeptJob) -> bool:
@@ -224,6 +225,16 @@ class Parked:
         if self.want.mine and job.submitter != self.seat.peer:
             return False
         return self.seat.fits(job)
+
+
+def able(job: KeptJob, seats: Iterable[Seat], since: float) -> set[PeerId]:
+    """Return the volunteers that could compute a job's task soon: those heard since."""
+    return {seat.peer for seat in seats if seat.heard >= since and seat.fits(job)}
+
+
+def parked_for(job: KeptJob, seats: Iterable[Seat]) -> int:
+    """Count the open requests that could get a part of a job."""
+    return sum(len(seat.parked) for seat in seats if seat.fits(job))
 
 
 def delivery_of(volunteer: PeerId, result: RangeResult) -> Delivery:

@@ -15,8 +15,8 @@ Results are only ever added: the first one for a task counts, and replicas that 
 seen the same results in any order agree on which tasks are done. Of control records the
 one with the highest sequence counts, and `cancelled` absorbs whatever the sequence.
 
-Where several keepers hand out one job, each has a part of the tasks (`Parts`). The open
-tasks of the others are granted only once `spare` says so.
+Where several keepers hand out one job, each has a part of the tasks (`Parts`), and may
+give some of it to another. The open tasks of others are granted once `spare` says so.
 
 Tasks that are done may be granted again to be checked, and those of a holder that takes
 too long to somebody else (`Copies`); that changes the state of no task.
@@ -108,6 +108,25 @@ class Board(Tasks):
             if gone is not None:
                 self._reopen_free(*gone)
 
+    def give(self, idle: int, places: int) -> list[Span]:
+        """Leave some of our tasks to another keeper; return which.
+
+        Args:
+            idle: Its slots that have nothing to do.
+            places: Our places for ranges.
+        """
+        if self.rests:
+            return []
+        left, whole = self._open.ours.count, places + idle
+        share = max(left // whole, self.pace.size(left, whole))  # of each slot
+        return self._open.give(min(left, idle * share))
+
+    def given(self, spans: Iterable[Span]) -> int:
+        """Take over what another keeper leaves to us; return how many are open."""
+        before = self._open.ours.count
+        self._open.given(spans)
+        return self._open.ours.count - before
+
     def shared_by(self, keeper: PeerId) -> list[int]:
         """Return the grants that another keeper has told of, by number."""
         return self._open.numbers(keeper)
@@ -166,7 +185,7 @@ class Board(Tasks):
             now: The keeper's monotonic time, seconds.
             still: Only of what stands still, as its holder says.
         """
-        if self.open or self.paused or self.waits or self.cancelled:
+        if self.open or self.rests:
             return False  # there is other work for who is free
         live = sorted(self._ledger.live(), key=lambda held: held.since)
         late = [
@@ -219,7 +238,7 @@ class Board(Tasks):
         Returns:
             The new grants; none if there is nothing for it.
         """
-        if self.cancelled or self.paused or self.waits:
+        if self.rests:
             return []
         check = self.copies.take(volunteer, apart, relief=False)
         if check is not None:  # before anything else: somebody may wait for it
@@ -233,9 +252,8 @@ class Board(Tasks):
             size = self.pace.size(self._open.ours.count, places)
             spans = self._open.take(min(most, size))
         else:
-            beyond = max(0, self._open.theirs.count - self.left_alone)
-            most = min(most, beyond, self.pace.size(beyond, places))
-            spans = self._open.take_from_behind(most, aside=self.aside)
+            size = self.pace.size(self._open.theirs.count, places)
+            spans = self._open.take_from_behind(min(most, size), aside=self.aside)
         relief = None if spans else self.copies.take(volunteer, apart, relief=True)
         if relief is not None:
             return [self._begin(volunteer, relief, now)]

@@ -1,9 +1,9 @@
 """The open tasks of one job: ours, and those that other keepers hand out.
 
 Where several keepers hand out one job, each has its own part of the tasks. It knows
-what the others have granted, and leaves their parts alone, until it is told that it may
-help: then it takes their last tasks, for they begin with the first. Where several help,
-each of them leaves another share of the last ones alone.
+what the others have granted, and leaves their parts alone, until one of them gives it
+some. If nobody answers, it may be told to take others' last tasks, for they begin with
+the first; of several that do so, each leaves another share of the last ones alone.
 """
 
 from __future__ import annotations
@@ -77,19 +77,23 @@ class Parts:
             want: How many.
             aside: Share of the very last ones that others may have, 0 to 1.
         """
-        spans: list[Span] = []
-        left = int(self.theirs.count * aside)
-        for start, stop in reversed(list(self.theirs)):
-            if want <= 0 or len(spans) == SIGNED_RANGES:
-                break
-            end = stop - min(left, stop - start)
-            left -= stop - end
-            if start < end:
-                spans.append((max(start, end - want), end))
-                want -= end - start
+        spans = _last(self.theirs, want, int(self.theirs.count * aside))
         for start, stop in spans:
             self.theirs.remove(start, stop)
-        return spans[::-1]
+        return spans
+
+    def give(self, want: int) -> list[Span]:
+        """Leave our last `want` tasks to another keeper, fewer if scattered."""
+        spans = _last(self.ours, want)
+        self.divide_more(spans)
+        return spans
+
+    def given(self, spans: Iterable[Span]) -> None:
+        """Hand out from now on what another keeper has left to us."""
+        for span in spans:
+            self._foreign.remove(*span)
+            for low, high in self.theirs.remove(*span):
+                self.ours.add(low, high)
 
     def divide(self, foreign: Iterable[Span]) -> None:
         """Say which tasks other keepers hand out, instead of what was said before."""
@@ -157,3 +161,17 @@ class Parts:
         for span in (*live, *self.elsewhere()):
             free.remove(*span)
         return list(free)
+
+
+def _last(tasks: Spans, want: int, left: int = 0) -> list[Span]:
+    """Return the last `want` of some tasks, but for the very last `left` ones."""
+    spans: list[Span] = []
+    for start, stop in reversed(list(tasks)):
+        if want <= 0 or len(spans) == SIGNED_RANGES:
+            break
+        end = stop - min(left, stop - start)
+        left -= stop - end
+        if start < end:
+            spans.append((max(start, end - want), end))
+            want -= end - start
+    return spans[::-1]

@@ -54,8 +54,6 @@ class Tasks:
     spare: bool = False
     #: The share of the last of those that is left to other helpers, 0 to 1.
     aside: float = 0.0
-    #: How many of those are left to their own keepers.
-    left_alone: int = 0
     #: Tasks with an outcome, or withdrawn.
     done: Spans = field(default_factory=Spans)
     #: Who has done what.
@@ -79,19 +77,23 @@ class Tasks:
     # --- what can be asked --------------------------------------------------------
 
     @property
+    def rests(self) -> bool:
+        """Whether nothing is handed out, whatever is open."""
+        return self.cancelled or self.paused or self.waits
+
+    @property
     def open(self) -> int:
         """Tasks that could be granted now."""
-        if self.cancelled or self.paused or self.waits:
+        if self.rests:
             return 0
-        spare = max(0, self._open.theirs.count - self.left_alone) if self.spare else 0
+        spare = self._open.theirs.count if self.spare else 0
         apart = len(self._open.apart(spare=self.spare)) if self._open.solo else 0
         return self._open.ours.count + apart + spare
 
     @property
     def stocked(self) -> bool:
         """Whether there may be something to grant: open tasks, or copies."""
-        rests = self.cancelled or self.paused or self.waits
-        return bool(self.open or (self.copies.asked and not rests))
+        return bool(self.open or (self.copies.asked and not self.rests))
 
     @property
     def left_to_others(self) -> int:

@@ -154,12 +154,20 @@ class ShareGrants(msgspec.Struct, frozen=True, array_like=True, tag=26):
         whole: `made` holds all live grants; what was shared before is void.
         made: New ones.
         ended: Numbers of those that are over.
+        idle: Slots at the sender that have nothing to do: it asks for open tasks.
+        given: Open tasks, [start, stop), that the receiver hands out from now on.
+        leaves: The sender stops: who computes for it turns to the others.
     """
 
     job: Id
     whole: bool
     made: Annotated[tuple[SharedGrant, ...], Meta(max_length=4 * limits.BATCH)]
     ended: Annotated[tuple[Number, ...], Meta(max_length=4 * limits.BATCH)]
+    idle: Annotated[int, Meta(ge=0, le=limits.OPEN_REQUESTS)] = 0
+    given: Annotated[
+        tuple[tuple[Count, Count], ...], Meta(max_length=limits.SIGNED_RANGES)
+    ] = ()
+    leaves: bool = False
 
 
 class HeldGrant(msgspec.Struct, frozen=True, array_like=True):

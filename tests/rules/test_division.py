@@ -115,6 +115,42 @@ def test_what_another_has_granted_is_not_offered_even_if_help_is_wanted() -> Non
     assert offered(two, BOB) == []
 
 
+def test_what_a_keeper_gives_away_is_handed_out_by_the_other_alone() -> None:
+    one, two = keeper(K1, 8), keeper(K2, 8)
+    given = one.give(idle=1, places=1)
+    assert given == [(2, 4)]
+    assert two.given(given) == 2
+
+    assert [offered(one, ANN) for _ in range(3)] == [[(0, 1)], [(1, 2)], []]
+    assert two.open == 6
+    assert two.left_to_others == 2
+
+
+def test_what_was_granted_meanwhile_is_not_handed_out_again_by_who_gets_it() -> None:
+    two = keeper(K2, 8)
+    two.shared(K1, [(7, (2, 3))], ())
+
+    assert two.given([(2, 4)]) == 1
+    two.shared(K1, (), [7])  # it came back: to whom it was given
+    assert two.open == 6
+
+
+def test_a_keeper_with_nothing_open_or_a_job_that_rests_gives_nothing() -> None:
+    one = keeper(K1)
+    grant(one)
+    assert one.give(idle=5, places=1) == []
+    paused = keeper(K1)
+    paused.paused = True
+    assert paused.give(idle=5, places=1) == []
+
+
+def test_a_keeper_gives_idle_slots_their_share_of_many_tasks() -> None:
+    one = keeper(K1, 2000)
+    one.pace.measured(1, 1.0)
+    given = one.give(idle=1, places=3)
+    assert given == [(750, 1000)]
+
+
 def test_what_another_has_ended_is_left_to_it() -> None:
     one, two = keeper(K1), keeper(K2)
     held = grant(one)

@@ -2,7 +2,8 @@
 
 Changes go out within 200 ms, and a sign of life every 2 s while there is work. A
 keeper that is not heard of for 5 s is *silent*: the others hand out its part, and after
-a while longer, in which its volunteers can turn to them, what it had granted as well.
+a while longer, in which its volunteers can turn to them, what it had granted as well. A
+keeper with idle slots and no tasks of its own asks the others for some (`helping`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable
 from p2pslinger.errors import PeerError
 from p2pslinger.ids import PeerId
 from p2pslinger.peer.durable.fellows import Fellow, Fellows
+from p2pslinger.peer.durable.helping import Helping
 from p2pslinger.peer.durable.job import DurableJob
 from p2pslinger.rules.division import foreign
 from p2pslinger.rules.keeping import Places
@@ -38,15 +40,9 @@ LATER = 1.0
 #: Seconds without one after which a keeper's part is handed out by others.
 SILENT = 5.0
 
-#: Seconds without one after which what it has granted is granted again.
-GONE = 10.0
-
-#: Seconds that a keeper has had nothing left of its own part before it helps others:
-#: longer than news of their grants take.
-HELP_AFTER = 1.0
-
-#: The same once few tasks are left: their keeper grants them in a moment, or can't.
-HELP_LATE, FEW = 4.0, 16
+#: Seconds without one after which what it has granted is granted again, and the same
+#: after it has said that it goes: its volunteers see it go, and turn to others at once.
+GONE, LEFT = 10.0, 2.0
 
 #: Grants in one message, and those that a keeper may have of one job: each is a slot.
 AT_ONCE, MOST = 4096, 65_536
@@ -75,15 +71,16 @@ class Sharing:
         self._places = places
         self._loop = asyncio.get_running_loop()
         self._shared: set[int] = set()  # numbers that others know of
+        self._told_of: set[PeerId] = set()  # who has heard of them
         self._ended: dict[int, float] = {}  # those that are over, since when
         self._heard: dict[PeerId, float] = {}
         self._silent: frozenset[PeerId] = frozenset()
         self._dropped: set[PeerId] = set()
+        self._left: dict[PeerId, float] = {}  # who has said so, and when
         self._told = 0.0
         self._whole = 0.0
         self._began = 0.0
-        self._idle_since: float | None = None
-        self._few_since: float | None = None
+        self._helping = Helping(job, me, places)
         self._between: tuple[object, ...] = ()  # whom the tasks are divided between
         self._divided = 0  # shards of which they are
         self._timer: asyncio.TimerHandle | None = None
@@ -94,7 +91,9 @@ class Sharing:
     def heard(self, peer: PeerId, message: ShareGrants) -> None:
         """Take in another keeper's grants."""
         self._alive(peer)
-        if peer in self._silent:
+        if message.leaves:
+            self._left[peer] = self._loop.time()
+        if message.leaves or peer in self._silent:
             self._judge(self._loop.time())
         board = self._job.kept.board
         if message.whole:
@@ -103,7 +102,20 @@ class Sharing:
             raise PeerError(f"shares more than {MOST} grants of one job")
         made = ((one.number, (one.start, one.stop)) for one in message.made)
         board.shared(peer, made, message.ended)
+        self._helping.given(message.given)
         self._job.means.keeper.settle(self._job.kept)
+        if message.idle:
+            self._give(peer, message.idle)
+
+    def _give(self, peer: PeerId, idle: int) -> None:
+        """Leave some of our tasks to a keeper that has nothing to do."""
+        fellow = self._fellows.all.get(peer)
+        if fellow is None or fellow.connection is None or self._job.end:
+            return
+        given = self._helping.give(idle)
+        if given:
+            message = ShareGrants(self._job.id, False, (), (), given=tuple(given))
+            fellow.connection.push(message)
 
     def came(self, fellow: Fellow) -> None:
         """A connection to another keeper has opened: tell it everything."""
@@ -116,6 +128,7 @@ class Sharing:
     def _alive(self, peer: PeerId) -> None:
         self._heard[peer] = self._loop.time()
         self._dropped.discard(peer)
+        self._left.pop(peer, None)
 
     # --- what we say --------------------------------------------------------------
 
@@ -133,6 +146,17 @@ class Sharing:
             self._timer.cancel()
         self._timer = self._loop.call_later(SHARE, self._look)
 
+    def leave(self) -> None:
+        """Say what others will have to go on with, now that this peer goes."""
+        if self._job.end or len(self._places().keepers) < 2:
+            return
+        live = self._live()
+        lasting = {n: one for n, one in live.items() if one.volunteer != self._me}
+        made = [one for number, one in lasting.items() if number not in self._shared]
+        ended = [number for number in self._shared if number not in lasting]
+        there = self._fellows.there()
+        self._push(there, whole=False, made=made, ended=ended, leaves=True)
+
     def close(self) -> None:
         """Stop looking."""
         if self._timer is not None:
@@ -145,6 +169,7 @@ class Sharing:
         shards = self._job.shards
         between = (keepers, self._silent)
         if between != self._between:
+            self._tell_made(keepers)  # before others begin with what was ours so far
             board.divide(foreign(shards, keepers, self._me, self._silent))
         elif len(shards) > self._divided:
             new = shards[self._divided :]
@@ -169,6 +194,7 @@ class Sharing:
 
     def _look_once(self) -> None:
         now = self._loop.time()
+        idle = self._helping.look(now)
         live = self._live()
         made = [one for number, one in live.items() if number not in self._shared]
         for number in self._shared:
@@ -178,14 +204,28 @@ class Sharing:
         if now - self._whole >= WHOLE:
             self._whole = now
             self._push(self._fellows.there(), whole=True, made=live.values(), ended=())
-        elif made or ended or (now - self._told >= ALIVE):
-            self._push(self._fellows.there(), whole=False, made=made, ended=ended)
+        elif made or ended or idle or (now - self._told >= ALIVE):
+            there = self._fellows.there()
+            self._push(there, whole=False, made=made, ended=ended, idle=idle)
             self._shared.update(live)
             self._shared.difference_update(ended)
             for number in ended:
                 del self._ended[number]
         self._judge(now)
-        self._offer_help(now)
+
+    def _tell_made(self, keepers: Iterable[PeerId]) -> None:
+        """Tell the others at once of grants that they have not heard of."""
+        live, there = self._live(), self._fellows.there()
+        made = [one for number, one in live.items() if number not in self._shared]
+        known = self._told_of & set(keepers)
+        new = [one for one in there if one.peer not in known]
+        if live and new:
+            self._push(new, whole=False, made=live.values(), ended=())
+        if made:
+            old = [one for one in there if one.peer in known]
+            self._push(old, whole=False, made=made, ended=())
+        self._shared.update(live)
+        self._told_of = {*known, *(one.peer for one in new)}
 
     def _judge(self, now: float) -> None:
         """Find out who is silent."""
@@ -194,40 +234,19 @@ class Sharing:
             self._heard.setdefault(peer, now)
         # While nobody had anything to say, silence meant nothing.
         since = {peer: now - max(self._heard[peer], self._began) for peer in others}
-        silent = frozenset(peer for peer in others if since[peer] > SILENT)
+        gone = {peer for peer, when in self._left.items() if now - when > LEFT}
+        gone.update(peer for peer in others if since[peer] > GONE)
+        silent = frozenset(
+            peer for peer in others if since[peer] > SILENT or peer in self._left
+        )
         for peer in others:
-            if since[peer] > GONE and peer not in self._dropped:
+            if peer in gone and peer not in self._dropped:
                 self._dropped.add(peer)
                 board = self._job.kept.board
                 board.shared(peer, (), board.shared_by(peer))
         if silent != self._silent:
             self._silent = silent
             self.divide()
-
-    def _offer_help(self, now: float) -> None:
-        board = self._job.kept.board
-        board.spare = False
-        if board.open or not board.left_to_others:
-            self._idle_since = self._few_since = None
-            return
-        if self._idle_since is None:
-            self._idle_since = now
-        if board.left_to_others > FEW:
-            self._few_since = None
-        elif self._few_since is None:
-            self._few_since = now
-        few = self._few_since
-        late = now - (self._idle_since if few is None else few)
-        if late >= (HELP_AFTER if few is None else HELP_LATE):
-            board.spare, board.aside = True, self._aside()
-            board.left_alone = FEW if few is None else 0
-            self._job.means.keeper.settle(self._job.kept)
-
-    def _aside(self) -> float:
-        """Return which share of others' last tasks other helpers begin with."""
-        keepers = self._places().keepers
-        at = keepers.index(self._me) if self._me in keepers else 0
-        return at / max(1, len(keepers))
 
     def _live(self) -> dict[int, SharedGrant]:
         return {
@@ -242,13 +261,23 @@ class Sharing:
         whole: bool,
         made: Iterable[SharedGrant],
         ended: Iterable[int],
+        idle: int = 0,
+        leaves: bool = False,
     ) -> None:
         self._told = self._loop.time()
         made, ended = tuple(made), tuple(ended)
         for i in range(0, max(len(made), len(ended), 1), AT_ONCE):
             part = slice(i, i + AT_ONCE)
             job = self._job.id
-            message = ShareGrants(job, whole and i == 0, made[part], ended[part])
+            first = i == 0
+            message = ShareGrants(
+                job,
+                whole and first,
+                made[part],
+                ended[part],
+                idle if first else 0,
+                leaves=leaves,
+            )
             for fellow in fellows:
                 if fellow.connection is not None:
                     fellow.connection.push(message)

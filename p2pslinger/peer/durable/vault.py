@@ -251,6 +251,7 @@ class Vault:
     def close(self) -> None:
         """The peer goes; what is on disk stays."""
         for held in list(self.held.values()):
+            held.sharing.leave()
             held.sharing.close()
             held.fellows.close()
 
