@@ -123,9 +123,7 @@ def _each(job: Job[object], summary: Summary, *, wait: bool) -> Iterator[object]
         raise
     except UnavailableError as error:  # it was cancelled: show what it has
         summary.ended = str(error)
-    for task, result in job.results_so_far():
-        if task < at:
-            continue
+    for task, result in job.results_so_far(at):
         yield from (_MISSING for _ in range(at, task))
         yield result
         at = task + 1

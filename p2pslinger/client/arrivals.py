@@ -10,13 +10,12 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 from weakref import WeakKeyDictionary
 
+from p2pslinger.client.outcomes import Outcomes
 from p2pslinger.client.rows import Rows
-from p2pslinger.wire.control import RangeOut
 
 
 class Doorbell:
@@ -97,41 +96,24 @@ class Arrivals(Rows):
         self._news = asyncio.Event()
         self._deadline = None if timeout is None else time.monotonic() + timeout
 
-    def took(
-        self,
-        first: int,
-        values: Sequence[object],
-        errors: dict[int, Exception],
-        out: RangeOut,
-    ) -> None:
-        """Take results."""
-        super().took(first, values, errors, out)
-        self._tell()
-
-    def broke(self, error: BaseException) -> None:
-        """No more results will come."""
-        super().broke(error)
-        self._tell()
-
-    async def arrived(
-        self, at: int
-    ) -> tuple[Sequence[object], dict[int, Exception]] | None:
+    async def arrived(self, at: int) -> Outcomes | None:
         """Wait for the results from a position on; None if there are no more.
 
         Raises:
             TimeoutError: they are not there in time.
         """
-        while at not in self._parts:
-            if self.total is not None and at >= self.total:
-                return None
-            self.raise_if_broken()
-            self._news.clear()
-            if at in self._parts or self._broken is not None:
-                continue  # since we looked
-            await self._wait(at)
-        return self._parts.pop(at)
+        while True:
+            self._news.clear()  # before we look: it may come at any moment
+            with self._changed:
+                due = self._parts.due(at)
+            self._ask(due)
+            with self._changed:
+                part = self._parts.take(at)
+                if part is not None or self._is_end(at):
+                    return part
+            await self._wait_for_news(at)
 
-    async def _wait(self, at: int) -> None:
+    async def _wait_for_news(self, at: int) -> None:
         left = None if self._deadline is None else self._deadline - time.monotonic()
         try:
             async with asyncio.timeout(left):
@@ -140,5 +122,6 @@ class Arrivals(Rows):
             raise TimeoutError(f"no result for task {at} in time") from None
 
     def _tell(self) -> None:
+        super()._tell()
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._news.set)

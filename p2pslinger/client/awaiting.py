@@ -78,6 +78,7 @@ class Awaiting:
         package = self._terms.pack(fn)
         open_job = partial(self._functions.open_job, package, self._terms)
         rows = Arrivals(asyncio.get_running_loop(), timeout)
+        self._functions.read_by(rows)
         ahead = LookAhead(
             open_job,
             package,

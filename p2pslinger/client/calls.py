@@ -12,6 +12,7 @@ from contextlib import suppress
 from p2pslinger import limits
 from p2pslinger.client.arguments import Shard, calls_shard
 from p2pslinger.client.initializer import InitializerError
+from p2pslinger.client.later import Later
 from p2pslinger.errors import TooLargeError
 from p2pslinger.wire.control import RangeOut
 from p2pslinger.wire.glimpse import Glimpse
@@ -198,6 +199,14 @@ class Calls:
         for error in errors.values():
             if isinstance(error, InitializerError):
                 self._useless(error)
+
+    def promised(self, first: int, later: Later) -> None:
+        """Ask for results at once: a future has its own as soon as it is there."""
+        later.fetch(lambda came: self._came(first, came))
+
+    def _came(self, first: int, later: Later) -> None:
+        if later.outcomes is not None:
+            self.took(first, *later.outcomes, later.out)
 
     def glimpsed(self, position: int, glimpse: Glimpse) -> None:
         """Let a call's future know how far it is."""

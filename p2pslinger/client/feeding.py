@@ -221,6 +221,7 @@ class LookAhead:
         """Want nothing more; a result that is still to come has no reader."""
         if self.rows.total is None or self.rows.done < self.rows.total:
             self._drop()
+        self.rows.leave()
 
     def values(self, errors: str, timeout: float | None) -> Iterator[object]:
         """Yield the values in order, and send more arguments in their place.

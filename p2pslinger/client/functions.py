@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class Functions:
         self._lock = threading.RLock()
         self._shared: dict[tuple[bytes, Policy, Needs], _Shared] = {}
         self._most = SHARED
+        self._reading: weakref.WeakSet[Rows] = weakref.WeakSet()
 
     def submit(
         self,
@@ -163,6 +165,7 @@ class Functions:
             some = LookAhead(open_job, package, arguments, star=star, ahead=ahead)
             some.fill()
             read, rows = partial(some.values, errors), some.rows
+        self.read_by(rows)
         values = read(None if deadline is None else deadline - time.monotonic())
         if shown:
             values = _watched(values, rows, package.name)
@@ -180,10 +183,16 @@ class Functions:
             with self._lock:
                 job.calls.sharers -= 1
 
+    def read_by(self, rows: Rows) -> None:
+        """Take note of who reads results, perhaps after the end of the grid."""
+        self._reading.add(rows)
+
     def wait_until_idle(self) -> None:
-        """Wait until every call has an outcome, or will have none."""
+        """Wait until every call has an outcome, here, or will have none."""
         for job in self._all():
             job.stream.wait_until_idle()
+        for rows in list(self._reading):
+            rows.fetch_all()
 
     def cancel(self) -> None:
         """Cancel all calls without a result."""

@@ -149,6 +149,8 @@ class Job(Generic[T]):
     ) -> Iterator[T]:
         """Yield the results in order, as they arrive.
 
+        Big ones are fetched when their turn comes near, and not kept here.
+
         Args:
             timeout: Seconds from the call after which a missing result raises.
             errors: "raise" the exception of a failed task, or "return" it in its place.
@@ -159,12 +161,16 @@ class Job(Generic[T]):
         """
         return cast("Iterator[T]", self._rows.read(timeout=timeout, errors=errors))
 
-    def results_so_far(self) -> Iterator[tuple[int, T | Exception]]:
+    def results_so_far(self, since: int = 0) -> Iterator[tuple[int, T | Exception]]:
         """Yield the number and the result of each task that has one, in order.
 
         In place of a result that could not be had there is its exception.
+
+        Args:
+            since: The first task that is of interest.
         """
-        return cast("Iterator[tuple[int, T | Exception]]", self._rows.read_ready())
+        ready = self._rows.read_ready(since)
+        return cast("Iterator[tuple[int, T | Exception]]", ready)
 
     def output(self, *, wait: bool = True) -> Iterator[Output]:
         """Yield what the tasks have printed, as it comes, until all are done.

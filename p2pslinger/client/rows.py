@@ -1,14 +1,21 @@
-"""Results in order, as they arrive: what `map` and a job iterate over."""
+"""Results in order, as they arrive: what `map` and a job iterate over.
+
+Big values are asked for when their turn comes near, and let go when they were read.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from p2pslinger.client.arguments import Shard
+from p2pslinger.client.later import Later
+from p2pslinger.client.outcomes import Outcomes
 from p2pslinger.client.outputs import Output, Outputs
+from p2pslinger.client.parts import Parts
 from p2pslinger.client.progress import Progress
 from p2pslinger.ids import short
 from p2pslinger.wire.control import RangeOut
@@ -43,7 +50,8 @@ class Rows:
         self._keep = keep
         self._dropped = dropped
         self._changed = threading.Condition()
-        self._parts: dict[int, tuple[Sequence[object], dict[int, Exception]]] = {}
+        self._parts = Parts(keep=keep)
+        self._left = False
         self._outputs = Outputs()
         self._broken: BaseException | None = None
         #: How many tasks there are, once that is known.
@@ -72,17 +80,35 @@ class Rows:
     ) -> None:
         """Take results."""
         with self._changed:
-            self._parts[first] = (values, errors)
-            self.done += len(values)
-            self.size += out.size
-            self.failed += len(errors)
-            self.by_peer[short(out.peer)] += len(values)
-            for position in [p for p in self.within if 0 <= p - first < len(values)]:
-                del self.within[position]
-            self.changes += 1
-            if self._keep:
-                self._outputs.add(out)
-            self._changed.notify_all()
+            self._parts.add(first, (values, errors))
+            self._count(first, len(values), len(errors), out)
+            due = self._parts.due()
+        self._ask(due)
+
+    def promised(self, first: int, later: Later) -> None:
+        """Take results whose values are with the peer until they are read."""
+        with self._changed:
+            if not self._left:
+                self._parts.add(first, later)
+            self._count(first, later.count, later.failed, later.out)
+            due = self._parts.due()
+        self._ask(due)
+
+    def _count(self, first: int, count: int, failed: int, out: RangeOut) -> None:
+        self.done += count
+        self.size += out.size
+        self.failed += failed
+        self.by_peer[short(out.peer)] += count
+        for position in [p for p in self.within if 0 <= p - first < count]:
+            del self.within[position]
+        self.changes += 1
+        if self._keep:
+            self._outputs.add(out)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell who waits, with the lock, that something has come."""
+        self._changed.notify_all()
 
     def glimpsed(self, position: int, glimpse: Glimpse) -> None:
         """Take note of how far a task is."""
@@ -98,7 +124,7 @@ class Rows:
         """No more results will come."""
         with self._changed:
             self._broken = self._broken or error
-            self._changed.notify_all()
+            self._tell()
 
     # --- for the program ----------------------------------------------------------
 
@@ -170,17 +196,37 @@ class Rows:
                     raise failed[min(failed)]
                 else:
                     yield from values
+                del part
+                self._passed(at)
                 at += len(values)
+                del values  # or it would be here until the next one is
         finally:
-            if self._dropped is not None and not self._complete:
-                self._dropped(self)
+            self._passed(at)
+            if self._dropped is not None:
+                self.leave()
 
-    def read_ready(self) -> Iterator[tuple[int, object]]:
-        """Yield position and value, or error, of each task with an outcome by now."""
+    def leave(self) -> None:
+        """Whoever reads has stopped, at the end or before: want nothing more."""
         with self._changed:
-            parts = sorted(self._parts.items())
-        for at, (values, failed) in parts:
-            yield from enumerate(_in_place(values, failed), at)
+            self._left = True
+            self._parts.clear()
+        if self._dropped is not None and not self._complete:
+            self._dropped(self)
+
+    def read_ready(self, since: int = 0) -> Iterator[tuple[int, object]]:
+        """Yield position and value, or error, of each task with an outcome by now.
+
+        Args:
+            since: The first position that is wanted.
+        """
+        with self._changed:
+            ready = [one for one in self._parts.positions() if one[1] > since]
+        for at, _ in ready:
+            part = self._part(at, None)
+            assert part is not None
+            yield from islice(enumerate(_in_place(*part), at), max(0, since - at), None)
+            del part
+            self._passed(at)
 
     def output_so_far(self) -> list[Output]:
         """Return what tasks have printed, but the oldest if it is much."""
@@ -207,20 +253,62 @@ class Rows:
     def _over(self) -> bool:
         return self._complete or self._broken is not None
 
-    def _part(
-        self, at: int, deadline: float | None
-    ) -> tuple[Sequence[object], dict[int, Exception]] | None:
+    def _part(self, at: int, deadline: float | None) -> Outcomes | None:
+        """Wait for what is at a position; None if nothing is, and nothing will be."""
+        while True:
+            with self._changed:
+                due = self._parts.due(at)
+                if not due:
+                    part = self._parts.take(at)
+                    if part is not None or self._is_end(at):
+                        return part
+                    self._wait(at, deadline)
+            self._ask(due)
+
+    def _is_end(self, at: int) -> bool:
+        """Tell whether nothing is at a position, and nothing will be.
+
+        Raises what has ended the job, if something has.
+        """
+        if at in self._parts:
+            return False  # its values are on their way
+        if self.total is not None and at >= self.total:
+            return True
+        self.raise_if_broken()
+        return False
+
+    def _wait(self, at: int, deadline: float | None) -> None:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError(f"no result for task {at} in time")
+        self._changed.wait(left)
+
+    def _passed(self, at: int) -> None:
         with self._changed:
-            while at not in self._parts:
-                if self.total is not None and at >= self.total:
-                    return None
-                if self._broken is not None:
-                    raise self._broken
-                wait = None if deadline is None else deadline - time.monotonic()
-                if wait is not None and wait <= 0:
-                    raise TimeoutError(f"no result for task {at} in time")
-                self._changed.wait(wait)
-            return self._parts[at] if self._keep else self._parts.pop(at)
+            self._parts.passed(at)
+
+    # --- values that the peer has -------------------------------------------------
+
+    def fetch_all(self) -> None:
+        """Get all values that only the peer has: it is about to be left."""
+        with self._changed:
+            due = self._parts.rest()
+        self._ask(due)
+        with self._changed:
+            self._changed.wait_for(lambda: all(one.outcomes for one in due))
+
+    def _ask(self, due: Iterable[Later]) -> None:
+        """Ask for values; without the lock, which whoever brings them needs."""
+        for later in due:
+            later.fetch(self._came)
+
+    def _came(self, later: Later) -> None:
+        with self._changed:
+            if later.outcomes is not None:
+                failed = len(later.outcomes[1])
+                self.failed += failed - later.failed
+                later.failed = failed
+            self._tell()
 
 
 def _in_place(

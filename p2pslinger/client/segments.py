@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from p2pslinger.client.later import Later
 from p2pslinger.rules.spans import Span, Spans
 from p2pslinger.wire.control import RangeOut
 from p2pslinger.wire.glimpse import Glimpse
@@ -35,6 +36,9 @@ class Consumer(Protocol):
             errors: What failed, by position among `values`.
             out: Where they come from.
         """
+
+    def promised(self, first: int, later: Later) -> None:
+        """Take results that are too big to come unasked; `first` as for `took`."""
 
     def glimpsed(self, position: int, glimpse: Glimpse) -> None:
         """Hear how one of the consumer's tasks goes on."""
@@ -150,7 +154,5 @@ class Segments:
         """Drop the segments in front that have all their results."""
         count = 0
         while count < len(self._segments) and self._segments[count].left == 0:
-            if self._segments[count].stop == self._next:
-                break  # it may still grow
             count += 1
         del self._segments[:count], self._bases[:count]

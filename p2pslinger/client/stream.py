@@ -15,10 +15,10 @@ import msgspec
 
 from p2pslinger import limits
 from p2pslinger.client.fetches import Fetches
+from p2pslinger.client.incoming import Incoming
 from p2pslinger.client.keeping import Keeping
 from p2pslinger.client.link import Link
 from p2pslinger.client.named import Named
-from p2pslinger.client.outcomes import outcomes_of
 from p2pslinger.client.outgoing import Outgoing
 from p2pslinger.client.packing import FunctionPackage
 from p2pslinger.client.segments import Consumer, Segments
@@ -29,13 +29,10 @@ from p2pslinger.ids import from_text, to_text
 from p2pslinger.wire.control import (
     Attach,
     Attached,
-    Blob,
     CloseJob,
-    GetValues,
     JobEnded,
     Opened,
     OpenJob,
-    RangeOut,
 )
 from p2pslinger.wire.facts import JobFacts
 from p2pslinger.wire.glimpse import Glimpse
@@ -79,10 +76,8 @@ class Stream:
         left: Callable[[Stream], None],
     ) -> None:
         self._link = link
-        self._fetches = fetches
         self.handle = handle
         self.trust: Trust = trust
-        self._named = named
         self._left = left
         self._lock = threading.RLock()
         self._idle = threading.Condition(self._lock)
@@ -97,8 +92,17 @@ class Stream:
             failed=self.broke,
             rested=self._tell,
         )
-        self._fetching = 0
-        self._giving = 0
+        self._incoming = Incoming(
+            link,
+            sender,
+            fetches,
+            handle,
+            tasks=self._tasks,
+            lock=self._lock,
+            trust=trust,
+            named=named,
+            rested=self._rested,
+        )
         self._ending: SlingerError | None = None
         self._aborted = False
         self._job: bytes | None = None
@@ -107,6 +111,7 @@ class Stream:
         self.withdraw = self._outgoing.withdraw
         self.drop = self._outgoing.drop
         self.seal = self._outgoing.seal
+        self.results = self._incoming.take
 
     # --- opening ------------------------------------------------------------------
 
@@ -213,7 +218,10 @@ class Stream:
         if not self._lock.acquire(blocking=False):
             return False  # whoever holds it may be waiting for a lock of our caller
         try:
-            if self._outgoing.busy or self.broken or not self._tasks.idle:
+            at_rest = self._tasks.idle and not (
+                self._incoming.busy or self._incoming.promised
+            )
+            if self._outgoing.busy or self.broken or not at_rest:
                 return False
             self._outgoing.stop(RetiredError("the job has been closed: open another"))
         finally:
@@ -242,9 +250,15 @@ class Stream:
         error = (UsageError if usage else UnavailableError)(message.text)
         with self._lock:
             self._ending = error
-            if self._fetching:
+            if self._incoming.fetching:
                 return
         self.broke(error)
+
+    def _rested(self) -> None:
+        """Results have been handed on; the last of them may end it."""
+        if self._ending is not None and not (self._incoming.fetching or self.broken):
+            self.broke(self._ending)
+        self._tell()
 
     def broke(self, error: BaseException) -> None:
         """Nothing more will come: tell everyone who waits, and the peer."""
@@ -253,66 +267,13 @@ class Stream:
             waiting = [*self._tasks.clear(), *self._outgoing.stop(error)]
         self._open.set()
         if first:
-            self.close()
+            self._incoming.close()
             self._left(self)
         for consumer in dict.fromkeys(waiting):
             consumer.broke(error)
         self._tell()
 
     # --- results ------------------------------------------------------------------
-
-    def results(self, out: RangeOut) -> None:
-        """Take a range; values that are too big for a message are asked for first."""
-        if not out.digest:
-            self._give(out, out.values)
-            return
-
-        def got(answer: msgspec.Struct | SlingerError, data: bytes) -> None:
-            self._give(out, self._values_of(answer, data))
-            self._fetched()
-
-        with self._lock:
-            self._fetching += 1
-        self._fetches.want(GetValues(self.handle, out.digest, True), got)
-
-    def _values_of(
-        self, answer: msgspec.Struct | SlingerError, data: bytes
-    ) -> bytes | SlingerError:
-        """Return values that have come, as a body or as memory."""
-        if isinstance(answer, SlingerError):
-            return answer
-        if isinstance(answer, Blob) and answer.memory:
-            try:
-                return self._link.take_memory(answer.memory, answer.size)
-            except SlingerError as error:
-                return error
-        return data
-
-    def _fetched(self) -> None:
-        with self._lock:
-            self._fetching -= 1
-            over = self._ending if not self._fetching else None
-        if over is not None:
-            self.broke(over)
-        self._tell()
-
-    def _give(self, out: RangeOut, data: bytes | SlingerError) -> None:
-        """Hand a range's values to whoever wants them; the first result counts."""
-        trust: Trust = "mine" if out.mine else self.trust
-        values, errors = outcomes_of(out, data, trust, self._named)
-        with self._lock:
-            parts = self._tasks.finish(*(out.only or (out.start, out.stop)))
-            self._giving += 1
-        try:
-            for consumer, first, low, high in parts:
-                whole = low == out.start and high == out.stop
-                own = values if whole else values[low - out.start : high - out.start]
-                failed = {i - low: e for i, e in errors.items() if low <= i < high}
-                consumer.took(first, own, failed, out)
-        finally:
-            with self._lock:
-                self._giving -= 1
-        self._tell()
 
     def glimpsed(self, glimpse: Glimpse) -> None:
         """Tell whoever wants a task how it goes on."""
@@ -348,7 +309,7 @@ class Stream:
                     self.broken
                     or (
                         self._tasks.idle
-                        and not self._giving
+                        and not self._incoming.busy
                         and not self._outgoing.busy
                     )
                 )
@@ -359,5 +320,5 @@ class Stream:
         if self._awaited:
             with self._idle:
                 self._idle.notify_all()
-        if self._outgoing.complete and self._tasks.idle and not self._fetching:
+        if self._outgoing.complete and self._tasks.idle and not self._incoming.fetching:
             self._left(self)

@@ -43,6 +43,7 @@ from p2pslinger.peer.permitting import Permitting
 from p2pslinger.peer.presence.presence import Presence
 from p2pslinger.peer.programs.programs import Programs
 from p2pslinger.peer.programs.submitter import Submitter
+from p2pslinger.peer.programs.unread import Attic
 from p2pslinger.peer.reactions import Reactions
 from p2pslinger.peer.remembering import Remembering
 from p2pslinger.peer.serve import Serving
@@ -165,6 +166,13 @@ class Peer:
             events=self.events,
             connection=self.around.connection,
         )
+        self.library = Library(
+            me=me.id,
+            blobs=self._blobs,
+            owner=self.owner,
+            reach=self.around.reaching,
+            blame=self._refuse,
+        )
         self.submitter = Submitter(
             loop=self._loop,
             identity=me,
@@ -175,13 +183,7 @@ class Peer:
             events=self.events,
             announce=self.notices.announce,
             receipts=self.remembering.credit,
-        )
-        self.library = Library(
-            me=me.id,
-            blobs=self._blobs,
-            owner=self.owner,
-            reach=self.around.reaching,
-            blame=self._refuse,
+            attic=Attic(self.library, self.owner),
         )
         self.confining = Confining(
             None if self.config.strangers else me.id,

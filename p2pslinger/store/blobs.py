@@ -164,15 +164,27 @@ class Blobs:
         return Partial(self._room, chunks, durable=durable)
 
     def put(
-        self, data: bytes, *, durable: bool = False, pin: JobId | None = None
+        self,
+        data: bytes,
+        *,
+        durable: bool = False,
+        filed: bool = False,
+        pin: JobId | None = None,
     ) -> BlobId:
         """Keep `data` as a blob.
+
+        Args:
+            data: Its bytes.
+            durable: It survives a power cut.
+            filed: It takes no memory, if there is a folder.
+            pin: A job that needs it.
 
         Raises:
             TooLargeError: it is larger than any blob may be.
             DiskError: there is no room, or the disk fails.
         """
-        with self.writer(durable=durable) as writer:
+        room = self._room
+        with Writer(room, limit=limits.BLOB, durable=durable, filed=filed) as writer:
             writer.write(data)
             return writer.finish(pin=pin)
 
@@ -209,6 +221,13 @@ class Blobs:
             held = self._room.find(blob)
             held.pins.remove(job)
             if not held.pins and held.data is not None:
+                self._room.drop(blob)
+
+    def discard(self, blob: BlobId, job: JobId) -> None:
+        """Let a blob go that only that job could want; others may still pin it."""
+        with self._room.lock:
+            self.unpin(blob, job)
+            if self.has(blob) and not self._room.find(blob).pins:
                 self._room.drop(blob)
 
     def unpin_all(self, job: JobId) -> None:

@@ -25,16 +25,20 @@ class Writer:
         room: Where the blob is to be.
         limit: Most bytes.
         durable: On disk once it is finished; means nothing without a folder.
+        filed: In a file from the start, if there is a folder.
     """
 
-    def __init__(self, room: Room, *, limit: int, durable: bool) -> None:
+    def __init__(
+        self, room: Room, *, limit: int, durable: bool, filed: bool = False
+    ) -> None:
         self._room = room
         self._limit = limit
         self._durable = durable and room.folder is not None
         self._digester = Digester()
         self._size = 0
         self._size_in_memory = 0
-        self._in_memory: list[bytes] | None = None if self._durable else []
+        filed = (durable or filed) and room.folder is not None
+        self._in_memory: list[bytes] | None = None if filed else []
         self._file: tuple[int, Path] | None = None
         self._ended = False
 

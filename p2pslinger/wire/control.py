@@ -216,11 +216,13 @@ class GetValues(msgspec.Struct, frozen=True, array_like=True, tag=10):
         handle: The job.
         digest: The blob.
         memory: They may come as memory.
+        wanted: If not, nobody will ask for them again; answered by `Done`.
     """
 
     handle: Handle
     digest: Digest
     memory: bool = False
+    wanted: bool = True
 
 
 class Blob(msgspec.Struct, frozen=True, array_like=True, tag=11):

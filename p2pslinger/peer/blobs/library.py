@@ -117,14 +117,22 @@ class Library:
         self.blobs.unpin_all(job)
         self.leave(job)
 
-    async def put(self, job: JobId, data: bytes, *, durable: bool = False) -> BlobId:
+    async def put(
+        self, job: JobId, data: bytes, *, durable: bool = False, filed: bool = False
+    ) -> BlobId:
         """Keep bytes as a blob of a job.
+
+        Args:
+            job: It.
+            data: The bytes.
+            durable: They survive a power cut.
+            filed: They take no memory.
 
         Raises:
             DiskError: there is no room, or the disk fails.
         """
         return await self.disk(
-            lambda: self.blobs.put(data, durable=durable, pin=job),
+            lambda: self.blobs.put(data, durable=durable, filed=filed, pin=job),
             wait=durable or len(data) > CHUNK,
         )
 
@@ -158,6 +166,10 @@ class Library:
             if left:
                 raise PeerError(f"sent a body of {size - left} bytes, not of {size}")
             await self.disk(lambda: writer.finish(BlobId(digest), pin=job))
+
+    def discard(self, job: JobId, digest: bytes) -> None:
+        """Keep a blob no longer for a job, nor as a cache: nobody will ask for it."""
+        self.blobs.discard(BlobId(digest), job)
 
     def release(self, job: JobId, digest: bytes) -> None:
         """Nothing that is computed here uses a blob any more."""

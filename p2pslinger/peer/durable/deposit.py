@@ -116,6 +116,9 @@ class Deposit:
         ]
         return await job.means.library.get(job.id, digest, size, *connections)
 
+    def disclaim(self, digest: bytes) -> None:
+        """Keep the values all the same: others may want them."""
+
     async def kept(self, timeout: float) -> KeptBy:
         """Return how many keepers hold it all, when that is enough or time is up."""
         return await self._deposits.kept(self.held, timeout)

@@ -30,6 +30,15 @@ class HeldBlobs:
         """Return the bytes with that digest, or None."""
         return self._held.get(digest, (None, 0))[0]
 
+    def digests(self) -> list[bytes]:
+        """Return what is here."""
+        return list(self._held)
+
+    def take_out(self, digest: bytes) -> int:
+        """Hold some bytes no longer; return how many still needed them."""
+        self._chunks.pop(digest, None)
+        return self._held.pop(digest, (b"", 0))[1]
+
     def drop(self, digest: bytes) -> None:
         """One who needed the bytes with that digest has had them."""
         data, count = self._held.get(digest, (b"", 0))

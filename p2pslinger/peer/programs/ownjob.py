@@ -11,6 +11,7 @@ from p2pslinger import limits
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.durable.settled import Follower
 from p2pslinger.peer.programs.heldblobs import HeldBlobs
+from p2pslinger.peer.programs.unread import Unread
 from p2pslinger.peer.seats import KeptJob, Seat
 from p2pslinger.peer.shelf import Batch, Shard, Shelf
 from p2pslinger.peer.underway import UnderWay
@@ -30,12 +31,12 @@ class OwnJob:
     key: Identity
     program: Follower
     over: Callable[[OwnJob], None]
+    values: Unread
     code: bytes = b""
     chain: bytes = bytes(32)
     shards: int = 0
     notice: int = 0
     arguments: HeldBlobs = field(default_factory=HeldBlobs)
-    values: HeldBlobs = field(default_factory=HeldBlobs)
     under_way: UnderWay = field(default_factory=UnderWay)
     #: "computed" or "cancelled", once it is over.
     end: str = ""

@@ -22,7 +22,8 @@ from p2pslinger.peer.blobs.shared import SharedValues
 from p2pslinger.peer.durable.deposits import Deposits
 from p2pslinger.peer.durable.held import Held
 from p2pslinger.peer.owner import Owner
-from p2pslinger.peer.programs.handover import ProgramConnection, given, taken
+from p2pslinger.peer.programs.bigvalues import BigValues
+from p2pslinger.peer.programs.handover import ProgramConnection, taken
 from p2pslinger.peer.programs.jobreports import JobReports
 from p2pslinger.peer.programs.listener import Listener
 from p2pslinger.peer.programs.questions import Questions
@@ -37,11 +38,9 @@ from p2pslinger.wire.control import (
     AppendBig,
     Attach,
     Attached,
-    Blob,
     CancelJob,
     CloseJob,
     Done,
-    GetValues,
     Opened,
     OpenJob,
     Seal,
@@ -182,7 +181,7 @@ class Programs:
         table.on(Seal, self._seal)
         table.on(Withdraw, self._withdraw)
         table.on(CloseJob, self._close_job)
-        table.on(GetValues, self._values)
+        BigValues(self._owner, self._job).add_to(table)
         table.on(Attach, self._attach)
         table.on(CancelJob, self._cancel)
         table.on(ChangeJob, self._change)
@@ -293,26 +292,6 @@ class Programs:
         following = self._jobs[connection].pop(what.handle, None)
         if following is not None:
             following.job.leave(following.listener)
-
-    def _values(
-        self, connection: Connection, ask: GetValues, exchange: Exchange
-    ) -> None:
-        job = self._job(connection, ask.handle)
-        self._owner.spawn(self._send_values(connection, job, ask, exchange))
-
-    async def _send_values(
-        self,
-        connection: Connection,
-        job: Submission,
-        ask: GetValues,
-        exchange: Exchange,
-    ) -> None:
-        try:
-            data = await job.values(ask.digest)
-            memory = await given(connection, data) if ask.memory else 0
-            exchange.reply(Blob(len(data), memory), None if memory else data)
-        except SlingerError as error:
-            exchange.fail(error)
 
     def _await_kept(
         self, connection: Connection, ask: AwaitKept, exchange: Exchange

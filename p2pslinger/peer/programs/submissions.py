@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import JobId
 from p2pslinger.peer.blobs.shared import SharedValues
 from p2pslinger.peer.durable.settled import Follower
@@ -44,6 +43,9 @@ class Submission(Protocol):
         Raises:
             UnavailableError: nobody has them any more.
         """
+
+    def disclaim(self, digest: bytes) -> None:
+        """Hear that a program will not ask for values."""
 
     async def kept(self, timeout: float) -> KeptBy:
         """Return how many keepers hold it, when that is enough or time is up."""
@@ -95,11 +97,11 @@ class ThrowAway:
         Raises:
             UnavailableError: they were taken before.
         """
-        data = self._job.values.get(digest)
-        if data is None:
-            raise UnavailableError("these values are no longer here")
+        return await self._job.values.take(digest)
+
+    def disclaim(self, digest: bytes) -> None:
+        """Drop values that are a blob."""
         self._job.values.drop(digest)
-        return data
 
     async def kept(self, timeout: float) -> KeptBy:
         """Return that it is kept nowhere else."""

@@ -20,6 +20,7 @@ from p2pslinger.peer.durable.settled import Follower
 from p2pslinger.peer.events import Events, JobClosed, JobOpened
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.programs.ownjob import OwnJob
+from p2pslinger.peer.programs.unread import Attic, Unread
 from p2pslinger.peer.seats import KeptJob
 from p2pslinger.rules.board import Board
 from p2pslinger.wire.blobs import ChunkList, blob_digest
@@ -51,6 +52,7 @@ class Submitter:
         events: Where to report.
         announce: Spreads a signed notice.
         receipts: Takes signed receipts, for the tally and for the volunteer.
+        attic: Has the room for results that programs have not read.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Submitter:
         events: Events,
         announce: Callable[[Signed], None],
         receipts: Callable[[PeerId, Signed, Receipt], None],
+        attic: Attic,
     ) -> None:
         self._loop = loop
         self._identity = identity
@@ -75,6 +78,7 @@ class Submitter:
         self._events = events
         self._announce = announce
         self._receipts = receipts
+        self._attic = attic
         self.jobs: dict[JobId, OwnJob] = {}
 
     def open(self, ask: OpenJob, code: bytes, program: Follower) -> OwnJob:
@@ -106,6 +110,7 @@ class Submitter:
             key=key,
             program=program,
             over=self._over,
+            values=Unread(job, self._attic),
             code=code,
         )
         own.kept = KeptJob(
@@ -155,6 +160,7 @@ class Submitter:
     def leave(self, job: OwnJob) -> None:
         """Its program has gone, or wants nothing more of the job."""
         self._close(job, "left by its program")
+        job.values.end()
         self.jobs.pop(job.id, None)
 
     def blob(self, job: JobId, digest: bytes) -> bytes:
