@@ -18,6 +18,7 @@ from typing import Literal, TypeVar, cast
 from p2pslinger.client.calls import Calls, GridFuture
 from p2pslinger.client.feeding import EVERYTHING, Ahead, LookAhead, ahead_of, put_all
 from p2pslinger.client.initializer import Initializer, InitializerError
+from p2pslinger.client.misuse import check_keywords
 from p2pslinger.client.packing import FunctionPackage, pack_function
 from p2pslinger.client.rows import Rows
 from p2pslinger.client.session import Session
@@ -87,7 +88,12 @@ class Functions:
 
         Args:
             patient: The calling thread may wait until the peer has room for the call.
+
+        Raises:
+            MisplacedOptionError: a keyword is one of the grid's, not the function's.
         """
+        if kwargs:
+            check_keywords(fn, kwargs)
         package = terms.pack(fn)
         while True:
             job = self._job_of(package, terms)

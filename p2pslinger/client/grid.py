@@ -82,9 +82,12 @@ class Grid(Executor, Awaiting, Asking):
     ) -> Future[T]:
         """Call `fn(*args, **kwargs)` on the grid; return its future.
 
-        A NumPy array of some megabytes comes back read-only: it is not copied.
+        A NumPy array of some megabytes comes back read-only: it is not copied. Every
+        keyword is the function's: see `options` for time-outs, packages and the like.
 
         Raises:
+            MisplacedOptionError: a keyword is such an option, and the function takes
+                none of that name.
             PackingError: the function can't be sent; the text says why.
             ShutDownError: the grid has been shut down; a RuntimeError, too.
             BrokenExecutor: this machine's peer has gone, or an initializer has failed.

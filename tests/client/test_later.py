@@ -183,7 +183,7 @@ def test_a_coroutine_asks_for_values_as_it_goes_on() -> None:
 
         async def read() -> list[int]:
             values = grid.amap(abs, list(range(6)))
-            first = asyncio.create_task(anext(values))
+            first = asyncio.ensure_future(anext(values))
             await asyncio.sleep(0)
             loop = asyncio.get_running_loop()
 

@@ -1,7 +1,8 @@
 """CPython's own tests of executors, on a grid.
 
-They come with the interpreter, not with us: with most builds of Python, or as Debian's
-package libpython3-testsuite. Each runs unchanged unless it stands in `EXCEPTIONS`; what
+They come with the interpreter, not with us: with most builds of Python, or in a package
+of Debian's, such as libpython3.11-testsuite, whose tests do for every build of that
+minor version. Each runs unchanged unless it stands in `EXCEPTIONS`; what
 can be asked of a grid in its place is asked by the tests next to this file.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import sys
 import unittest
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
@@ -51,17 +53,21 @@ EXCEPTIONS = {
 }
 
 
+#: Where Debian's package puts them.
+DEBIANS = Path("/usr/lib/python{}.{}/test".format(*sys.version_info))
+
+
 def cpython(name: str) -> ModuleType:
     """Import one of the files that CPython 3.12 has split its tests into."""
-    try:
-        return importlib.import_module(f"test.test_concurrent_futures.{name}")
-    except ImportError:
-        pass
-    try:
-        return importlib.import_module("test.test_concurrent_futures")
-    except ImportError:
-        reason = "this Python came without its tests (Debian: libpython3-testsuite)"
-        pytest.skip(reason, allow_module_level=True)
+    if str(DEBIANS) not in sys.path:
+        sys.path.append(str(DEBIANS))
+    for package in ("test.test_concurrent_futures", "test_concurrent_futures"):
+        for found in (f"{package}.{name}", package):
+            with contextlib.suppress(ImportError):
+                return importlib.import_module(found)
+    package = "libpython{}.{}-testsuite".format(*sys.version_info)
+    reason = f"this Python came without its own tests (Debian: {package})"
+    pytest.skip(reason, allow_module_level=True)
 
 
 util, init, future = cpython("util"), cpython("test_init"), cpython("test_future")
