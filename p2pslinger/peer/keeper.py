@@ -228,7 +228,7 @@ class Keeper:
             PeerError: a result that no grant of ours allows.
         """
         refused = []
-        touched: dict[JobId, KeptJob] = {}
+        touched, now = dict[JobId, KeptJob](), self._loop.time()
         try:
             for result in results:
                 job = self.jobs.get(JobId(result.job))
@@ -236,7 +236,8 @@ class Keeper:
                     refused.append(result.grant)
                     continue
                 touched[job.id] = job
-                new = job.board.deliver(delivery_of(seat.peer, result), result.granted)
+                got = delivery_of(seat.peer, result)
+                new = job.board.deliver(got, result.granted, now)
                 if result.lost:
                     self.note_loss(job, seat.peer, result)
                 if new:

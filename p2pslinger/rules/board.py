@@ -148,8 +148,14 @@ class Board(Tasks):
         self._ledger.adopt(held)
         return True
 
-    def absorb(self, got: Delivery) -> list[Span]:
-        """Take in results that have been checked; return the parts that are new."""
+    def absorb(self, got: Delivery, now: float | None = None) -> list[Span]:
+        """Take in results that have been checked; return the parts that are new.
+
+        Args:
+            got: The range.
+            now: The keeper's monotonic time, if there is any doubt about how long the
+                tasks took: that is what their volunteer says.
+        """
         held = self._ledger.end(got.grant, got.volunteer)
         if self.cancelled:
             return []
@@ -164,7 +170,7 @@ class Board(Tasks):
             if tasks:
                 self.credits.setdefault(got.volunteer, Credit()).add(got, tasks)
         if new and not got.lost:
-            self.pace.measured(got.stop - got.start, got.wall)
+            self._measure(got, held, now)
         if held is not None:
             self.lost += got.lost  # else the try was counted when it lapsed
             self._over(held, held.start if got.lost else got.stop, died=got.lost)
@@ -275,18 +281,21 @@ class Board(Tasks):
         """Take a heartbeat; return whether the grant is still wanted."""
         return self._ledger.renew(number, volunteer, index, now, suspended=suspended)
 
-    def deliver(self, got: Delivery, granted: Span) -> list[Span]:
+    def deliver(
+        self, got: Delivery, granted: Span, now: float | None = None
+    ) -> list[Span]:
         """Take in results; return the parts that are new, which the submitter gets.
 
         Args:
             got: The range.
             granted: The grant's own [start, stop), as the volunteer repeats it.
+            now: See `absorb`.
 
         Raises:
             PeerError: nobody granted that, or the range lies outside of its grant.
         """
         check(got, granted, self._ledger.mac(got.grant, got.volunteer, *granted))
-        return self.absorb(got)
+        return self.absorb(got, now)
 
     def give_back(self, volunteer: PeerId, number: int) -> bool:
         """Take back a grant that its holder will not compute."""
@@ -304,6 +313,15 @@ class Board(Tasks):
         return self._taken_back(self._ledger.lapse(now))
 
     # --- inside -------------------------------------------------------------------
+
+    def _measure(self, got: Delivery, held: Held | None, now: float | None) -> None:
+        """Take in how long tasks took: never longer than they were granted for."""
+        wall = got.wall
+        if now is not None:
+            if held is None or not held.since:
+                return  # nobody here knows
+            wall = min(wall, now - held.since)
+        self.pace.measured(got.stop - got.start, wall)
 
     def _last_try(self, got: Delivery) -> bool:
         """Charge the one task that the slot was at; return whether it has failed."""

@@ -35,6 +35,10 @@ PIPE = 1 << 16
 #: mebibyte at most (fs.pipe-max-size).
 PIPE_READS = 32
 
+#: Seconds that a run may say it took, three hundred years: with more, a result would be
+#: none that a keeper reads, and this peer would be taken for a liar.
+LONGEST = 1e10
+
 #: Seconds between a process's end and the end of its socket. Longer only if something
 #: that it started is still dying.
 LAST_WORDS = 1.0
@@ -323,7 +327,7 @@ def _check(outcome: Outcome, order: Order) -> None:
         or not all(index in done for index in failed)
         or len(failed) < len(outcome.failures)
         or len(failed) > frames.FAILURES
-        or not all(math.isfinite(seconds) and seconds >= 0 for seconds in times)
+        or not all(0 <= seconds <= LONGEST for seconds in times)
         or outcome.form > ITEM_VALUES
     ):
         raise frames.NonsenseError("an outcome that can't be of the order that is due")

@@ -69,3 +69,30 @@ def test_another_jobs_keys_open_nothing() -> None:
 
     with pytest.raises(PeerError):
         deliver(job, held, result(other, held))
+
+
+def test_a_volunteer_that_overstates_its_time_keeps_nothing_from_being_relieved() -> (
+    None
+):
+    """It claims to have taken for ever, then holds the last tasks and stays silent."""
+    job = board(20)
+    first = ask(job, EVE, now=10.0)
+    slow = replace(result(job, first), wall=1e12)
+    job.deliver(slow, (first.start, first.stop), now=11.0)
+    assert job.pace.seconds is not None
+    assert job.pace.seconds <= 1.0
+
+    while job.open:
+        last = ask(job, EVE, now=20.0)
+    for now in range(20, 40):
+        assert job.renew(EVE, last.number, last.start, float(now))
+    assert job.hasten(40.0)
+
+
+def test_how_long_others_tasks_took_is_not_known() -> None:
+    job = board(4)
+    held = ask(job, BOB, now=10.0)
+    job.leave(BOB)
+    job.deliver(replace(result(job, held), wall=5.0), (held.start, held.stop), now=90.0)
+
+    assert job.pace.seconds is None

@@ -43,6 +43,7 @@ LIES = {
     "no number": framed(1, 1, 0, False, math.nan, 0.0, 0, 0),
     "negative time": framed(1, 1, 0, False, 0.0, -1.0, 0, 0),
     "endless time": framed(1, 1, 0, False, math.inf, 0.0, 0, 0),
+    "a time that no result can hold": framed(1, 1, 0, False, 0.0, 1e13, 0, 0),
     "more failures than tasks": framed(*BODY[:-2], 2, 0),
     "failures cut short": framed(*BODY[:-2], 1, 0),
     "a failure of another task": framed(

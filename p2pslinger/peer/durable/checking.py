@@ -90,12 +90,11 @@ class Checking:
         decides: Callable[[], bool],
         decide: Callable[[list[Settled]], None],
     ) -> None:
-        policy = kept.manifest.policy
         self._kept = kept
         self._replica = replica
         self._file = file
         self._means = means
-        self._policy = policy
+        self._policy = policy = kept.manifest.policy
         self._tolerance = Tolerance(policy.relative, policy.absolute)
         self._decides = decides
         self._decide = decide
@@ -228,7 +227,8 @@ class Checking:
         self, start: int, stop: int, wall: float, patience: float = BEGIN
     ) -> None:
         begin = self._loop.time() + patience
-        end = begin + MARGIN + SLOWER * wall
+        age = max(0.0, self._means.wall() - self._kept.manifest.created)
+        end = begin + MARGIN + SLOWER * min(wall, age)  # it is what a volunteer says
         self._open.append(Inquiry(start, stop, begin, end))
         self._held.add(start, stop)
         self._look_at(begin)

@@ -260,7 +260,7 @@ class DurableJob:
 
     def _absorb(self, one: Range, *, show: bool) -> None:
         """Have the board know a result, and decide on what is new in it, or show it."""
-        new = self.kept.board.absorb(delivery_of(one))
+        new = self.kept.board.absorb(delivery_of(one), self.means.loop.time())
         if sum(stop - start for start, stop in new) < one.stop - one.start:
             self._contradicted = True  # there are two results, and a rule for that
         if one.blob:
