@@ -150,7 +150,7 @@ class Peer:
         )
         self.addresses = Addresses(world.rng)
         self.around = Neighbourhood(me.id, self.config.name)
-        self.keeper = self._make_keeper(now)
+        self.keeper = self._make_keeper()
         self.notices = Notices(
             grid=grid,
             wall=now,
@@ -311,9 +311,11 @@ class Peer:
             more=self.permitting.add_to,
         )
 
-    def _make_keeper(self, now: Callable[[], float]) -> Keeper:
+    def _make_keeper(self) -> Keeper:
         self.journal = Journal(self.state, self.world.disk, self.owner, self._loop)
-        self.company = Crew(self.id, self.state, self.journal, self.events, now)
+        # By our own clock: the grid's is what most ids say, and anyone has a hundred.
+        wall = self.world.wall
+        self.company = Crew(self.id, self.state, self.journal, self.events, wall)
         self.company.every_id_counts = self.config.every_id_counts
         self.company.vouches = self.people.vouches_for
         first = self.world.rng.getrandbits(48)

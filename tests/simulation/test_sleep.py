@@ -112,6 +112,26 @@ def test_who_is_a_day_off_works_on_its_neighbours_time(
     virtual.run(main)
 
 
+def test_a_hundred_ids_with_another_time_do_not_become_old_acquaintances(
+    virtual: VirtualTime,
+) -> None:
+    """Who is known for a day may check others: by our own day, not by theirs."""
+
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann = await grid.add("ann", slots=1)
+            first = await grid.add("first", bootstrap=[ann])
+            await grid.until(lambda: first.id in ann.peer.links.open, within=30)
+            for n in range(4):
+                await grid.add(f"more{n}", bootstrap=[ann], skew=2 * DAY)
+            await grid.until(lambda: ann.peer.presence.clock.is_wrong, within=60)
+            await asyncio.sleep(30)
+
+            assert not ann.peer.company.is_independent(first.id)
+
+    virtual.run(main)
+
+
 def test_two_that_are_alone_agree_on_one_of_their_clocks(virtual: VirtualTime) -> None:
     async def main() -> None:
         async with SimulatedGrid(virtual.network()) as grid:
