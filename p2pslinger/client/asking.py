@@ -48,8 +48,20 @@ class Asking:
         """Return what this machine's peer is doing, or why it waits."""
         return cast(Why, self._link.request(GetWhy())).facts
 
+    def __repr__(self) -> str:
+        try:
+            peers = self.peers()
+        except SlingerError:
+            return "<Grid: not connected>"
+        slots = sum(peer.slots for peer in peers)
+        return f"<Grid of {_counted(len(peers), 'peer')}, {_counted(slots, 'slot')}>"
+
     def _repr_html_(self) -> str:
         try:
             return grid_html(self.status(), self.peers())
         except SlingerError as error:
             return f"<p>grid: {said(error)}</p>"
+
+
+def _counted(count: int, one: str) -> str:
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"

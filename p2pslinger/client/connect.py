@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 from p2pslinger import paths
 from p2pslinger.client.children import start_peer
@@ -66,12 +67,15 @@ def connect(
             data, dates, exact numbers, paths, UUIDs and NumPy arrays.
 
     Raises:
-        UsageError: a requirement is none, or a type is of another kind.
+        UsageError: a requirement is none, or a type is of another kind, or there is no
+            such trust.
         UnavailableError: no peer runs, and none can be started; the text says why.
         IncompatibleError: the peer is of another version.
     """
     needs = asked(requires, platform)
     check_initializer(initializer)
+    if trust not in get_args(Trust):
+        raise UsageError(f'trust={trust!r} is neither "safe" nor "pickle"')
     folder = Path(data) if data is not None else paths.default_data_folder()
     if trust == "pickle":
         warnings.warn(TRUSTS_ALL, TrustWarning, stacklevel=2)

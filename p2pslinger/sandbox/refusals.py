@@ -15,6 +15,10 @@ REFUSALS = frozenset(
     {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOSYS, errno.ENOENT, errno.ENOSPC}
 )
 
+#: Errors that are looked at behind the last one: libraries wrap what the kernel says,
+#: urllib once, others a few times.
+DEPTH = 8
+
 _NOTE = (
     "This task ran for another machine's owner, in a slot that can't open the host's "
     "files, connect to anything or start programs{folder}. Give it what it needs as "
@@ -38,11 +42,25 @@ def expect_refusals(*, scratch: bool) -> None:
 
 
 def remark_on(error: BaseException) -> None:
-    """Add the note to an error if it may be a refusal."""
-    if not _notes or not isinstance(error, OSError):
+    """Add the note to an error if it may be a refusal, or was raised because of one."""
+    if not _notes:
         return
     try:
-        if error.errno in REFUSALS and _notes[0] not in getattr(error, "__notes__", ()):
+        if _is_refusal(error) and _notes[0] not in getattr(error, "__notes__", ()):
             error.add_note(_notes[0])
     except Exception:  # noqa: BLE001 - a stranger's class may refuse that too
         pass
+
+
+def _is_refusal(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        return True
+    before: BaseException | None = error
+    for _ in range(DEPTH):
+        if before is None:
+            break
+        before = before.__cause__ or before.__context__
+        # That a file does not exist is often expected, and dealt with.
+        if isinstance(before, PermissionError):
+            return True
+    return False

@@ -48,6 +48,11 @@ class ReasonFacts(msgspec.Struct, frozen=True):
     excluded: tuple[ExcludedFacts, ...] = ()
     peers: int = 0
 
+    def __str__(self) -> str:
+        """Say it in a line, for whoever prints it."""
+        ends = f"; until {self.ends}" if self.ends else ""
+        return f"{self.text}{ends}" + (f" ({self.advice})" if self.advice else "")
+
 
 class TallyFacts(msgspec.Struct, frozen=True):
     """One peer's contribution.
@@ -224,3 +229,7 @@ class WhyFacts(msgspec.Struct, frozen=True):
     peer: str = ""
     name: str = ""
     since: float = 0.0
+
+    def __str__(self) -> str:
+        """Say it in a line, for whoever prints it."""
+        return self.state if self.reason is None else f"{self.state}: {self.reason}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 
@@ -67,9 +68,19 @@ import p2pslinger as slinger
 with slinger.connect() as grid:
     print(list(grid.map(abs, [-1, 2])), len(grid.peers()))
     print(grid.status().address.split(":")[0])
+    print(grid, "|", grid.why())
+print(grid)
+try:
+    slinger.connect(trust="sure")
+except slinger.UsageError as error:
+    print(error)
 """)
 
-    assert said == "[1, 2] 1\n127.0.0.1\n"
+    lines = said.splitlines()
+    assert lines[:2] == ["[1, 2] 1", "127.0.0.1"]
+    assert re.match(r"<Grid of 1 peer, \d+ slots?> \| waiting: .*; until ", lines[2])
+    assert lines[3] == "<Grid: not connected>"
+    assert lines[4] == """trust='sure' is neither "safe" nor "pickle\""""
 
 
 TOGETHER = """

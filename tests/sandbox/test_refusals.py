@@ -55,3 +55,19 @@ def test_an_error_that_takes_no_notes_is_left_as_it_is(
     refusals.remark_on(error)
     assert len(error.__notes__) == 1
     refusals.remark_on(Hostile(1, "x"))
+
+
+def test_an_error_that_wraps_a_refusal_is_explained_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(refusals, "_notes", [])
+    refusals.expect_refusals(scratch=False)
+    wrapped, plain = ConnectionError("<urlopen error>"), ValueError("no number")
+    wrapped.__cause__ = ConnectionError("again")
+    wrapped.__cause__.__context__ = PermissionError(1, "Operation not permitted")
+    plain.__context__ = FileNotFoundError(2, "No such file")
+
+    refusals.remark_on(wrapped)
+    refusals.remark_on(plain)
+    assert "another machine's owner" in wrapped.__notes__[0]
+    assert not hasattr(plain, "__notes__")

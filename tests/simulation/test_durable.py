@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import to_text
 from p2pslinger.peer.durable.held import Held
 from p2pslinger.testing.fixtures import VirtualTime
@@ -143,6 +144,11 @@ def test_what_was_forgotten_does_not_come_back(virtual: VirtualTime) -> None:
             await away.restart()
             await grid.until(lambda: not keepers([away]), within=120)
             assert away.peer.custody.vault.tombstones.keys() == {job.id}
+
+            late = await grid.add("late", bootstrap=[away])
+            reader = await late.program()
+            with pytest.raises(UnavailableError, match="nobody keeps it any more"):
+                await reader.attach(to_text(job.id))
 
     virtual.run(main)
 

@@ -20,6 +20,15 @@ from p2pslinger.wire.records import Notice, open_signed
 AGAIN = 1.0
 
 
+class JobForgottenError(UnavailableError):
+    """A job's owner had everybody drop it."""
+
+    def __init__(self, job: JobId) -> None:
+        super().__init__(
+            f"job {short(job)} was forgotten by its owner: nobody keeps it any more"
+        )
+
+
 class Seeking:
     """Finds jobs that this peer does not keep.
 
@@ -59,6 +68,7 @@ class Seeking:
             UnavailableError: nobody who keeps it can be reached, or it was forgotten.
         """
         why = f"nobody who can be reached keeps job {short(job)}"
+        forgotten = False
         try:
             async with asyncio.timeout(limits.FIND_JOB):
                 while True:
@@ -68,9 +78,12 @@ class Seeking:
                         except PeerError as error:
                             connection.close(error)
                         except UnavailableError as error:
-                            why = str(error)
+                            forgotten |= isinstance(error, JobForgottenError)
+                            why = why if forgotten else str(error)
                     await asyncio.sleep(AGAIN)
         except TimeoutError:
+            if forgotten:
+                raise JobForgottenError(job) from None
             raise UnavailableError(
                 f"{why}: start a machine that has kept it, or check the id"
             ) from None
@@ -98,7 +111,7 @@ class Seeking:
         if not isinstance(answer, JobCompared):
             raise PeerError(f"compared jobs by a {type(answer).__name__}")
         if answer.manifest is None:
-            raise UnavailableError(f"job {short(job)} was forgotten by its owner")
+            raise JobForgottenError(job)
         if job_id(answer.manifest) != job:
             raise PeerError("gave the manifest of another job")
         held = self._vault.held.get(job)
