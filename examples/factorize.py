@@ -94,16 +94,19 @@ def main() -> None:
     """Make up numbers, have them factorised, check the answers."""
     parser = argparse.ArgumentParser(description="Factorise numbers on a grid.")
     parser.add_argument("--numbers", type=int, default=5000, help="how many")
+    numbers = parser.parse_args().numbers
+    if numbers < 1:
+        parser.error("there has to be something to do: --numbers 1 or more")
     chance = random.Random(1)
-    known = dict(product(chance) for _ in range(parser.parse_args().numbers))
+    known = dict(product(chance) for _ in range(numbers))
 
     with slinger.connect() as grid:
-        answers = grid.map(factorize, known)
-        for done, (number, factors) in enumerate(zip(known, answers, strict=True), 1):
+        answers = grid.map(factorize, known, progress=True)
+        for number, factors in zip(known, answers, strict=True):
             if factors != known[number]:
                 raise SystemExit(f"wrong: {number} is not {factors}")
-            print(f"\r{done}/{len(known)}: {number} = {factors}", end="\033[K")
-    print("\nall of them are right")
+            last = f"{number} = {' * '.join(map(str, factors))}"
+    print(f"{last}, and {len(known) - 1:,} more: all of them are right")
 
 
 if __name__ == "__main__":

@@ -28,16 +28,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Estimate π on a grid.")
     parser.add_argument("--batches", type=int, default=200, help="tasks")
     batches = parser.parse_args().batches
+    if batches < 1:
+        parser.error("there have to be darts: --batches 1 or more")
 
-    inside = thrown = 0
     with slinger.connect() as grid:
-        for count in grid.map(hits, [DARTS] * batches):
-            inside += count
-            thrown += DARTS
-            print(f"\r{thrown:,} darts: π ≈ {4 * inside / thrown:.6f}", end="")
+        inside = sum(grid.map(hits, [DARTS] * batches, progress=True))
+    thrown = DARTS * batches
     estimate = 4 * inside / thrown
     expected = math.sqrt(math.pi * (4 - math.pi) / thrown)
-    print(f"\noff by {abs(estimate - math.pi):.6f}; {expected:.6f} is to be expected")
+    print(f"{thrown:,} darts: π ≈ {estimate:.6f}")
+    print(f"off by {abs(estimate - math.pi):.6f}; {expected:.6f} is to be expected")
 
 
 if __name__ == "__main__":
