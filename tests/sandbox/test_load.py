@@ -90,6 +90,13 @@ def meter(machine: Pretended) -> LoadMeter:
     return LoadMeter(lambda: machine.now, str(machine.folder), 20)
 
 
+def begun(machine: Pretended) -> LoadMeter:
+    """Make a meter that has had its first look."""
+    looking = meter(machine)
+    looking.measure(0.25, 0.0, set())
+    return looking
+
+
 def test_the_first_look_has_nothing_to_compare_with(pretended: Pretended) -> None:
     looking = meter(pretended)
     assert looking.measure(0.25, 0.0, set()) is None
@@ -98,8 +105,7 @@ def test_the_first_look_has_nothing_to_compare_with(pretended: Pretended) -> Non
 
 
 def test_our_slots_are_not_other_programs(pretended: Pretended) -> None:
-    looking = meter(pretended)
-    looking.measure(0.25, 0.0, set())
+    looking = begun(pretended)
     for _ in range(2):
         pretended.run(2.0, p22=2.0, p20=0.1)
         found = looking.measure(0.25, 0.0, set())
@@ -107,8 +113,7 @@ def test_our_slots_are_not_other_programs(pretended: Pretended) -> None:
 
 
 def test_the_program_that_uses_most_is_named(pretended: Pretended) -> None:
-    looking = meter(pretended)
-    looking.measure(0.25, 0.0, set())
+    looking = begun(pretended)
     for _ in range(2):
         pretended.run(2.0, p22=1.0, p31=2.0, p30=0.2)
         found = looking.measure(0.25, 0.0, set())
@@ -131,8 +136,7 @@ def test_connected_programs_and_what_they_start_do_not_count(
 def test_what_is_known_to_be_ours_spares_a_look_at_every_process(
     pretended: Pretended,
 ) -> None:
-    looking = meter(pretended)
-    looking.measure(0.25, 0.0, set())
+    looking = begun(pretended)
     pretended.run(2.0, p22=2.0)
     (pretended.folder / "22" / "stat").write_text("nonsense")
     assert looking.measure(0.25, 2.0, set()) == (0.0, 2.0, "", 0.0)
@@ -141,8 +145,7 @@ def test_what_is_known_to_be_ours_spares_a_look_at_every_process(
 def test_a_slot_that_ends_is_not_mistaken_for_somebody_else(
     pretended: Pretended,
 ) -> None:
-    looking = meter(pretended)
-    looking.measure(0.25, 0.0, set())
+    looking = begun(pretended)
     pretended.run(2.0, p22=2.0)
     looking.measure(0.25, 0.0, set())
     pretended.run(2.0, p22=1.9)
@@ -155,8 +158,7 @@ def test_a_slot_that_ends_is_not_mistaken_for_somebody_else(
 def test_a_compiler_that_is_gone_before_anybody_looks_counts(
     pretended: Pretended,
 ) -> None:
-    looking = meter(pretended)
-    looking.measure(0.25, 0.0, set())
+    looking = begun(pretended)
     pretended.run(2.0, p31=2.0)
     looking.measure(0.25, 0.0, set())
     pretended.run(2.0, p31=2.0)
@@ -167,8 +169,7 @@ def test_a_compiler_that_is_gone_before_anybody_looks_counts(
 
 
 def test_an_old_look_says_nothing_about_now(pretended: Pretended) -> None:
-    looking = meter(pretended)
-    looking.measure(0.25, 0.0, set())
+    looking = begun(pretended)
     pretended.run(3600.0, p31=3600.0)
     assert looking.measure(0.25, 0.0, set()) is None
 

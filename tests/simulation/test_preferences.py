@@ -15,6 +15,7 @@ from p2pslinger.rules.preferences import DEFAULTS, Preferences
 from p2pslinger.rules.reasons import Reason
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
+from p2pslinger.testing.programjobs import ProgramJob
 from p2pslinger.testing.sensors import Played
 from p2pslinger.testing.virtual import current
 from p2pslinger.wire.manifest import Policy
@@ -41,6 +42,16 @@ async def ann_and_bob(
     return ann, bob
 
 
+async def at_work(
+    grid: SimulatedGrid, played: Played
+) -> tuple[SimulatedPeer, SimulatedPeer, ProgramJob]:
+    """Start both, and a task of Ann's at Bob's; return when it has run for a while."""
+    ann, bob = await ann_and_bob(grid, played)
+    job = await ann.submit(same, range(1))
+    await grid.until(lambda: used(bob) > 5, within=60)
+    return ann, bob, job
+
+
 def wish(peer: SimulatedPeer, wishes: Preferences) -> None:
     peer.wishes.preferences = wishes
 
@@ -60,9 +71,7 @@ def test_work_for_others_stops_on_battery_and_goes_on_where_it_was(
     async def main() -> None:
         played = Played()
         async with SimulatedGrid(virtual.network()) as grid:
-            ann, bob = await ann_and_bob(grid, played)
-            job = await ann.submit(same, range(1))
-            await grid.until(lambda: used(bob) > 20, within=60)
+            _, bob, job = await at_work(grid, played)
             assert why(bob) == ""
 
             played.on_battery = True
@@ -87,9 +96,7 @@ def test_after_two_minutes_what_stands_still_is_given_back(
     async def main() -> None:
         played = Played()
         async with SimulatedGrid(virtual.network()) as grid:
-            ann, bob = await ann_and_bob(grid, played)
-            job = await ann.submit(same, range(1))
-            await grid.until(lambda: used(bob) > 5, within=60)
+            ann, bob, job = await at_work(grid, played)
             wish(bob, replace(DEFAULTS, enabled=False))
             await asyncio.sleep(NOTICED + GIVE_BACK - 10)
             assert bob.peer.volunteer.stations[0].assignments
@@ -109,9 +116,7 @@ def test_own_work_takes_the_place_of_what_stands_still(virtual: VirtualTime) -> 
     async def main() -> None:
         played = Played()
         async with SimulatedGrid(virtual.network()) as grid:
-            ann, bob = await ann_and_bob(grid, played)
-            theirs = await ann.submit(same, range(1))
-            await grid.until(lambda: used(bob) > 5, within=60)
+            _, bob, theirs = await at_work(grid, played)
             played.on_battery = True
             await asyncio.sleep(NOTICED)
             assert bob.peer.volunteer.stations[0].halted
