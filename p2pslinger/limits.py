@@ -136,6 +136,10 @@ PARKED_AT = 8
 REQUIRED = 12
 REQUIREMENT = 50
 
+#: Bytes of memory that a job may need of a slot: less does not hold Python, and the
+#: packages that people use; more has no machine.
+LEAST_MEMORY, MOST_MEMORY = 1 << 26, 1 << 50
+
 #: Requirements of open jobs that a volunteer answers, for each of its interpreters.
 OFFERED = 64
 

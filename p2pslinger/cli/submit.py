@@ -69,6 +69,18 @@ def read_platform(_: click.Context, __: click.Parameter, value: str | None) -> s
         raise click.BadParameter(str(error)) from None
 
 
+def read_memory(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """Read how much memory a task needs.
+
+    Raises:
+        BadParameter: it is no such size.
+    """
+    try:
+        return None if value is None else asked(memory=value).memory
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def read_replicate(_: click.Context, __: click.Parameter, value: str) -> Replicate:
     """Return by how many peers tasks are computed.
 
@@ -131,6 +143,17 @@ def read_replicate(_: click.Context, __: click.Parameter, value: str) -> Replica
     help="What its machine must be: linux, linux-x86_64, macos-arm64 and the like.",
 )
 @click.option(
+    "--memory",
+    callback=read_memory,
+    metavar="SIZE",
+    help="What a task needs: 2GiB. Peers that give a slot less never see it.",
+)
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="Confine it on this machine as well as on others'.",
+)
+@click.option(
     "--source",
     is_flag=True,
     help="Send it as source text, for peers of any Python version.",
@@ -164,6 +187,8 @@ def submit(  # noqa: PLR0917 - click passes them by name
     timeout: float | None,
     requires: tuple[str, ...],
     platform: str,
+    memory: int | None,
+    sandbox: bool,
     source: bool,
     replicate: Replicate,
     tolerance: float | None,
@@ -197,6 +222,8 @@ def submit(  # noqa: PLR0917 - click passes them by name
             replicate=replicate,
             tolerance=tolerance,
             platform=platform or None,
+            memory=memory,
+            sandbox=sandbox,
         )
         told = Submitted(job.id, job.name, len(values), job.kept, job.why_not_kept)
     _tell(told, as_json=as_json)

@@ -28,6 +28,8 @@ def aconnect(
     data: str | Path | None = None,
     requires: Iterable[str] | None = None,
     platform: str | None = None,
+    memory: int | str | None = None,
+    sandbox: bool = False,
     initializer: Callable[..., object] | None = None,
     initargs: tuple[object, ...] = (),
     types: Iterable[type] = (),
@@ -37,7 +39,8 @@ def aconnect(
     Args:
         trust: How far values from other peers are decoded: "safe" or "pickle".
         data: The peer's data folder, if it is not the usual one.
-        requires, platform: What a peer must have, as for `connect`.
+        requires, platform, memory, sandbox: What a peer must have, and how it is to
+            confine tasks, as for `connect`.
         initializer, initargs: What each slot calls first, as for `connect`.
         types: Of what results may be, as for `connect`.
     """
@@ -48,6 +51,8 @@ def aconnect(
             data=data,
             requires=requires,
             platform=platform,
+            memory=memory,
+            sandbox=sandbox,
             initializer=initializer,
             initargs=initargs,
             types=tuple(types),

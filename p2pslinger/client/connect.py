@@ -47,6 +47,8 @@ def connect(
     data: str | Path | None = None,
     requires: Iterable[str] | None = None,
     platform: str | None = None,
+    memory: int | str | None = None,
+    sandbox: bool = False,
     initializer: Callable[..., object] | None = None,
     initargs: tuple[object, ...] = (),
     types: Iterable[type] = (),
@@ -60,6 +62,7 @@ def connect(
         requires: Packages that a peer must have to compute this program's functions,
             as "numpy>=2". Others never see the tasks.
         platform: What its machine must be: "linux", "macos-arm64" and the like.
+        memory, sandbox: As for `Grid.options`, for all functions.
         initializer: Called by each slot before it calls a function for the first time.
             If it fails, so does everything.
         initargs: Its arguments.
@@ -72,7 +75,7 @@ def connect(
         UnavailableError: no peer runs, and none can be started; the text says why.
         IncompatibleError: the peer is of another version.
     """
-    needs = asked(requires, platform)
+    needs = asked(requires, platform, memory=memory, sandbox=sandbox)
     check_initializer(initializer)
     if trust not in get_args(Trust):
         raise UsageError(f'trust={trust!r} is neither "safe" nor "pickle"')

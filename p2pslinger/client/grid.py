@@ -182,6 +182,8 @@ class Grid(Executor, Awaiting, Asking):
         priority: int = 0,
         requires: Iterable[str] | None = None,
         platform: str | None = None,
+        memory: int | str | None = None,
+        sandbox: bool | None = None,
         types: Iterable[type] = (),
         replicate: Replicate = "adaptive",
         tolerance: Tolerance | None = None,
@@ -205,7 +207,7 @@ class Grid(Executor, Awaiting, Asking):
             priority: Higher first among this machine's jobs, -100 to 100.
             requires: Packages that a peer must have to compute it, as "numpy>=2".
             platform: What its machine must be: "linux", "macos-arm64" and the like.
-            types: As for `options`.
+            memory, sandbox, types: As for `options`.
             replicate: "adaptive": the first results of every peer are computed again by
                 another one, later ones ever more rarely; "never"; or by how many peers
                 each task is computed, 2 to 5. `job.checks` says what came of it.
@@ -222,7 +224,8 @@ class Grid(Executor, Awaiting, Asking):
         self._session.named.add(types)
         wanted = self._keepers if keepers is None else keepers
         seconds = None if keep is None else seconds_of(keep)
-        needs = asked(requires, platform, self._terms.needs)
+        default = self._terms.needs
+        needs = asked(requires, platform, default, memory=memory, sandbox=sandbox)
         package = self._terms.pack(fn)
         policy = msgspec.structs.replace(
             with_checks(self._terms.policy, replicate, tolerance),
@@ -295,6 +298,8 @@ class Grid(Executor, Awaiting, Asking):
         initargs: tuple[object, ...] = (),
         requires: Iterable[str] | None = None,
         platform: str | None = None,
+        memory: int | str | None = None,
+        sandbox: bool | None = None,
         types: Iterable[type] = (),
     ) -> GridOptions:
         """Return this grid with other options for the functions that it runs.
@@ -311,6 +316,10 @@ class Grid(Executor, Awaiting, Asking):
             requires: Packages that a peer must have, as "numpy>=2"; by default what
                 this grid requires.
             platform: What its machine must be: "linux", "macos-arm64" and the like.
+            memory: What a task needs, bytes or "2 GiB": peers that give a slot less
+                never see it, and its process gets no more.
+            sandbox: Confine it on this machine as it is confined on others', and read
+                what it returns as theirs: as plain data.
             types: Dataclasses, named tuples and enums that results may hold, whoever
                 has computed them; from now on those of this whole grid.
 
@@ -321,7 +330,8 @@ class Grid(Executor, Awaiting, Asking):
         first = self._terms.first
         if initializer is not None:
             first = Initializer(initializer, initargs)
-        needs = asked(requires, platform, self._terms.needs)
+        default = self._terms.needs
+        needs = asked(requires, platform, default, memory=memory, sandbox=sandbox)
         policy = Policy(timeout=timeout, seeded=seeded, trusted=trusted)
         terms = Terms(policy, first, needs)
         return GridOptions(self._functions, terms)

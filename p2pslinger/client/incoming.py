@@ -60,7 +60,7 @@ class Incoming:
         self._handle = handle
         self._tasks = tasks
         self._lock = lock
-        self._trust: Trust = trust
+        self.trust: Trust = trust
         self._named = named
         self._rested = rested
         #: Ranges whose values have been asked for and have not come.
@@ -154,7 +154,7 @@ class Incoming:
         self._rested()
 
     def _trust_in(self, out: RangeOut) -> Trust:
-        return "mine" if out.mine else self._trust
+        return "mine" if out.mine else self.trust
 
     def _fetch(
         self, out: RangeOut, got: Callable[[bytes | SlingerError], None]

@@ -21,6 +21,7 @@ OPTIONS = frozenset(
         "platform",
         "replicate",
         "requires",
+        "sandbox",
         "seeded",
         "timeout",
         "trusted",

@@ -109,10 +109,15 @@ class Explaining:
         known, volunteer = self._known, self._known.volunteer
         linked = known.links().open
         own, others = self._own(), self._others()
-        waiting = [(job.python, job.needs) for job in own if not job.board.paused]
+        offer = known.offering.offer
+        missing = [
+            lacks(job.python, job.needs, offer, own=True)
+            for job in own
+            if not job.board.paused
+        ]
         if known.confining.for_members:
-            waiting += [(python, needs) for python, needs, _ in others.values()]
-        missing = [lacks(*one, known.offering.offer) for one in waiting]
+            each = others.values()
+            missing += [lacks(python, needs, offer) for python, needs, _ in each]
         return PeerSituation(
             wanted=len(volunteer.stations),
             ready=volunteer.ready,
@@ -212,8 +217,9 @@ class Explaining:
             for one in seat.parked.values()
         )
         barred = seat is not None and not seat.may_have(job)
-        why = "" if peer == job.submitter else why
-        return Prospect(slots, why, offer, idle, barred=barred)
+        own = peer == job.submitter
+        why = "" if own else why
+        return Prospect(slots, why, offer, idle, barred=barred, own=own)
 
     # --- since when -----------------------------------------------------------------
 

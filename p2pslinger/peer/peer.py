@@ -128,6 +128,7 @@ class Peer:
             self.owner,
             wanted=self._needs,
             changed=self.reactions.offer_changed,
+            memory=memory,
         )
         self.presence = Presence(
             config=self.config,
@@ -235,7 +236,7 @@ class Peer:
             volunteer=self.volunteer,
             notices=self.notices,
             works_at=lambda keeper: self.confining.of(keeper) is not None,
-            fits=lambda notice: self.offering.fits(notice.python, notice.needs),
+            fits=lambda one: self.offering.fits(one.python, one.needs, own=True),
             rng=world.rng,
         )
         serving = Serving(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.computing.keepers import RemoteKeeper
+from p2pslinger.peer.computing.offering import Room
 from p2pslinger.peer.events import NoticeHeard
 from p2pslinger.peer.links import Link
 from p2pslinger.wire.records import Notice
@@ -61,6 +62,8 @@ class Reactions:
         """A job is open somewhere, or no longer."""
         peer = self._peer
         peer.offering.heard(notice.needs)
+        if notice.needs.sandbox and notice.open:
+            peer.probing.wanted()
         if notice.keeper == peer.id:
             self._loop.call_soon(self._heard_of_ourselves, notice)
             return
@@ -94,6 +97,7 @@ class Reactions:
         """Others may have something else of this machine than before."""
         peer = self._peer
         peer.permitting.limit()
+        self._offer_room()
         peer.keeper.wake()
         peer.workplaces.look_soon()
         peer.upkeep.look()
@@ -104,8 +108,16 @@ class Reactions:
         """It is known anew how well slots can be confined."""
         peer = self._peer
         peer.presence.level_found(peer.confining.level)
+        self._offer_room()
         peer.keeper.wake()
         peer.workplaces.look_soon()
+
+    def _offer_room(self) -> None:
+        """Offer what slots may use of this machine from now on."""
+        peer, halting = self._peer, self._peer.volunteer.halting
+        own = halting.lent if peer.config.strangers else halting.whole
+        others = halting.whole if peer.confining.trusts_all else halting.lent
+        peer.offering.give(Room(others, own, peer.confining.confines_well))
 
     def offer_changed(self) -> None:
         """Slots can be something else than before."""

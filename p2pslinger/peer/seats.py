@@ -137,9 +137,10 @@ class KeptJob:
         self.setbacks.append(setback)
         del self.setbacks[:-SETBACKS]
 
-    def fits(self, offer: Offer) -> bool:
+    def fits(self, offer: Offer, volunteer: PeerId) -> bool:
         """Tell whether a volunteer with that to offer can compute it."""
-        return fits(self.manifest.function.python, self.manifest.needs, offer)
+        python, own = self.manifest.function.python, volunteer == self.submitter
+        return fits(python, self.manifest.needs, offer, own=own)
 
     @property
     def candidate(self) -> Candidate:
@@ -178,7 +179,8 @@ class Seat:
 
     def fits(self, job: KeptJob) -> bool:
         """Tell whether it has slots for a job, busy or not."""
-        return job.fits(self.offer) and self.takes(job.submitter) and self.may_have(job)
+        fits = job.fits(self.offer, self.peer)
+        return fits and self.takes(job.submitter) and self.may_have(job)
 
     def may_have(self, job: KeptJob) -> bool:
         """Tell whether a job's submitter trusts it as far as the job demands.

@@ -21,7 +21,7 @@ from p2pslinger.rules.reasons import Reason, reason_for
 from p2pslinger.wire.facts import ReasonFacts
 
 #: Seconds that other programs' load must last before we stop, and must be gone before
-#: we go on (issue 4).
+#: we go on.
 BUSY, QUIET = 10.0, 60.0
 
 #: Part of the machine's processor time that shows somebody to be there, where no other

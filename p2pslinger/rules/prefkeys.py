@@ -107,7 +107,12 @@ def _span(value: object) -> float:
     return _amount(value, _SECONDS, most=7 * 86400)
 
 
-def _size(value: object) -> int:
+def size(value: object) -> int:
+    """Return bytes, from a number or from words such as "2 GiB".
+
+    Raises:
+        ValueError: they are none.
+    """
     if value == 0 or (isinstance(value, str) and _text(value) == "0"):
         return 0
     return int(_amount(value, _BYTES, most=1e18))
@@ -276,7 +281,7 @@ KEYS: dict[str, Key] = {
         "How much of the machine's memory all of them may use.",
     ),
     "disk": Key(
-        _size,
+        size,
         _as_size,
         "a size such as 2GB, or 0",
         "How much of others' jobs is kept on disk.",

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     OTHER_PYTHON = "other-python"
     OTHER_PLATFORM = "other-platform"
     LACKS_PACKAGE = "lacks-package"
+    LESS_MEMORY = "less-memory"
     KEEPER_AWAY = "keeper-away"
     # why it does not compute for others: its owner's preferences
     DISABLED = "disabled"
@@ -54,6 +55,8 @@ class Reason(StrEnum):
     NO_PYTHON = "no-python"
     NO_PLATFORM = "no-platform"
     NO_PACKAGE = "no-package"
+    NO_SANDBOX = "no-sandbox"
+    NO_MEMORY = "no-memory"
     ALL_BUSY = "all-busy"
     SUSPENDED = "suspended"
     STARTING = "starting"
@@ -93,6 +96,10 @@ _ADVICE: dict[Reason, str] = {
     Reason.LACKS_PACKAGE: (
         "install it for a Python of this peer (`slinger doctor` names them)"
     ),
+    Reason.LESS_MEMORY: (
+        "`slinger prefs memory` says how much others may have, shared by the slots for "
+        "them (`cores`)"
+    ),
     Reason.KEEPER_AWAY: "wait until the submitter's machine can be reached",
     Reason.DISABLED: "`slinger prefs enabled true` lets it compute for others",
     Reason.PAUSED: "`slinger prefs resume` ends the pause",
@@ -130,6 +137,14 @@ _ADVICE: dict[Reason, str] = {
     Reason.NO_PACKAGE: (
         "install it for a Python of one of the peers: they look again every few seconds"
     ),
+    Reason.NO_SANDBOX: (
+        "`slinger doctor` says what the sandbox of a machine lacks; or submit it "
+        "without sandbox=True"
+    ),
+    Reason.NO_MEMORY: (
+        "ask for less memory, or have a peer give more (`slinger prefs memory`, or "
+        "fewer `cores`)"
+    ),
     Reason.ALL_BUSY: "wait, or add a machine",
     Reason.SUSPENDED: "nothing to do: it goes to others after two minutes",
     Reason.STARTING: "wait a moment",
@@ -159,6 +174,7 @@ _ENDS: dict[Reason, str] = {
     Reason.OTHER_PYTHON: "that Python is found here, or a job that fits is submitted",
     Reason.OTHER_PLATFORM: "a job that fits is submitted",
     Reason.LACKS_PACKAGE: "it is installed here, or a job that fits is submitted",
+    Reason.LESS_MEMORY: "its owner gives more, or a job that fits is submitted",
     Reason.KEEPER_AWAY: "one of them can be reached",
     Reason.DISABLED: "its owner says so",
     Reason.PAUSED: "the pause is over",
@@ -176,6 +192,8 @@ _ENDS: dict[Reason, str] = {
     Reason.NO_PYTHON: "a peer with that Python asks for work",
     Reason.NO_PLATFORM: "a peer on such a machine asks for work",
     Reason.NO_PACKAGE: "a peer that has it asks for work",
+    Reason.NO_SANDBOX: "a peer that can confine tasks asks for work",
+    Reason.NO_MEMORY: "a peer that gives as much asks for work",
     Reason.ALL_BUSY: "a slot is free",
     Reason.SUSPENDED: "that owner's preferences allow it again, or it is given back",
     Reason.STARTING: "the peer has answered",

@@ -20,6 +20,8 @@ _NOBODY_HAS = {
     "python": Reason.NO_PYTHON,
     "platform": Reason.NO_PLATFORM,
     "package": Reason.NO_PACKAGE,
+    "sandbox": Reason.NO_SANDBOX,
+    "memory": Reason.NO_MEMORY,
 }
 
 #: How a peer's own reason is said of several, in a few words. Others are said as their
@@ -47,6 +49,7 @@ class Prospect:
         idle: It waits for work.
         lost: It has lost the task in question, which is to go elsewhere.
         barred: The job's submitter does not trust it as far as the job demands.
+        own: It is the job's submitter.
     """
 
     slots: int
@@ -55,6 +58,11 @@ class Prospect:
     idle: bool
     lost: bool = False
     barred: bool = False
+    own: bool = False
+
+    def lacks(self, python: str | None, needs: Needs) -> Lack | None:
+        """Return what it lacks first of what a job needs, or None if it fits."""
+        return lacks(python, needs, self.offer, own=self.own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,7 @@ def why_not_granted(now: JobSituation) -> ReasonFacts:
             "none of them offers a slot"
         )
         return explain(Reason.NOT_TRUSTED, text, excluded, peers)
-    missing = [lacks(now.python, now.needs, one.offer) for one in asking]
+    missing = [one.lacks(now.python, now.needs) for one in asking]
     fitting = [one for one, lack in zip(asking, missing, strict=True) if lack is None]
     if not fitting:
         lack = Counter(one for one in missing if one is not None).most_common(1)[0][0]
@@ -173,7 +181,7 @@ def _obstacle(
         return Reason.NO_VOLUNTEER.value, "do not ask this machine for work"
     if peer.barred:
         return Reason.NOT_TRUSTED.value, _SHORT[Reason.NOT_TRUSTED]
-    lack = lacks(python, needs, peer.offer)
+    lack = peer.lacks(python, needs)
     if lack is not None:
         return _NOBODY_HAS[lack.kind].value, _lacking(lack)
     if not peer.idle:
@@ -190,9 +198,13 @@ def _short(code: str) -> str:
 
 
 def _lacking(lack: Lack) -> str:
-    if lack.kind == "package":
-        return f"no {lack.what}"
-    return f"need {lack.words}" if lack.kind == "python" else f"not {lack.what}"
+    words = {
+        "package": f"no {lack.what}",
+        "python": f"need {lack.words}",
+        "sandbox": _SHORT[Reason.SANDBOX_TOO_WEAK],
+        "memory": "give less memory",
+    }
+    return words.get(lack.kind, f"not {lack.what}")
 
 
 def _none_of(count: int) -> str:

@@ -125,6 +125,8 @@ def _misfit(misfits: tuple[Lack, ...]) -> ReasonFacts:
         "python": Reason.OTHER_PYTHON,
         "platform": Reason.OTHER_PLATFORM,
         "package": Reason.LACKS_PACKAGE,
+        "sandbox": Reason.SANDBOX_TOO_WEAK,
+        "memory": Reason.LESS_MEMORY,
     }
     missing = Counter(misfits).most_common()
     first, _ = missing[0]

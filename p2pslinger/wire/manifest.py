@@ -52,7 +52,6 @@ class Policy(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         timeout: Seconds a task may take, or None for as long as it likes.
         seeded: Whether chance is the same in every run of a task.
-        memory: Bytes a slot may use, or None for what its owner allows.
         durable: Whether it outlives the program that submitted it.
         trusted: Whether only slots may compute it that its submitter trusts like those
             of its own machine.
@@ -65,7 +64,6 @@ class Policy(msgspec.Struct, frozen=True, array_like=True):
 
     timeout: Annotated[float, Meta(gt=0)] | None = None
     seeded: bool = True
-    memory: Annotated[int, Meta(gt=0)] | None = None
     durable: bool = False
     trusted: bool = False
     replicate: Annotated[int, Meta(ge=0, le=limits.REPLICATE)] = NEVER

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from p2pslinger import limits
 from p2pslinger.wire.manifest import Function, Policy
+from p2pslinger.wire.needs import NOTHING, Needs
 from p2pslinger.wire.owning import IdText
 from p2pslinger.wire.records import (
     Count,
@@ -76,6 +77,7 @@ class PackedTask(msgspec.Struct, frozen=True, array_like=True, tag=61):
         shard: The shard that has its arguments.
         data: The shard's bytes, or empty if they follow.
         recorded: What came of it, or None if nothing has yet.
+        needs: What it needed besides its function.
     """
 
     job: Id
@@ -86,6 +88,7 @@ class PackedTask(msgspec.Struct, frozen=True, array_like=True, tag=61):
     shard: ShardHead
     data: Annotated[bytes, Meta(max_length=limits.INLINE)]
     recorded: Recorded | None
+    needs: Needs = NOTHING
 
 
 ReplayMessage = GetTask | PackedTask

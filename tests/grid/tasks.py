@@ -238,3 +238,15 @@ class Trap:
 def trap(path: str) -> Trap:
     """Return what harms whoever unpickles it."""
     return Trap(path)
+
+
+def memory_limit() -> int:
+    """Return how many bytes this process may use."""
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_DATA)[0]
+
+
+def hoard(size: int) -> int:
+    """Take memory."""
+    return len(bytearray(size))

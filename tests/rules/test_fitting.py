@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from p2pslinger.rules.fitting import Lack, choose, fits, lacks, platform_name
+from p2pslinger.rules.fitting import (
+    Lack,
+    choose,
+    fits,
+    lacks,
+    platform_name,
+    size_in_words,
+)
 from p2pslinger.wire.needs import NOTHING, Needs, Offer, Offered
+
+GIB = 1 << 30
 
 OFFER = Offer(
     "linux-x86_64",
     (Offered("3.11", ("numpy>=2",)), Offered("3.12"), Offered("3.12", ("scipy",))),
+    memory=GIB,
+    own=2 * GIB,
 )
 
 
@@ -30,6 +42,11 @@ OFFER = Offer(
         (None, Needs(platform="linux-x86"), Lack("platform", "linux-x86")),
         (None, Needs(platform="darwin"), Lack("platform", "darwin")),
         ("3.13", Needs(("scipy",), "darwin"), Lack("platform", "darwin")),
+        (None, Needs(memory=GIB), None),
+        (None, Needs(memory=GIB + 1), Lack("memory", "1 GiB")),
+        ("3.13", Needs(memory=9 * GIB), Lack("python", "3.13")),
+        (None, Needs(sandbox=True), Lack("sandbox", "")),
+        (None, Needs(memory=9 * GIB, sandbox=True), Lack("sandbox", "")),
     ],
 )
 def test_a_volunteer_lacks_the_first_thing_that_none_of_its_interpreters_has(
@@ -37,7 +54,26 @@ def test_a_volunteer_lacks_the_first_thing_that_none_of_its_interpreters_has(
 ) -> None:
     assert lacks(python, needs, OFFER) == lack
     assert fits(python, needs, OFFER) is (lack is None)
-    assert (choose(python, needs, OFFER) is None) is (lack is not None)
+    installed = lack is None or lack.kind in {"memory", "sandbox"}
+    assert (choose(python, needs, OFFER) is not None) is installed
+
+
+def test_its_own_jobs_get_more_of_a_machine_unless_they_are_confined() -> None:
+    more = Needs(memory=2 * GIB)
+    assert lacks(None, more, OFFER, own=True) is None
+    assert lacks(None, more, OFFER) == Lack("memory", "2 GiB")
+    confined = msgspec.structs.replace(OFFER, sandbox=True)
+    assert fits(None, Needs(sandbox=True), confined)
+    both = msgspec.structs.replace(more, sandbox=True)
+    assert lacks(None, both, confined, own=True) == Lack("memory", "2 GiB")
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(GIB, "1 GiB"), (3 * GIB // 2, "1.5 GiB"), (700 << 20, "700 MiB"), (5, "5 bytes")],
+)
+def test_sizes_are_said_as_people_write_them(size: int, words: str) -> None:
+    assert size_in_words(size) == words
 
 
 def test_nobody_fits_before_he_has_said_what_he_has_but_for_any_python() -> None:

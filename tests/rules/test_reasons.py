@@ -103,6 +103,17 @@ JOB_CASES: list[tuple[dict[str, Any], Reason, str]] = [
         "it needs scipy, and the 1 peer that offers slots does not have it",
     ),
     (
+        {"needs": Needs(memory=1 << 41)},
+        Reason.NO_MEMORY,
+        "it needs 2 TiB of memory for a slot, and the 1 peer that offers slots does "
+        "not have it",
+    ),
+    (
+        {"needs": Needs(sandbox=True)},
+        Reason.NO_SANDBOX,
+        "it needs a good sandbox, and the 1 peer that offers slots does not have it",
+    ),
+    (
         {"needs": Needs(platform="darwin")},
         Reason.NO_PLATFORM,
         "it needs a machine like darwin, and the 1 peer that offers slots does not "
@@ -212,6 +223,12 @@ def test_peers_are_excluded_once_by_the_first_thing_that_keeps_them() -> None:
     )
     assert excluded_by(None, Needs((), "darwin"), (FITS,)) == (
         ExcludedFacts(1, "no-platform", "not darwin"),
+    )
+    assert excluded_by(None, Needs(memory=1 << 40), (FITS, FITS)) == (
+        ExcludedFacts(2, "no-memory", "give less memory"),
+    )
+    assert excluded_by(None, Needs(sandbox=True), (FITS,)) == (
+        ExcludedFacts(1, "no-sandbox", "can't confine tasks well enough"),
     )
 
 

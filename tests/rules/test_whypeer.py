@@ -108,6 +108,17 @@ PEER_CASES: list[tuple[dict[str, Any], Reason, str]] = [
         "the 1 open job needs numpy>=2, which this peer does not have",
     ),
     (
+        {"others": 0, "misfits": (Lack("memory", "2 GiB"),)},
+        Reason.LESS_MEMORY,
+        "the 1 open job needs 2 GiB of memory for a slot, which this peer does not "
+        "have",
+    ),
+    (
+        {"others": 0, "misfits": (Lack("sandbox", ""),)},
+        Reason.SANDBOX_TOO_WEAK,
+        "the 1 open job needs a good sandbox, which this peer does not have",
+    ),
+    (
         {"misfits": (PYTHON,), "unreachable": 1},
         Reason.KEEPER_AWAY,
         "the keepers of 1 open job can't be reached",

@@ -10,8 +10,11 @@ import asyncio
 import pytest
 
 from p2pslinger.ids import JobId, PeerId, to_text
+from p2pslinger.limits import MOST_MEMORY
 from p2pslinger.peer.events import TakenBack
 from p2pslinger.rules.reasons import Reason
+from p2pslinger.sandbox.confine.confinement import Confinement
+from p2pslinger.sandbox.level import Finding, Level
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 from p2pslinger.testing.sensors import Played
@@ -144,6 +147,24 @@ async def no_package(grid: SimulatedGrid) -> Ask:
     ann, _ = await ann_and(grid, "bob")
     program = await ann.program()
     job = await program.submit(same, [1], needs=Needs(("numpy>=2",)))
+    return of_job(ann, job.id)
+
+
+@shows(Reason.NO_MEMORY)
+async def no_memory(grid: SimulatedGrid) -> Ask:
+    ann, _ = await ann_and(grid, "bob")
+    program = await ann.program()
+    job = await program.submit(same, [1], needs=Needs(memory=MOST_MEMORY))
+    return of_job(ann, job.id)
+
+
+@shows(Reason.NO_SANDBOX)
+async def no_sandbox(grid: SimulatedGrid) -> Ask:
+    """Even where every member is trusted, and so none is confined."""
+    ann = await grid.add("ann", slots=1)
+    ann.slots.finding = Finding(Level.WEAK, Confinement.WEAK, ())
+    program = await ann.program()
+    job = await program.submit(same, [1], needs=Needs(sandbox=True))
     return of_job(ann, job.id)
 
 

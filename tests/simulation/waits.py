@@ -9,6 +9,7 @@ from dataclasses import replace
 from p2pslinger.client.packing import FunctionPackage, pack_function
 from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import JobId, to_text
+from p2pslinger.limits import MOST_MEMORY
 from p2pslinger.rules.hours import read_hours
 from p2pslinger.rules.preferences import DEFAULTS, UNTIL_RESUMED, Preferences
 from p2pslinger.rules.reasons import Reason
@@ -234,6 +235,14 @@ async def lacks_package(grid: SimulatedGrid) -> Ask:
     ann, bob = await ann_and(grid, "bob")
     bob.interpreters.packages = {"numpy": "1.26"}
     await (await ann.program()).submit(same, [1], needs=Needs(("numpy>=2",)))
+    return of_peer(bob)
+
+
+@shows(Reason.LESS_MEMORY)
+async def less_memory(grid: SimulatedGrid) -> Ask:
+    ann, bob = await ann_and(grid, "bob")
+    needs = Needs(memory=MOST_MEMORY)
+    await (await ann.program()).submit(same, [1], needs=needs)
     return of_peer(bob)
 
 

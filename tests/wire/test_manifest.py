@@ -19,6 +19,7 @@ from p2pslinger.wire.manifest import (
     open_manifest,
     seal_manifest,
 )
+from p2pslinger.wire.needs import Needs
 from tests.wire.structs import built
 
 ANN, BOB = Identity(b"a" * 32), Identity(b"b" * 32)
@@ -79,7 +80,8 @@ def test_bytes_that_are_no_manifest_are_refused_though_they_are_signed(
         msgspec.structs.replace(MANIFEST, created=math.nan),
         msgspec.structs.replace(MANIFEST, policy=Policy(timeout=0.0)),
         msgspec.structs.replace(MANIFEST, policy=Policy(timeout=math.nan)),
-        msgspec.structs.replace(MANIFEST, policy=Policy(memory=0)),
+        msgspec.structs.replace(MANIFEST, needs=Needs(memory=-1)),
+        msgspec.structs.replace(MANIFEST, needs=Needs(memory=1 << 60)),
     ],
 )
 def test_a_manifest_out_of_bounds_is_refused(broken: Manifest) -> None:

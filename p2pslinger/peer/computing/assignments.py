@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from p2pslinger import limits
 from p2pslinger.peer.computing.jobshere import JobHere, Placed
 from p2pslinger.peer.computing.keepers import KeeperLink, OwnKeeper, RemoteKeeper
-from p2pslinger.sandbox.confine.confinement import Confinement
-from p2pslinger.sandbox.interpreter import Interpreter
+from p2pslinger.peer.computing.kind import USUAL, Kind
 from p2pslinger.wire.messages import Grant
 
 
@@ -20,16 +19,14 @@ class Assignment:
     Attributes:
         keeper: Who granted them.
         job: Their job.
-        confinement: How the slot for it has to be confined.
+        kind: What kind of slot it has to have.
         left: Grants without an outcome, in order.
-        interpreter: What the slot has to be of; None: the daemon's Python.
     """
 
     keeper: KeeperLink
     job: JobHere
-    confinement: Confinement = Confinement.OWN
+    kind: Kind = USUAL
     left: deque[Grant] = field(default_factory=deque)
-    interpreter: Interpreter | None = None
 
     @property
     def is_private(self) -> bool:
@@ -41,7 +38,7 @@ class Assignment:
     def timeout(self) -> float | None:
         """Seconds that a task of it may take; None for as long as it likes."""
         wish = self.job.manifest.policy.timeout
-        if self.confinement is Confinement.OWN:
+        if self.kind.is_own:
             return wish
         return min(wish or limits.TASK_SECONDS, limits.TASK_SECONDS)
 

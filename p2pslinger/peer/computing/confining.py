@@ -3,6 +3,7 @@
     this machine's own      own: limits only
     whom the owner trusts   the same, as if it were the owner's
     everybody else          as strictly as this machine can, or not at all
+    who asks for a sandbox  the same, also the machine's own and whom it trusts
 
 Nothing falls back in silence: what was found by trying is as good as the owner
 requires, or others' work is refused, with a sentence that says what is missing.
@@ -56,16 +57,22 @@ class Confining:
         self.finding: Finding | None = None
         self.doubt = ""
 
-    def of(self, submitter: PeerId) -> Confinement | None:
-        """Return how to confine a submitter's work, or None if it is not for here."""
+    def of(self, submitter: PeerId, *, sandbox: bool = False) -> Confinement | None:
+        """Return how to confine a submitter's work, or None if it is not for here.
+
+        Args:
+            submitter: Whose work it is.
+            sandbox: It asks to be confined like a stranger's, whoever's it is.
+        """
         if not self._serves(submitter):
             return None
-        if submitter == self._me or self.trusts_all or self._trusts(submitter):
+        trusted = self.trusts_all or self._trusts(submitter)
+        if not sandbox and (submitter == self._me or trusted):
             return Confinement.OWN
         finding = self.finding
         if finding is None or finding.confinement is None:
             return None
-        if self._is_enough or self._allows(submitter):
+        if self.confines_well or (self._allows(submitter) and not sandbox):
             return finding.confinement
         return None
 
@@ -77,7 +84,7 @@ class Confining:
     @property
     def for_members(self) -> bool:
         """Whether any member's work can be computed here."""
-        return self.trusts_all or self._is_enough
+        return self.trusts_all or self.confines_well
 
     @property
     def why_not(self) -> str:
@@ -95,7 +102,7 @@ class Confining:
         return f'only, and its settings require "{self._require}"'
 
     @property
-    def _is_enough(self) -> bool:
+    def confines_well(self) -> bool:
         """Whether what was found is enough for strangers."""
         known = self.finding is not None and self.finding.confinement is not None
         return known and self.level.reaches(self._require)

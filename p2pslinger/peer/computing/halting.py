@@ -16,14 +16,14 @@ from collections.abc import Callable, Sequence
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.computing.assignments import Assignment
 from p2pslinger.peer.computing.keepers import KeeperLink
+from p2pslinger.peer.computing.kind import USUAL
 from p2pslinger.peer.computing.parking import Parking
 from p2pslinger.peer.computing.station import CHANGED, SUSPENDED, Station
 from p2pslinger.peer.computing.terms import Terms
 from p2pslinger.peer.computing.throttling import Throttle
 from p2pslinger.rules.permits import Permit
-from p2pslinger.sandbox.confine.confinement import Confinement
 
-#: Seconds after which work that stands still is given back (issue 4).
+#: Seconds after which work that stands still is given back.
 GIVE_BACK = 120.0
 
 
@@ -72,10 +72,22 @@ class Halting:
 
     def memory(self, station: Station) -> int:
         """Return the bytes that a station's next slot may use."""
+        kind = station.kind
+        given = self.whole if kind.is_own else self.lent
+        return min(given, kind.memory or given)
+
+    @property
+    def whole(self) -> int:
+        """Bytes that a slot for the machine's own work may use."""
+        return self._terms.memory
+
+    @property
+    def lent(self) -> int:
+        """Bytes that a slot may use that is not for the machine's own work."""
         terms, permit = self._terms, self._permit
-        if station.confinement is Confinement.OWN or permit is None:
-            return terms.memory
         slots = len(self._stations)
+        if permit is None or not slots:
+            return terms.memory
         lent = min(slots, permit.slots or slots)
         return int(terms.memory * permit.memory / terms.memory_share * slots / lent)
 
@@ -140,4 +152,4 @@ class Halting:
         del self._timers[station]
         if station.halted:
             self._abandon(station, list(station.assignments))
-            station.confinement = Confinement.OWN
+            station.kind = USUAL

@@ -1,4 +1,4 @@
-"""What kind of slot a job needs: how it is confined, and of which interpreter."""
+"""Chooses the kind of slot that a job needs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from p2pslinger.peer.computing.assignments import Assignment
 from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.peer.computing.jobshere import JobHere
 from p2pslinger.peer.computing.keepers import KeeperLink
+from p2pslinger.peer.computing.kind import Kind
 from p2pslinger.peer.computing.offering import Pythons
 from p2pslinger.peer.computing.station import Station
+from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.interpreter import Interpreter
 
 
@@ -36,12 +38,14 @@ class Kinds:
 
         A keeper may not know yet what we lack, or whose work we refuse.
         """
-        confinement = self._confining.of(job.submitter)
         function, needs = job.manifest.function, job.manifest.needs
-        if confinement is None or not self._pythons.fits(function.python, needs):
+        confinement = self._confining.of(job.submitter, sandbox=needs.sandbox)
+        own = confinement is Confinement.OWN
+        fits = self._pythons.fits(function.python, needs, own=own)
+        if confinement is None or not fits:
             return None
-        interpreter = self._pythons.choose(job.manifest, station.interpreter)
-        return Assignment(keeper, job, confinement, interpreter=interpreter)
+        interpreter = self._pythons.choose(job.manifest, station.kind.interpreter)
+        return Assignment(keeper, job, Kind(confinement, interpreter, needs.memory))
 
     def unusable(self, why: str, interpreter: Interpreter | None) -> None:
         """Hear that a slot could not be made.

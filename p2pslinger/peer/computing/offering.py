@@ -11,12 +11,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import msgspec
 
 from p2pslinger import limits
 from p2pslinger.errors import UnavailableError
 from p2pslinger.peer.owner import Owner
-from p2pslinger.rules.fitting import fits, platform_name
+from p2pslinger.rules.fitting import fits, installation_lacks, platform_name
 from p2pslinger.sandbox.interpreter import Interpreter
 from p2pslinger.wire.manifest import Manifest
 from p2pslinger.wire.needs import Needs, Offer, Offered
@@ -33,6 +35,20 @@ AGAIN = 60.0
 
 #: Seconds after which a peer that has started looks for other interpreters.
 LEISURE = 2.0
+
+
+class Room(NamedTuple):
+    """What a slot may use of the machine.
+
+    Attributes:
+        memory: Bytes for others' jobs, or for confined ones.
+        own: Bytes for this peer's own jobs.
+        sandbox: It can be confined as well as its owner requires.
+    """
+
+    memory: int
+    own: int
+    sandbox: bool = False
 
 
 class Interpreters(Protocol):
@@ -57,8 +73,8 @@ class Interpreters(Protocol):
 class Pythons(Protocol):
     """What a volunteer asks about its interpreters."""
 
-    def fits(self, python: str | None, needs: Needs) -> bool:
-        """Tell whether one of them can run a job."""
+    def fits(self, python: str | None, needs: Needs, *, own: bool = False) -> bool:
+        """Tell whether a slot of one of them can run a job."""
 
     def choose(self, job: Manifest, now: Interpreter | None) -> Interpreter | None:
         """Return which is to run a job that fits; None: the daemon's own."""
@@ -75,6 +91,7 @@ class Offering:
         owner: Owns the tasks that look.
         wanted: Gives what the open jobs need.
         changed: Called when there is something else to offer.
+        memory: Bytes that each slot has, to begin with.
 
     Attributes:
         offer: What there is to offer now.
@@ -87,6 +104,7 @@ class Offering:
         *,
         wanted: Callable[[], Iterable[Needs]],
         changed: Callable[[], None],
+        memory: int = 0,
     ) -> None:
         self._interpreters = interpreters
         self._owner = owner
@@ -99,6 +117,7 @@ class Offering:
         self._looking = asyncio.Lock()
         # Those of the offer, in its order.
         self._offered: tuple[Interpreter, ...] = self._found
+        self._room = Room(memory, memory)
         self.offer = self._make(self._offered, {})
 
     @property
@@ -106,9 +125,16 @@ class Offering:
         """The minor versions that slots can be of."""
         return tuple(dict.fromkeys(one.python for one in self.offer.slots))
 
-    def fits(self, python: str | None, needs: Needs) -> bool:
-        """Tell whether our slots can run a job."""
-        return fits(python, needs, self.offer)
+    def fits(self, python: str | None, needs: Needs, *, own: bool = False) -> bool:
+        """Tell whether our slots can run a job, of this peer's own or of another's."""
+        return fits(python, needs, self.offer, own=own)
+
+    def give(self, room: Room) -> None:
+        """Offer slots of this kind from now on."""
+        if room != self._room:
+            self._room = room
+            self.offer = msgspec.structs.replace(self.offer, **room._asdict())
+            self._changed()
 
     def choose(self, job: Manifest, now: Interpreter | None) -> Interpreter | None:
         """Return which interpreter is to run a job that fits; None: the daemon's own.
@@ -123,7 +149,7 @@ class Offering:
         able = [
             one
             for one, slot in zip(self._offered, self.offer.slots, strict=True)
-            if fits(python, needs, Offer(self._platform, (slot,)))
+            if not installation_lacks(python, needs, Offer(self._platform, (slot,)))
         ]
         if now in able:
             return now
@@ -206,4 +232,4 @@ class Offering:
         self, found: Iterable[Interpreter], has: Mapping[str, tuple[str, ...]]
     ) -> Offer:
         slots = [Offered(one.python, has.get(one.path, ())) for one in found]
-        return Offer(self._platform, tuple(slots))
+        return Offer(self._platform, tuple(slots), *self._room)

@@ -1,8 +1,9 @@
 """When this peer tries how well it can confine slots.
 
 A probe makes processes, and nobody needs it who is alone: it waits for the first
-neighbour, or for a quiet moment after the start, whichever comes first. So it delays
-neither the owner's first result nor joining. If a slot can't be made any more as it
+neighbour, or for a quiet moment after the start, whichever comes first; in the peers
+that programs bring along, for a job that asks for a sandbox. So it delays neither the
+owner's first result nor joining. If a slot can't be made any more as it
 could when that was tried, it is tried again: until then others' work stays away.
 """
 
@@ -68,6 +69,11 @@ class Probing:
     def joined(self) -> None:
         """There is a neighbour: probe now, if it matters to others."""
         if not (self._confining.for_members or self._confining.doubt):
+            self._begin()
+
+    def wanted(self) -> None:
+        """There is work that must be confined: probe, unless that has just failed."""
+        if not self._confining.doubt:
             self._begin()
 
     def doubt(self, why: str) -> None:

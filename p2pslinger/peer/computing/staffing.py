@@ -17,9 +17,9 @@ from collections.abc import Callable
 
 from p2pslinger.errors import UnavailableError
 from p2pslinger.net.turns import turn_of
+from p2pslinger.peer.computing.kind import USUAL
 from p2pslinger.peer.computing.station import Station
 from p2pslinger.peer.owner import Owner
-from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.interpreter import Interpreter
 from p2pslinger.sandbox.slot import Exit, Outcome, SlotSource
 
@@ -101,14 +101,13 @@ class Staffing:
 
     def rest_from(self, station: Station) -> None:
         """See that a confined slot without work ends, if no more comes."""
-        if not station.assignments and station.confinement is not Confinement.OWN:
+        if not station.assignments and not station.kind.is_own:
             self._loop.call_later(IDLE, self._retire, station, station.begun)
 
     def _retire(self, station: Station, begun: int) -> None:
         idle = not station.assignments and not station.line
-        confined = station.confinement is not Confinement.OWN
-        if idle and confined and station.begun == begun:
-            station.change(Confinement.OWN)
+        if idle and not station.kind.is_own and station.begun == begun:
+            station.change(USUAL)
 
     async def _staff(self, station: Station, after: float) -> None:
         wait = FIRST_RETRY
@@ -117,10 +116,9 @@ class Staffing:
         while why := await self._adopt(station):
             if self._closed:
                 return
-            if station.interpreter or station.confinement is not Confinement.OWN:
-                blamed, station.interpreter = station.interpreter, None
-                station.confinement = Confinement.OWN  # this may be possible still
-                self._failed(station, why, blamed)
+            if station.kind.interpreter or not station.kind.is_own:
+                blamed, station.kind = station.kind.interpreter, USUAL
+                self._failed(station, why, blamed)  # the usual may still be possible
                 continue
             self.broken = why
             await asyncio.sleep(wait)
@@ -142,17 +140,17 @@ class Staffing:
             else:
                 self._exited(station, exit)
 
-        station.memory = self._memory(station)
-        kind = station.confinement, station.interpreter
+        station.memory, kind = self._memory(station), station.kind
         try:
-            slot = await self._source.slot(done, exited, station.memory, *kind)
+            slot = await self._source.slot(
+                done, exited, station.memory, kind.confinement, kind.interpreter
+            )
         except UnavailableError as error:
             return str(error)
         if early:
             return "a slot has ended before it was there"
         self.broken = ""
         station.slot = slot
-        # Whatever was wished for meanwhile: this is what it is.
-        station.confinement, station.interpreter = kind
+        station.kind = kind  # whatever was wished for meanwhile
         station.since = self._loop.time()
         return ""

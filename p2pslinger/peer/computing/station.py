@@ -17,8 +17,7 @@ from p2pslinger.ids import PeerId, to_text
 from p2pslinger.peer.computing.assignments import Assignment
 from p2pslinger.peer.computing.jobshere import JobHere, Placed
 from p2pslinger.peer.computing.keepers import KeeperLink
-from p2pslinger.sandbox.confine.confinement import Confinement
-from p2pslinger.sandbox.interpreter import Interpreter
+from p2pslinger.peer.computing.kind import USUAL, Kind
 from p2pslinger.sandbox.slot import Outcome, Slot
 from p2pslinger.wire.messages import Grant
 
@@ -42,8 +41,7 @@ class Station:
 
     Attributes:
         slot: Its process, or None while there is none.
-        confinement: How the slot is confined, or the next one will be.
-        interpreter: What it is of, likewise; None: the daemon's Python.
+        kind: What kind of slot it is, or the next one will be.
         assignments: What it has taken on, at most `limits.PLACES`.
         line: The orders that the slot has, oldest first.
         loaded: Jobs that the slot knows, by number.
@@ -68,8 +66,7 @@ class Station:
     """
 
     slot: Slot | None = None
-    confinement: Confinement = Confinement.OWN
-    interpreter: Interpreter | None = None
+    kind: Kind = USUAL
     assignments: list[Assignment] = field(default_factory=list)
     line: deque[tuple[Assignment, Grant]] = field(default_factory=deque)
     loaded: set[int] = field(default_factory=set)
@@ -112,23 +109,18 @@ class Station:
 
     def suits(self, assignment: Assignment) -> bool:
         """Tell whether the process is what it must be, and nobody else's."""
-        return (
-            self.submitter in {None, assignment.job.submitter}
-            and self.confinement is assignment.confinement
-            and self.interpreter == assignment.interpreter
-        )
+        known = self.submitter in {None, assignment.job.submitter}
+        return known and self.kind == assignment.kind
 
     @property
     def is_changeable(self) -> bool:
         """Whether nothing would be lost with the process."""
         return not self.line or self.killed == CHANGED
 
-    def change(
-        self, confinement: Confinement, interpreter: Interpreter | None = None
-    ) -> None:
+    def change(self, kind: Kind) -> None:
         """Have another slot, and keep what is assigned for it."""
         self.kill(CHANGED)
-        self.confinement, self.interpreter = confinement, interpreter
+        self.kind = kind
 
     def begin(self, assignment: Assignment) -> bool:
         """Give an assignment to the slot; return False if that can't be."""

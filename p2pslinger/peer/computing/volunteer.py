@@ -276,7 +276,7 @@ class Volunteer:
     def _change_slot(self, station: Station, assignment: Assignment) -> None:
         """Have a fresh slot for another submitter's work, or give the work back."""
         if station.assignments == [assignment] and station.is_changeable:
-            station.change(assignment.confinement, assignment.interpreter)
+            station.change(assignment.kind)
         else:
             station.strangers.add(assignment.keeper)
             self._abandon(station, [assignment])

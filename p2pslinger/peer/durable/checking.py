@@ -208,7 +208,7 @@ class Checking:
         company, kept = self._means.company, self._kept
         return self._means.keeper.jobs.get(kept.id) is kept and any(
             seat.offer.slots
-            and kept.fits(seat.offer)
+            and kept.fits(seat.offer, seat.peer)
             and not company.is_barred(seat.peer, kept.submitter)
             and all(company.apart(seat.peer, one) for one in not_by)
             for seat in self._means.keeper.seats.values()

@@ -92,7 +92,7 @@ class DurableJob:
 
     def __post_init__(self) -> None:
         self.outcomes = Outcomes(
-            self.file.range, partial(self.means.unpickles, self.kept.submitter)
+            self.file.range, partial(self.means.unpickles, self.kept)
         )
         self.deciding = Deciding(
             self.replica,

@@ -13,6 +13,7 @@ from p2pslinger.peer.events import Events
 from p2pslinger.peer.journal import Journal
 from p2pslinger.peer.keeper import Keeper
 from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.seats import KeptJob
 from p2pslinger.store.jobs import JobStore
 from p2pslinger.wire.identity import Identity, Signed
 
@@ -51,10 +52,12 @@ class Means:
     company: Crew
     owner: Owner
 
-    def unpickles(self, submitter: PeerId, volunteer: PeerId) -> bool:
+    def unpickles(self, job: KeptJob, volunteer: PeerId) -> bool:
         """Tell whether programs of this machine may unpickle a job's values.
 
         It takes two: the submitter's function says what is returned, wherever it runs,
         in the sandbox of our own slots as well; and the volunteer can send anything.
+        A submitter that asks for a sandbox does not trust the function.
         """
-        return self.mine(submitter) and self.mine(volunteer)
+        trusted = self.mine(job.submitter) and not job.needs.sandbox
+        return trusted and self.mine(volunteer)

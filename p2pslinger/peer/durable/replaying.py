@@ -52,9 +52,16 @@ def packed_task(job: DurableJob, index: int) -> tuple[PackedTask, list[Large]]:
     recorded = None if found is None else _recorded(job, *found, index)
     if recorded is not None and recorded.size and found is not None:
         large.append(Large(found[1].digest, "its result, to compare with"))
-    function, policy = manifest.function, manifest.policy
     told = PackedTask(
-        job.id, manifest.name, function, policy, first, head, data, recorded
+        job.id,
+        manifest.name,
+        manifest.function,
+        manifest.policy,
+        first,
+        head,
+        data,
+        recorded,
+        manifest.needs,
     )
     return told, large
 
@@ -117,5 +124,5 @@ def _recorded(
         result.values,
         result.size if follows else 0,
         failure,
-        job.means.unpickles(job.kept.submitter, peer),
+        job.means.unpickles(job.kept, peer),
     )

@@ -96,7 +96,7 @@ class OwnJob:
                 result.size,
                 result.failures,
                 seat.peer,
-                seat.mine,
+                seat.mine and not self.kept.needs.sandbox,
                 result.wall,
                 result.cpu,
                 result.output,
