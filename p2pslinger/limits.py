@@ -180,6 +180,10 @@ LINKS_ACCEPTED = 256
 #: Open notices that a peer remembers, all submitters together.
 NOTICES = 10_000
 
+#: Seconds of wall or processor time in one record, thirty thousand years: more than all
+#: of a job, and what adds up can still be written down.
+SECONDS = 1e12
+
 # --- values of strangers ------------------------------------------------------------
 
 #: Containers inside each other in a value that nobody vouches for: what walks through a

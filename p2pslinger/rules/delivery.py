@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from p2pslinger.errors import PeerError
 from p2pslinger.ids import PeerId
+from p2pslinger.limits import SECONDS
 from p2pslinger.rules.spans import Span
 
 
@@ -51,7 +52,11 @@ class Credit:
         """Count some of the tasks that were delivered."""
         self.tasks += tasks
         self.failures += min(tasks, got.failures)
-        self.cpu += got.cpu * tasks / (got.stop - got.start)
+        self.spent(got.cpu * tasks / (got.stop - got.start))
+
+    def spent(self, cpu: float) -> None:
+        """Count CPU seconds, whatever a peer claims: as many as a receipt can hold."""
+        self.cpu = min(SECONDS, self.cpu + cpu)
 
 
 def check(got: Delivery, granted: Span, mac: bytes) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from p2pslinger.limits import SAME_HASH
 from p2pslinger.rules.picture import Made, UnreadableError, parts_of, picture
 
 #: Numbers of an array, all arrays of a value together, that are compared one by one.
@@ -28,10 +29,6 @@ NUMBERS = 1_000_000
 #: far below it. Two that are made for it could have the same block compared many
 #: thousand times, or every part of one with every part of the other.
 COST, PAIR = 1 << 22, 8
-
-#: Keys with the same hash that a set or dict may have, as where programs read them
-#: (`p2pslinger.client.reading`): Python compares each of those with all others.
-COLLIDING = 64
 
 #: Struct codes of NumPy's types of floating-point numbers, and numbers in each.
 _FLOATS = {"f2": "e", "f4": "f", "f8": "d", "c8": "f", "c16": "d"}
@@ -169,7 +166,7 @@ class _Comparison:
 
     def _are_crowded(self, keys: list[object], others: list[object]) -> bool:
         """Tell whether keys collide: nobody can compare both, and one is unlike any."""
-        crowded = [_most_of_one_hash(one) > COLLIDING for one in (keys, others)]
+        crowded = [_most_of_one_hash(one) > SAME_HASH for one in (keys, others)]
         if all(crowded):
             self.cost = COST + 1
         return any(crowded)

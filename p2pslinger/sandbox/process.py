@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from p2pslinger.limits import SECONDS
 from p2pslinger.sandbox import frames
 from p2pslinger.sandbox.lending import Lending
 from p2pslinger.sandbox.link import Link
@@ -34,10 +35,6 @@ PIPE = 1 << 16
 #: Reads after which a full pipe is empty, if nobody writes meanwhile: pipes have a
 #: mebibyte at most (fs.pipe-max-size).
 PIPE_READS = 32
-
-#: Seconds that a run may say it took, three hundred years: with more, a result would be
-#: none that a keeper reads, and this peer would be taken for a liar.
-LONGEST = 1e10
 
 #: Seconds between a process's end and the end of its socket. Longer only if something
 #: that it started is still dying.
@@ -327,7 +324,7 @@ def _check(outcome: Outcome, order: Order) -> None:
         or not all(index in done for index in failed)
         or len(failed) < len(outcome.failures)
         or len(failed) > frames.FAILURES
-        or not all(0 <= seconds <= LONGEST for seconds in times)
+        or not all(0 <= seconds <= SECONDS for seconds in times)  # no NaN, no infinity
         or outcome.form > ITEM_VALUES
     ):
         raise frames.NonsenseError("an outcome that can't be of the order that is due")

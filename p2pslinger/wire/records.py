@@ -26,7 +26,7 @@ Name = Annotated[str, Meta(max_length=limits.NAME)]
 Text = Annotated[str, Meta(max_length=limits.TRACEBACK_TEXT)]
 Count = Annotated[int, Meta(ge=0, le=limits.JOB_TASKS)]
 #: A span of time, seconds. Without a bound it could be infinite, and means with it.
-Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+Seconds = Annotated[float, Meta(ge=0, le=limits.SECONDS)]
 #: A wall time, seconds since the epoch, up to the year 10,000.
 Wall = Annotated[float, Meta(ge=0, le=253_402_300_800)]
 Sequence = Annotated[int, Meta(ge=0, le=1 << 62)]

@@ -19,7 +19,7 @@ from p2pslinger.wire.frames import HEADER_BYTES
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.keeping import Item, Kind, Tell
 from p2pslinger.wire.messages import PEER_CODEC, Deliver
-from p2pslinger.wire.records import ShardBatch, ShardHead, seal
+from p2pslinger.wire.records import ResultBatch, ShardBatch, ShardHead, read, seal
 from tests.simulation.durable import (
     NONE,
     TASKS,
@@ -232,6 +232,30 @@ def test_replicas_show_the_same_of_two_results(virtual: VirtualTime) -> None:
                 await grid.until(lambda read=read: bool(read.ranges), within=30)  # type: ignore[misc]
                 shown.append([out.peer for _, out in read.ranges])
             assert shown[0] == shown[1]
+
+    virtual.run(main)
+
+
+def test_more_processor_time_than_a_receipt_can_hold_breaks_nothing(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob, *_ = await people(grid, 3)
+            bob.slots.cost = lambda _: 50.0
+            job = await ann.start_job(same, range(6))
+            held = at(ann, job.id)
+            honest = read(ResultBatch, a_result(held, bob.identity, *[NONE] * 3).signed)
+            ranges = [
+                msgspec.structs.replace(one, cpu=limits.SECONDS)
+                for one in honest.results
+            ]
+            signed = seal(ResultBatch(tuple(ranges)), bob.identity, ann.peer.grid)
+            held.job.take(Item(Kind.RESULTS, signed))
+            receipts = held.job.replica.receipts
+            await grid.until(lambda: len(receipts) == 2, within=60)
+
+            assert receipts[bob.id][1].cpu == limits.SECONDS
 
     virtual.run(main)
 

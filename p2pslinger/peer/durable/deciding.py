@@ -161,4 +161,4 @@ def _add(credits: dict[PeerId, Credit], one: Outcome) -> None:
     credit = credits.setdefault(of.volunteer, Credit())
     credit.tasks += tasks
     credit.failures += min(tasks, of.failures)
-    credit.cpu += of.cpu * tasks / (of.stop - of.start)
+    credit.spent(of.cpu * tasks / (of.stop - of.start))
