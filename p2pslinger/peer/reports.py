@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from p2pslinger.ids import GridId, PeerId, to_text
 from p2pslinger.net.gossip import Notices
+from p2pslinger.peer import examining
 from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.peer.computing.offering import Offering
 from p2pslinger.peer.computing.volunteer import Volunteer
@@ -30,9 +31,6 @@ from p2pslinger.version import __version__
 from p2pslinger.wire.facts import PeerFacts
 from p2pslinger.wire.ownfacts import CheckFacts, KeepingFacts, RekeyFacts, StatusFacts
 from p2pslinger.wire.records import Address, Notice, PeerCard
-
-#: Seconds that a clock may be off before `doctor` says so; two minutes break things.
-CLOCK_NOTED = 30.0
 
 #: Notes kept for `slinger status`: the latest.
 NOTES = 20
@@ -154,84 +152,18 @@ class Reports:
     def checks(self) -> tuple[CheckFacts, ...]:
         """Return what can be seen from inside: ports, clock, neighbours, slots."""
         about = self._about
-        volunteer = about.volunteer
-        listening = ", ".join(_addresses(about.presence.listening()))
-        reach = about.presence.reach.facts()
-        wrong = about.presence.clock.notes()
-        checks = [
-            CheckFacts("ports", True, f"listening on {listening}", ""),
-            CheckFacts("reachable", True, f"{reach.state}: {reach.text}", reach.advice),
-        ]
-        off = [link.clock for link in about.links.open.values()]
-        worst = max(off, key=abs, default=0.0)
-        checks.append(
-            CheckFacts("clock", False, wrong[0], "")
-            if wrong
-            else CheckFacts("clock", True, "no neighbour to compare it with", "")
-            if not off
-            else CheckFacts("clock", True, "agrees with the neighbours'", "")
-            if abs(worst) < CLOCK_NOTED
-            else CheckFacts(
-                "clock",
-                False,
-                f"a neighbour's clock is {abs(worst):.0f} s "
-                f"{'ahead' if worst > 0 else 'behind'}",
-                "set this machine's clock, best by NTP",
-            )
+        presence, links, volunteer = about.presence, about.links, about.volunteer
+        return (
+            examining.ports(_addresses(presence.listening())),
+            examining.reach(presence),
+            examining.clock(presence, links),
+            *examining.authkeys(about.rekeying()),
+            examining.neighbours(links),
+            examining.discovery(about.notes()),
+            examining.slots(volunteer, about.offering),
+            examining.pythons(about.offering),
+            *sandbox_checks(about.confining, len(volunteer.stations)),
         )
-        rekeying = about.rekeying()
-        if rekeying is not None:
-            text = (
-                f"the newest is used by {rekeying.newer} of {rekeying.known} neighbours"
-            )
-            checks.append(CheckFacts("authkeys", True, text, ""))
-        neighbours = len(about.links.open)
-        checks.append(
-            CheckFacts("neighbours", True, f"connected to {neighbours}", "")
-            if neighbours
-            else CheckFacts(
-                "neighbours",
-                False,
-                "no other peer is known",
-                "start one on another machine with the same authkey, or name one "
-                "with `slinger up --bootstrap HOST`",
-            )
-        )
-        notes = about.notes()
-        checks.append(
-            CheckFacts("discovery", True, "nothing to complain about", "")
-            if not notes
-            else CheckFacts("discovery", False, "; ".join(notes), "check the addresses")
-        )
-        checks.append(
-            CheckFacts(
-                "slots",
-                True,
-                f"{volunteer.ready} of {len(volunteer.stations)} ready, "
-                f"Python {', '.join(about.offering.pythons)}",
-                "",
-            )
-            if volunteer.ready == len(volunteer.stations)
-            else CheckFacts(
-                "slots",
-                False,
-                f"{volunteer.ready} of {len(volunteer.stations)} ready"
-                + (f": {volunteer.broken}" if volunteer.broken else ""),
-                "wait a moment, then look at the peer's log",
-            )
-        )
-        checks.append(
-            CheckFacts("pythons", True, about.offering.describe(), "")
-            if not about.offering.notes()
-            else CheckFacts(
-                "pythons",
-                False,
-                "; ".join(about.offering.notes()),
-                "correct the setting `pythons`",
-            )
-        )
-        checks += sandbox_checks(about.confining, len(volunteer.stations))
-        return tuple(checks)
 
 
 def _addresses(addresses: Iterable[Address]) -> tuple[str, ...]:
