@@ -14,6 +14,7 @@ from pathlib import Path
 
 from p2pslinger.sandbox.confine import bubblewrap
 from p2pslinger.sandbox.confine.readable import python
+from tests.sandbox.desk import another
 
 #: A user without an entry in any list.
 STRANGER = 4242
@@ -44,7 +45,9 @@ def command(*words: str, alone: bool) -> list[str]:
 def _uncovered() -> Iterator[str]:
     """Yield what lets strangers reach Python, whoever's home it is in."""
     covered: set[Path] = set()
-    for place in map(Path, python()):
+    other = another()
+    places = [*python(), *(other.places if other is not None else ())]
+    for place in map(Path, places):
         private = next((f for f in reversed(place.parents) if _is_private(f)), None)
         if private is None or os.getuid():
             continue

@@ -19,7 +19,8 @@ PATIENCE = 230
 @pytest.mark.skipif(bubblewrap.find() is None, reason="needs bubblewrap")
 def test_a_daemon_of_an_ordinary_user_is_attacked_in_vain() -> None:
     here = Path(__file__).parent
-    files = [str(here / f"test_{name}.py") for name in ("attacks", "answers", "slots")]
+    names = ("attacks", "answers", "slots", "other_pythons")
+    files = [str(here / f"test_{name}.py") for name in names]
     without_control = ("-k", "not without_a_sandbox")
     words = ("pytest", "-q", "-p", "no:cacheprovider", *without_control, *files)
     done = subprocess.run(

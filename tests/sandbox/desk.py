@@ -16,6 +16,7 @@ import cloudpickle
 
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.interpreter import Interpreter
+from p2pslinger.sandbox.interpreters import Interpreters
 from p2pslinger.sandbox.launcher import Launcher
 from p2pslinger.sandbox.packed import (
     CALLS,
@@ -203,6 +204,12 @@ class Desk:
             interpreter,
         )
         return worker
+
+
+def another() -> Interpreter | None:
+    """Return an interpreter of another version, if this machine has one."""
+    found = asyncio.run(Interpreters(search=True).find())
+    return found[1] if len(found) > 1 else None
 
 
 def at_a_desk(

@@ -16,7 +16,7 @@ from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.inquiring import ask_installed, ask_version
 from p2pslinger.sandbox.interpreter import Interpreter
 from p2pslinger.sandbox.interpreters import Interpreters, candidates, is_safe
-from tests.sandbox.desk import Desk, at_a_desk, source
+from tests.sandbox.desk import Desk, another, at_a_desk, source
 
 HERE = "{}.{}".format(*sys.version_info)
 
@@ -175,12 +175,6 @@ def test_what_is_installed_is_asked_anew_when_packages_come(folder: Path) -> Non
 
 
 # --- running ------------------------------------------------------------------------
-
-
-def another() -> Interpreter | None:
-    """Return an interpreter of another version, if this machine has one."""
-    found = asyncio.run(Interpreters(search=True).find())
-    return found[1] if len(found) > 1 else None
 
 
 @pytest.mark.parametrize(
