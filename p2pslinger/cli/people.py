@@ -129,9 +129,9 @@ def ban(peer: str, remove: bool) -> None:
 
     This machine does not connect to it, passes nothing of it on, keeps and computes
     none of its jobs and takes no results from it; of a started job other keepers may
-    still take some, and pass them on. That is a filter on this machine
-    against nuisance: others go on, and a member can make itself a new id. Who must go,
-    goes by `slinger rekey --expel`.
+    still take some, and pass them on. That is a filter on this machine against
+    nuisance: others go on, and a member can make itself a new id. Who must go, goes by
+    `slinger rekey --expel`.
     """
     _list(peer, "banned", People.ban, remove, "is banned: no connection, nothing kept")
 

@@ -56,6 +56,10 @@ class Host:
         clock: Its own, which stands still while it sleeps.
     """
 
+    #: What takes streams and datagrams here.
+    listener: type[Listener] = Listener
+    socket: type[DatagramSocket] = DatagramSocket
+
     def __init__(self, network: Network, ip: str, number: int, place: float) -> None:
         self.network = network
         self.ip = ip
@@ -91,7 +95,7 @@ class Host:
             extra: What this end asserts; "identity_key" is the other's "peer_key".
         """
         port = self._claim(port, self.listeners)
-        listener = Listener(self, port, protocol_factory, extra or {})
+        listener = self.listener(self, port, protocol_factory, extra or {})
         self.listeners[port] = listener
         return listener
 
@@ -158,7 +162,7 @@ class Host:
         """Open a datagram socket at `port`, or at a free one for 0."""
         port = self._claim(port, self.sockets)
         protocol = protocol_factory()
-        socket = self.sockets[port] = DatagramSocket(self, port, protocol)
+        socket = self.sockets[port] = self.socket(self, port, protocol)
         protocol.connection_made(socket)
         return socket, protocol
 

@@ -15,86 +15,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from random import Random
-from typing import TypeVar
 
 from p2pslinger.errors import UsageError
 from p2pslinger.testing.datagrams import DatagramSocket
 from p2pslinger.testing.dialing import Listener
 from p2pslinger.testing.hosts import Host
-from p2pslinger.testing.loop import VirtualLoop
-from p2pslinger.testing.network import LATENCY, Network
+from p2pslinger.testing.network import Network
 from p2pslinger.testing.streams import StreamTransport
 
 #: Seconds for which a router remembers that a datagram went out: RFC 4787 asks for two
 #: minutes, common ones keep 30 s.
 REMEMBERED = 30.0
-
-_ProtocolT = TypeVar("_ProtocolT", bound=asyncio.BaseProtocol)
-
-
-class RoutedNetwork(Network):
-    """A network whose machines can be behind routers; none is at first."""
-
-    def __init__(
-        self,
-        loop: VirtualLoop,
-        chance: Random,
-        *,
-        latency: tuple[float, float] = LATENCY,
-        loss: float = 0.0,
-    ) -> None:
-        super().__init__(loop, chance, latency=latency, loss=loss)
-
-    def host(self, ip: str) -> Host:
-        """The host with this address, made when first asked for."""
-        host = self._hosts.get(ip)
-        if host is None:
-            place = self._chance.random()
-            host = self._hosts[ip] = RoutedHost(self, ip, len(self._hosts), place)
-        return host
-
-    def shut(self, host: Host, *, streams: bool = True, datagrams: bool = True) -> None:
-        """Put a machine behind a router that keeps one or both out."""
-        if not isinstance(host, RoutedHost):
-            raise UsageError(f"{host.ip} is of another network")
-        host.streams_shut, host.datagrams_shut = streams, datagrams
-
-    def forward(self, host: Host) -> None:
-        """Let everything in again."""
-        self.shut(host, streams=False, datagrams=False)
-
-
-class RoutedHost(Host):
-    """A machine that may be behind a router.
-
-    Attributes:
-        streams_shut, datagrams_shut: What does not get in unasked.
-    """
-
-    streams_shut = datagrams_shut = False
-
-    def listen(
-        self,
-        port: int,
-        protocol_factory: Callable[[], asyncio.BaseProtocol],
-        extra: Mapping[str, object] | None = None,
-    ) -> Listener:
-        """Take streams, but for those that the router keeps out."""
-        port = self._claim(port, self.listeners)
-        listener = _Door(self, port, protocol_factory, extra or {})
-        self.listeners[port] = listener
-        return listener
-
-    def bind(
-        self, port: int, protocol_factory: Callable[[], _ProtocolT]
-    ) -> tuple[DatagramSocket, _ProtocolT]:
-        """Open a datagram socket that hears what the router lets in."""
-        port = self._claim(port, self.sockets)
-        protocol = protocol_factory()
-        socket = self.sockets[port] = _Socket(self, port, protocol)
-        protocol.connection_made(socket)
-        return socket, protocol
 
 
 class _Door(Listener):
@@ -143,3 +74,30 @@ class _Socket(DatagramSocket):
         now = self._routed.network.loop.time()
         if not self._routed.datagrams_shut or now - asked < REMEMBERED:
             super().deliver(data, sender)
+
+
+class RoutedHost(Host):
+    """A machine that may be behind a router.
+
+    Attributes:
+        streams_shut, datagrams_shut: What does not get in unasked.
+    """
+
+    listener, socket = _Door, _Socket
+    streams_shut = datagrams_shut = False
+
+
+class RoutedNetwork(Network):
+    """A network whose machines can be behind routers; none is at first."""
+
+    kind = RoutedHost
+
+    def shut(self, host: Host, *, streams: bool = True, datagrams: bool = True) -> None:
+        """Put a machine behind a router that keeps one or both out."""
+        if not isinstance(host, RoutedHost):
+            raise UsageError(f"{host.ip} is of another network")
+        host.streams_shut, host.datagrams_shut = streams, datagrams
+
+    def forward(self, host: Host) -> None:
+        """Let everything in again."""
+        self.shut(host, streams=False, datagrams=False)

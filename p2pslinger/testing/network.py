@@ -59,6 +59,9 @@ class Network:
         context: For callbacks that belong to the network and not to who sent.
     """
 
+    #: What its hosts are.
+    kind: type[Host] = Host
+
     def __init__(
         self,
         loop: VirtualLoop,
@@ -95,7 +98,7 @@ class Network:
         host = self._hosts.get(ip)
         if host is None:
             place = self._chance.random()
-            host = self._hosts[ip] = Host(self, ip, len(self._hosts), place)
+            host = self._hosts[ip] = self.kind(self, ip, len(self._hosts), place)
         return host
 
     def find(self, ip: str) -> Host | None:

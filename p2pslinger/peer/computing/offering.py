@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 #: require some: somebody who installs what is missing should not have to wait long.
 LOOK = 10.0
 
-
 #: Seconds for which an interpreter is not offered of which a slot could not be made.
 AGAIN = 60.0
 
