@@ -20,7 +20,13 @@ from itertools import groupby, pairwise
 
 from p2pslinger.errors import PeerError
 from p2pslinger.ids import PeerId
-from p2pslinger.rules.likeness import Likeness, Tolerance, alike, alike_pictures
+from p2pslinger.rules.likeness import (
+    Effort,
+    Likeness,
+    Tolerance,
+    alike,
+    alike_pictures,
+)
 from p2pslinger.rules.outcomes import Range
 from p2pslinger.rules.picture import Made, UnreadableError, picture
 from p2pslinger.rules.spans import Span
@@ -137,7 +143,7 @@ def findings(
     borders = {start, stop}
     for one in ordered:
         borders |= {b for b in (one.range.start, one.range.stop) if start < b < stop}
-    cuts, found = sorted(borders), list[Finding]()
+    cuts, found, effort = sorted(borders), list[Finding](), Effort()
     for low, high in pairwise(cuts):
         here = _one_each(
             [v for v in ordered if v.range.start <= low and high <= v.range.stop]
@@ -148,7 +154,7 @@ def findings(
             groups: list[list[Vote]] = [here]
             found.append(_finding((low, high), groups, here, most))
             continue
-        tasks = [_at(task, here, most, tolerance) for task in range(low, high)]
+        tasks = [_at(t, here, most, tolerance, effort) for t in range(low, high)]
         found += _joined(tasks)
     return found
 
@@ -156,11 +162,13 @@ def findings(
 # --- one task -----------------------------------------------------------------------
 
 
-def _at(task: int, votes: list[Vote], most: int, tolerance: Tolerance) -> Finding:
+def _at(
+    task: int, votes: list[Vote], most: int, tolerance: Tolerance, effort: Effort
+) -> Finding:
     groups: list[list[Vote]] = []
     for one in votes:
         likenesses = [
-            compare(group[0].answer(task), one.answer(task), tolerance)
+            compare(group[0].answer(task), one.answer(task), tolerance, effort)
             for group in groups
         ]
         if Likeness.ALIKE in likenesses:
@@ -200,17 +208,19 @@ def _finding(
     )
 
 
-def compare(one: Answer, other: Answer, tolerance: Tolerance) -> Likeness:
+def compare(
+    one: Answer, other: Answer, tolerance: Tolerance, effort: Effort | None = None
+) -> Likeness:
     """Compare two answers for a task."""
     if isinstance(one, Failed) or isinstance(other, Failed):
         return _compare_failures(one, other)
     if one is None or other is None:
         return Likeness.UNCLEAR if one is other else Likeness.DIFFERENT
     if isinstance(one, Drawn) and isinstance(other, Drawn):
-        return alike_pictures(one.picture, other.picture, tolerance)
+        return alike_pictures(one.picture, other.picture, tolerance, effort)
     if isinstance(one, Drawn) or isinstance(other, Drawn):
-        return _compare_forms(one, other, tolerance)
-    return alike(one, other, tolerance)
+        return _compare_forms(one, other, tolerance, effort)
+    return alike(one, other, tolerance, effort)
 
 
 def _compare_failures(one: Answer, other: Answer) -> Likeness:
@@ -222,7 +232,9 @@ def _compare_failures(one: Answer, other: Answer) -> Likeness:
     return Likeness.DIFFERENT
 
 
-def _compare_forms(one: Answer, other: Answer, tolerance: Tolerance) -> Likeness:
+def _compare_forms(
+    one: Answer, other: Answer, tolerance: Tolerance, effort: Effort | None
+) -> Likeness:
     """Compare a value of a list of plain ones with one that stands by itself."""
     try:
         drawn = [
@@ -231,7 +243,7 @@ def _compare_forms(one: Answer, other: Answer, tolerance: Tolerance) -> Likeness
         ]
     except UnreadableError:
         return Likeness.DIFFERENT
-    return alike_pictures(drawn[0], drawn[1], tolerance)
+    return alike_pictures(drawn[0], drawn[1], tolerance, effort)
 
 
 # --- many tasks ---------------------------------------------------------------------

@@ -30,6 +30,9 @@ NUMBERS = 1_000_000
 #: thousand times, or every part of one with every part of the other.
 COST, PAIR = 1 << 22, 8
 
+#: What comparing all values of a range may cost: a range is about a second's work.
+RANGE_COST = 4 * COST
+
 #: Struct codes of NumPy's types of floating-point numbers, and numbers in each.
 _FLOATS = {"f2": "e", "f4": "f", "f8": "d", "c8": "f", "c16": "d"}
 
@@ -63,8 +66,18 @@ class Tolerance:
 EXACT = Tolerance()
 
 
+@dataclass(slots=True)
+class Effort:
+    """What comparing the values of one range has cost so far."""
+
+    cost: int = 0
+
+
 def alike(
-    one: bytes | memoryview, other: bytes | memoryview, tolerance: Tolerance = EXACT
+    one: bytes | memoryview,
+    other: bytes | memoryview,
+    tolerance: Tolerance = EXACT,
+    effort: Effort | None = None,
 ) -> Likeness:
     """Compare two values as slots encode them, one task's each."""
     if one == other:
@@ -73,15 +86,22 @@ def alike(
     readable = not isinstance(mine, UnreadableError)
     if readable == isinstance(theirs, UnreadableError):
         return Likeness.DIFFERENT  # only one of them is a value
-    return alike_pictures(mine, theirs, tolerance) if readable else Likeness.UNCLEAR
+    if not readable:
+        return Likeness.UNCLEAR
+    return alike_pictures(mine, theirs, tolerance, effort)
 
 
 def alike_pictures(
-    one: object, other: object, tolerance: Tolerance = EXACT
+    one: object,
+    other: object,
+    tolerance: Tolerance = EXACT,
+    effort: Effort | None = None,
 ) -> Likeness:
     """Compare the pictures of two values."""
-    comparison = _Comparison(tolerance)
+    effort = effort or Effort()
+    comparison = _Comparison(tolerance, min(COST, RANGE_COST - effort.cost))
     same = comparison.run(one, other)
+    effort.cost += comparison.cost
     if comparison.is_too_much:
         return Likeness.UNCLEAR
     return Likeness.ALIKE if same else Likeness.DIFFERENT
@@ -103,8 +123,10 @@ class _Comparison:
         cost: What everything has cost so far.
     """
 
-    def __init__(self, tolerance: Tolerance) -> None:
+    def __init__(self, tolerance: Tolerance, most: int) -> None:
         self._tolerance = tolerance
+        self._most = most
+        self._crowded = False
         self._seen: set[tuple[int, int]] = set()
         self._left: list[tuple[object, object]] = []
         self.numbers = 0
@@ -113,7 +135,7 @@ class _Comparison:
     @property
     def is_too_much(self) -> bool:
         """Whether there is more to compare than anyone should."""
-        return self.numbers > NUMBERS or self.cost > COST
+        return self.numbers > NUMBERS or self.cost > self._most or self._crowded
 
     def run(self, one: object, other: object) -> bool:
         self._left.append((one, other))
@@ -123,9 +145,10 @@ class _Comparison:
         return True
 
     def _same(self, one: object, other: object) -> bool:
-        self.cost += PAIR + _size(one) // 1024
-        if type(one) is not type(other):
+        self.cost += PAIR
+        if type(one) is not type(other) or _size(one) != _size(other):
             return False
+        self.cost += _size(one) // 1024
         if isinstance(one, float) and isinstance(other, float):
             return self._tolerance.allows(one, other)
         if not isinstance(one, Made) or not isinstance(other, Made):
@@ -152,8 +175,10 @@ class _Comparison:
         keys, others = mine[::step], theirs[::step]
         if len(mine) % step or not _plain(keys) or not _plain(others):
             return zip(mine, theirs, strict=True)
-        self.cost += sum(PAIR + _size(key) // 1024 for key in (*keys, *others))
-        if self.is_too_much or self._are_crowded(keys, others):
+        size = sum(map(_size, keys))
+        self.cost += PAIR * len(keys) + size // 1024
+        unlike = size != sum(map(_size, others))
+        if unlike or self.is_too_much or self._are_crowded(keys, others):
             return None
         if step == 1:
             same = {_tagged(x) for x in keys} == {_tagged(x) for x in others}
@@ -167,8 +192,7 @@ class _Comparison:
     def _are_crowded(self, keys: list[object], others: list[object]) -> bool:
         """Tell whether keys collide: nobody can compare both, and one is unlike any."""
         crowded = [_most_of_one_hash(one) > SAME_HASH for one in (keys, others)]
-        if all(crowded):
-            self.cost = COST + 1
+        self._crowded = all(crowded)
         return any(crowded)
 
     # --- NumPy's arrays and numbers -------------------------------------------------

@@ -16,7 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pslinger.errors import PeerError
-from p2pslinger.rules.likeness import Likeness, Tolerance, alike
+from p2pslinger.rules.likeness import (
+    EXACT,
+    PAIR,
+    RANGE_COST,
+    Effort,
+    Likeness,
+    Tolerance,
+    alike,
+)
 from p2pslinger.rules.picture import INSTRUCTIONS, picture
 from p2pslinger.sandbox.shared import pack_value
 
@@ -219,6 +227,29 @@ def test_a_long_text_is_not_put_into_names_again_and_again() -> None:
     text = b"X" + (1 << 20).to_bytes(4, "little") + b"a" * (1 << 20) + b"\x94"
     with pytest.raises(PeerError):
         picture(b"\x80\x05](" + text + b"h\x00h\x00\x93" * 50_000 + b"e.")
+
+
+def test_the_values_of_a_range_together_are_compared_for_so_long_and_no_longer() -> (
+    None
+):
+    one, other = pickle.dumps([1.0] * 100, 5), pickle.dumps([1.0 + 1e-9] * 100, 5)
+    effort = Effort()
+    assert alike(one, other, NEAR, effort) is Likeness.ALIKE
+    assert effort.cost >= 100
+    while effort.cost < RANGE_COST:
+        effort.cost += effort.cost
+    assert alike(one, other, NEAR, effort) is Likeness.UNCLEAR
+    assert alike(one, one, NEAR, effort) is Likeness.ALIKE  # that costs nothing
+
+
+def test_one_who_lies_can_not_make_an_honest_value_costly_to_compare() -> None:
+    """It would be compared with the other tasks' values, and then with nothing."""
+    effort = Effort()
+    honest = pickle.dumps(["some", "words"] * 50, 5)
+    text = b"X" + (1 << 20).to_bytes(4, "little") + b"a" * (1 << 20) + b"\x94"
+    lie = b"\x80\x05](" + text + b"h\x00" * 99 + b"e."
+    assert alike(honest, lie, EXACT, effort) is Likeness.DIFFERENT
+    assert effort.cost < 100 * PAIR
 
 
 # --- NumPy ----------------------------------------------------------------------------
