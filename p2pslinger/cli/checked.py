@@ -9,12 +9,16 @@ from p2pslinger.wire.facts import PeerFacts
 
 def said_of(checks: AgreementFacts) -> str:
     """Return how many results were compared, and with what outcome."""
+    alone = f"{checks.unchecked:,} unchecked"
+    if not checks.judged:
+        outcome = " (its owner knows with what outcome)" if checks.checked else ""
+        return f"{checks.checked:,} by several peers{outcome}; {alone}"
     parts = [f"{checks.checked:,} by several peers: {checks.agreed:,} agreed"]
     if checks.disagreed:
         parts.append(f"{checks.disagreed:,} with somebody who did not")
     if checks.irreproducible:
         parts.append(f"{checks.irreproducible:,} not reproducible")
-    return f"{', '.join(parts)}; {checks.unchecked:,} unchecked"
+    return f"{', '.join(parts)}; {alone}"
 
 
 def advice_on(checks: AgreementFacts) -> str:

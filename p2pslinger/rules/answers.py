@@ -54,6 +54,23 @@ class Answers:
         }
         return [found[key] for key in sorted(found)]
 
+    def several(self) -> int:
+        """Count the tasks that several peers have answered."""
+        once, twice = Spans(), Spans()
+        for one in (each for ranges in self._batches.values() for each in ranges):
+            if one.lost:
+                continue
+            added = once.add(one.start, one.stop)
+            if added != [
+                (one.start, one.stop)
+            ]:  # of each volunteer there is one answer
+                new = Spans()
+                for span in added:
+                    new.add(*span)
+                for span in new.missing(one.start, one.stop):
+                    twice.add(*span)
+        return twice.count
+
     def add(
         self, batch: bytes, ranges: tuple[Range, ...], accepted: Collection[bytes]
     ) -> list[bytes]:

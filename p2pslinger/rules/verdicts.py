@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from p2pslinger.rules.agreement import Finding, State
 from p2pslinger.rules.spans import Spans
+from p2pslinger.wire.agreeing import AgreementFacts
 
 
 class Verdicts:
@@ -42,3 +43,15 @@ class Verdicts:
         split = one.state in {State.DISPUTED, State.IRREPRODUCIBLE}
         if one.against or (split and len(one.votes) > 1):
             self.disagreed.add(*span)
+
+    def facts(self, replicate: int, decided: int) -> AgreementFacts:
+        """Return all of it, of a job of which so many tasks are decided."""
+        checked = self.checked
+        return AgreementFacts(
+            replicate,
+            checked,
+            self.agreed.count,
+            self.disagreed.count,
+            self.irreproducible.count,
+            max(0, decided - checked),
+        )

@@ -16,6 +16,8 @@ class AgreementFacts(msgspec.Struct, frozen=True):
         disagreed: Those on which some did not.
         irreproducible: Those on which there is no majority.
         unchecked: Those that have one result, and count all the same.
+        judged: Whether the answers have been compared here. Who does not decide for
+            the job knows how many there are, and not whether they agree.
     """
 
     replicate: int = 0
@@ -24,3 +26,4 @@ class AgreementFacts(msgspec.Struct, frozen=True):
     disagreed: int = 0
     irreproducible: int = 0
     unchecked: int = 0
+    judged: bool = True

@@ -98,3 +98,13 @@ def test_the_same_answers_stay_in_whatever_order_they_come(
             key=lambda r: (r.batch, r.place),
         )
         assert first in one.at(task, task + 1)
+
+
+def test_tasks_with_several_answers_are_counted_once() -> None:
+    some = [
+        batch(1, a_range(ANN, 0, 4), a_range(ANN, 6, 9)),
+        batch(2, a_range(BOB, 2, 7)),
+        batch(3, a_range(CLEO, 3, 4), a_range(CLEO, 9, 12)),
+    ]
+    assert kept(some, most=3, accepted=set()).several() == 3  # 2, 3 and 6
+    assert kept(some[:1], most=3, accepted=set()).several() == 0

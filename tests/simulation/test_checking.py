@@ -13,7 +13,7 @@ from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 from p2pslinger.testing.programjobs import ProgramJob
 from p2pslinger.wire.manifest import ADAPTIVE, Policy
-from tests.simulation.durable import at, find
+from tests.simulation.durable import at, find, keepers
 
 TASKS = 200
 RIGHT = [math.factorial(n % 50) for n in range(TASKS)]
@@ -64,10 +64,17 @@ async def done(grid: SimulatedGrid, peer: SimulatedPeer, job: ProgramJob) -> Hel
     return held
 
 
+def counted(held: Held) -> tuple[int, int]:
+    """Return how many tasks several peers have answered, and how many one."""
+    facts = held.job.checking.facts()
+    assert facts is not None
+    return facts.checked, facts.unchecked
+
+
 def test_a_new_peers_results_are_checked_by_another(virtual: VirtualTime) -> None:
     async def main() -> None:
         async with SimulatedGrid(virtual.network()) as grid:
-            ann, *_ = await people(grid)
+            ann, *others = await people(grid)
             job = await ann.start_job(work, range(TASKS), policy=CHECKED)
             assert await job.results() == RIGHT
             held = await done(grid, ann, job)
@@ -77,6 +84,13 @@ def test_a_new_peers_results_are_checked_by_another(virtual: VirtualTime) -> Non
             assert not struck(ann)
             assert max(answers(held)) == 2
             assert held.job.deciding.decided == TASKS
+
+            keeper = await done(grid, keepers(others, job.id)[0], job)
+            await grid.until(lambda: counted(keeper) == counted(held), within=10)
+            facts, told = held.job.checking.facts(), keeper.job.checking.facts()
+            assert facts is not None
+            assert told is not None
+            assert (facts.judged, told.judged) == (True, False)
 
     virtual.run(main)
 

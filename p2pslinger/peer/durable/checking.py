@@ -165,17 +165,14 @@ class Checking:
 
     def facts(self) -> AgreementFacts | None:
         """Return what comparing has shown, or None where nothing is compared."""
-        if not self._policy.replicate:
+        replicate, done = self._policy.replicate, self._kept.board.done.count
+        if not replicate:
             return None
-        verdicts, checked = self.verdicts, self.verdicts.checked
-        return AgreementFacts(
-            self._policy.replicate,
-            checked,
-            verdicts.agreed.count,
-            verdicts.disagreed.count,
-            verdicts.irreproducible.count,
-            max(0, self._kept.board.done.count - checked - self._held.count),
-        )
+        if self._decides():
+            return self.verdicts.facts(replicate, done - self._held.count)
+        several = self._replica.answers.several()
+        single = max(0, done - several)
+        return AgreementFacts(replicate, several, unchecked=single, judged=False)
 
     @property
     def is_waiting(self) -> bool:
