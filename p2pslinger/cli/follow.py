@@ -146,6 +146,8 @@ def line_of(facts: JobFacts, *, moves: bool) -> str:
     parts = [f"{facts.computed:,} of {facts.tasks:,}{more} tasks ({share})"]
     if facts.running:
         parts.append(f"{facts.running:,} running")
+    if facts.still:
+        parts.append(f"{facts.still:,} of them standing still")
     parts += [f"task {one.task} at {percent(one.share or 0)}" for one in said[:SHOWN]]
     if facts.failed:
         parts.append(f"{facts.failed:,} failed")

@@ -130,7 +130,7 @@ def show_job(job: JobFacts, *, whole: bool = False) -> None:
             ("age", duration(job.age)),
             ("tasks", _tasks(job)),
             ("computed", f"{job.computed:,}"),
-            ("running", f"{job.running:,}"),
+            ("running", _running_now(job)),
             ("failed", f"{job.failed:,}"),
             ("lost", f"{job.lost:,} tries that died with their process or machine"),
             *_lasting(job),
@@ -151,6 +151,11 @@ def show_job(job: JobFacts, *, whole: bool = False) -> None:
     if job.volunteers:
         click.echo()
         show_tally(job.volunteers, whole=whole)
+
+
+def _running_now(job: JobFacts) -> str:
+    still = f", {job.still:,} of them standing still" if job.still else ""
+    return f"{job.running:,}{still}"
 
 
 def _running(one: TaskFacts, *, whole: bool) -> tuple[str, ...]:

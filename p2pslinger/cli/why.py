@@ -71,7 +71,7 @@ def _state(facts: WhyFacts, *, whole: bool) -> str:
     if facts.task is None:
         return {
             "waiting": f"{job} does not run",
-            "computing": f"{job} runs, {counted(facts.running, 'task')} of it now",
+            "computing": f"{job} runs, {_now(facts)}",
         }.get(facts.state, f"{job} is {facts.state}")
     task = f"task {facts.task:,} of {job}"
     if facts.state == "running":
@@ -79,3 +79,12 @@ def _state(facts: WhyFacts, *, whole: bool) -> str:
         since = f", which has had it since {when(facts.since)}" if facts.since else ""
         return f"{task} is being computed by {who}{since}"
     return f"{task} {'waits' if facts.state == 'waiting' else f'is {facts.state}'}"
+
+
+def _now(facts: WhyFacts) -> str:
+    """Return how many tasks of a job are computed now, and how many stand still."""
+    now = f"{counted(facts.running - facts.still, 'task')} of it now"
+    if not facts.still:
+        return now
+    stand = "stands" if facts.still == 1 else "stand"
+    return f"{now}; {facts.still:,} more {stand} still, as their machines' owners wish"

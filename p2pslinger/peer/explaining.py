@@ -176,7 +176,8 @@ class Explaining:
         self, job: KeptJob, *, here: bool, mine: Callable[[], str]
     ) -> ReasonFacts | None:
         board = job.board
-        running, suspended = board.running + board.running_elsewhere, board.suspended
+        running = board.running + board.running_elsewhere
+        suspended = board.suspended + board.suspended_elsewhere
         if running > suspended:  # as most do, and then nobody needs to know who could
             return self._dated(job.id, None)
         now = JobSituation(

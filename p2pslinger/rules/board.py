@@ -127,6 +127,10 @@ class Board(Tasks):
         self._open.given(spans)
         return self._open.ours.count - before
 
+    def stands_still(self, keeper: PeerId, tasks: int) -> None:
+        """Take in how many of another keeper's granted tasks stand still."""
+        self._open.stands_still(keeper, tasks)
+
     def shared_by(self, keeper: PeerId) -> list[int]:
         """Return the grants that another keeper has told of, by number."""
         return self._open.numbers(keeper)

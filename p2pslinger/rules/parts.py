@@ -30,6 +30,7 @@ class Parts:
         self.solo: set[int] = set()
         self._foreign = Spans()  # all tasks of others' parts, open or not
         self._elsewhere: dict[PeerId, dict[int, Span]] = {}
+        self._still: dict[PeerId, int] = {}  # tasks of those that stand still
 
     def add(self, start: int, stop: int) -> None:
         """Make [start, stop) open."""
@@ -125,6 +126,16 @@ class Parts:
     def over(self, keeper: PeerId, number: int) -> Span | None:
         """Note that a grant of another keeper is over; return its tasks."""
         return self._elsewhere.get(keeper, {}).pop(number, None)
+
+    def stands_still(self, keeper: PeerId, tasks: int) -> None:
+        """Note how many of another keeper's granted tasks stand still now."""
+        self._still[keeper] = tasks
+
+    def still(self) -> int:
+        """Return how many tasks stand still that other keepers have granted."""
+        return sum(
+            n for keeper, n in self._still.items() if self._elsewhere.get(keeper)
+        )
 
     def moved(self, number: int) -> None:
         """Note that a grant of another keeper, whichever, is ours now."""

@@ -198,7 +198,7 @@ _ENDS: dict[Reason, str] = {
     Reason.SUSPENDED: "that owner's preferences allow it again, or it is given back",
     Reason.STARTING: "the peer has answered",
     Reason.NOT_SENT: "its program sends it",
-    Reason.ITS_TURN: "the tasks before it are handed out",
+    Reason.ITS_TURN: "a slot is free for it",
     Reason.IN_LINE: "the tasks before it are done",
     Reason.REPORTING: "its result has arrived",
     Reason.RETRIED: "a slot is free",

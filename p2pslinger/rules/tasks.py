@@ -126,6 +126,11 @@ class Tasks:
         return sum(stop - start for some in left for start, stop in some)
 
     @property
+    def suspended_elsewhere(self) -> int:
+        """Those of them that stand still, as far as they have told."""
+        return min(self._open.still(), self.running_elsewhere)
+
+    @property
     def grants(self) -> int:
         """Live grants."""
         return len(self._ledger)

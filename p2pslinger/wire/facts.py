@@ -140,6 +140,7 @@ class JobFacts(msgspec.Struct, frozen=True):
         wanted: Keepers that it should have.
         under_way: Running tasks that have said something: how far they are, a line.
         checks: What comparing results has shown; None where none are compared.
+        still: Running tasks whose slot stands still, as its machine's owner wishes.
     """
 
     job: str
@@ -164,6 +165,7 @@ class JobFacts(msgspec.Struct, frozen=True):
     wanted: int = 0
     under_way: tuple[TaskFacts, ...] = ()
     checks: AgreementFacts | None = None
+    still: int = 0
 
 
 class PeerFacts(msgspec.Struct, frozen=True):
@@ -219,6 +221,7 @@ class WhyFacts(msgspec.Struct, frozen=True):
         peer: Id of the peer that has been granted the task, or "".
         name: Its machine's name.
         since: Wall time since which it has it, or 0.
+        still: Tasks of the job that stand still, among those that are computed.
     """
 
     state: str
@@ -229,6 +232,7 @@ class WhyFacts(msgspec.Struct, frozen=True):
     peer: str = ""
     name: str = ""
     since: float = 0.0
+    still: int = 0
 
     def __str__(self) -> str:
         """Say it in a line, for whoever prints it."""

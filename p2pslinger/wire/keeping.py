@@ -157,6 +157,7 @@ class ShareGrants(msgspec.Struct, frozen=True, array_like=True, tag=26):
         idle: Slots at the sender that have nothing to do: it asks for open tasks.
         given: Open tasks, [start, stop), that the receiver hands out from now on.
         leaves: The sender stops: who computes for it turns to the others.
+        still: Tasks of its live grants whose slots stand still: for people to see.
     """
 
     job: Id
@@ -168,6 +169,7 @@ class ShareGrants(msgspec.Struct, frozen=True, array_like=True, tag=26):
         tuple[tuple[Count, Count], ...], Meta(max_length=limits.SIGNED_RANGES)
     ] = ()
     leaves: bool = False
+    still: Count = 0
 
 
 class HeldGrant(msgspec.Struct, frozen=True, array_like=True):

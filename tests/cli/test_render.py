@@ -17,6 +17,7 @@ from p2pslinger.cli.peers import row as peer_row
 from p2pslinger.cli.render import Column, draw, plain, show_json
 from p2pslinger.cli.status import dropped, show_status
 from p2pslinger.cli.tally import show_tally
+from p2pslinger.cli.why import show_why
 from p2pslinger.cli.words import counted, duration, of_id, percent, printable
 from p2pslinger.wire.facts import (
     JobFacts,
@@ -24,6 +25,7 @@ from p2pslinger.wire.facts import (
     PeerFacts,
     ReasonFacts,
     TallyFacts,
+    WhyFacts,
 )
 from p2pslinger.wire.ownfacts import StatusFacts
 
@@ -135,6 +137,20 @@ def test_a_table_that_does_not_fit_is_a_block_for_each_row(
     assert capsys.readouterr().out == (
         "job    k3mvb2a-abcdefg\nname   squares of all the numbers\ntasks  1,000\n"
         "\njob    x7\ntasks  3\n"
+    )
+
+
+def test_a_job_says_how_much_of_it_stands_still(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_job(msgspec.structs.replace(JOB, still=2))
+    assert "running   3, 2 of them standing still\n" in capsys.readouterr().out
+
+    show_why(WhyFacts("computing", None, "k3mvb2a-x", running=3, still=2))
+    show_why(WhyFacts("computing", None, "k3mvb2a-x", running=3))
+    assert capsys.readouterr().out == (
+        "job k3mvb2a runs, 1 task of it now; 2 more stand still, as their machines' "
+        "owners wish\njob k3mvb2a runs, 3 tasks of it now\n"
     )
 
 

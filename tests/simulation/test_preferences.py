@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from p2pslinger.ids import to_text
 from p2pslinger.peer.computing.halting import GIVE_BACK
 from p2pslinger.rules.permits import BUSY
 from p2pslinger.rules.preferences import DEFAULTS, Preferences
@@ -108,6 +109,42 @@ def test_after_two_minutes_what_stands_still_is_given_back(
             assert await job.results() == [0]
             assert eve.slots.computed.total() == 1
             assert not bob.slots.computed
+
+    virtual.run(main)
+
+
+def test_a_jobs_owner_sees_what_stands_still_wherever_it_was_granted(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        bobs, eves = Played(), Played()
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, _ = await ann_and_bob(grid, bobs)
+            eve = await grid.add("eve", slots=1, bootstrap=[ann], sensors=eves)
+            eve.slots.cost = lambda _: 60.0
+            await grid.until(lambda: len(eve.peer.links.open) == 2, within=10)
+            job = await ann.start_job(same, range(40), keepers=2)
+            reports, id = ann.peer.jobreports, to_text(job.id)
+            await grid.until(lambda: reports.why(id, None).running >= 2, within=30)
+
+            def still() -> tuple[int, int]:
+                facts = reports.jobs(id)[0]
+                assert facts.still == reports.why(id, None).still
+                return facts.running, facts.still
+
+            running, none = still()
+            assert none == 0
+            bobs.on_battery = True
+            await grid.until(lambda: still()[1] > 0, within=NOTICED + 2)
+            assert still()[1] < still()[0] <= running + 1
+            eves.on_battery = True
+            await grid.until(lambda: still()[1] == still()[0] > 0, within=NOTICED + 2)
+            reason = reports.why(id, None).reason
+            assert reason is not None
+            assert reason.code == Reason.SUSPENDED
+            bobs.on_battery = eves.on_battery = False
+            await grid.until(lambda: still()[1] == 0, within=NOTICED + 2)
+            assert reports.why(id, None).reason is None
 
     virtual.run(main)
 

@@ -78,6 +78,7 @@ class Sharing:
         self._dropped: set[PeerId] = set()
         self._left: dict[PeerId, float] = {}  # who has said so, and when
         self._told = 0.0
+        self._still = 0  # tasks of ours that stand still, as others have heard
         self._whole = 0.0
         self._began = 0.0
         self._helping = Helping(job, me, places)
@@ -102,6 +103,7 @@ class Sharing:
             raise PeerError(f"shares more than {MOST} grants of one job")
         made = ((one.number, (one.start, one.stop)) for one in message.made)
         board.shared(peer, made, message.ended)
+        board.stands_still(peer, message.still)
         self._helping.given(message.given)
         self._job.means.keeper.settle(self._job.kept)
         if message.idle:
@@ -114,7 +116,8 @@ class Sharing:
             return
         given = self._helping.give(idle)
         if given:
-            message = ShareGrants(self._job.id, False, (), (), given=tuple(given))
+            job, still = self._job.id, self._job.kept.board.suspended
+            message = ShareGrants(job, False, (), (), given=tuple(given), still=still)
             fellow.connection.push(message)
 
     def came(self, fellow: Fellow) -> None:
@@ -204,7 +207,13 @@ class Sharing:
         if now - self._whole >= WHOLE:
             self._whole = now
             self._push(self._fellows.there(), whole=True, made=live.values(), ended=())
-        elif made or ended or idle or (now - self._told >= ALIVE):
+        elif (
+            made
+            or ended
+            or idle
+            or self._still != self._job.kept.board.suspended
+            or now - self._told >= ALIVE
+        ):
             there = self._fellows.there()
             self._push(there, whole=False, made=made, ended=ended, idle=idle)
             self._shared.update(live)
@@ -264,7 +273,7 @@ class Sharing:
         idle: int = 0,
         leaves: bool = False,
     ) -> None:
-        self._told = self._loop.time()
+        self._told, self._still = self._loop.time(), self._job.kept.board.suspended
         made, ended = tuple(made), tuple(ended)
         for i in range(0, max(len(made), len(ended), 1), AT_ONCE):
             part = slice(i, i + AT_ONCE)
@@ -277,6 +286,7 @@ class Sharing:
                 ended[part],
                 idle if first else 0,
                 leaves=leaves,
+                still=self._still,
             )
             for fellow in fellows:
                 if fellow.connection is not None:

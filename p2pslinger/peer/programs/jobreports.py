@@ -108,7 +108,13 @@ class JobReports:
         state = facts.state
         if state == "open":
             state = "waiting" if facts.waiting is not None else "computing"
-        return WhyFacts(state, facts.waiting, facts.job, None, facts.running)
+        return WhyFacts(
+            state,
+            facts.waiting,
+            facts.job,
+            running=facts.running,
+            still=facts.still,
+        )
 
     def throw_away(self, own: OwnJob) -> JobFacts:
         """Return what there is to know about a throw-away job."""
@@ -133,6 +139,7 @@ class JobReports:
             submitter=to_text(self._me),
             accepted=board.done.count,
             under_way=self._under_way(own.under_way, board),
+            still=board.suspended,
         )
 
     def durable(self, held: Held) -> JobFacts:
@@ -168,6 +175,7 @@ class JobReports:
             wanted=held.wanted + 1,
             under_way=self._under_way(job.under_way, board),
             checks=job.checking.facts(),
+            still=board.suspended + board.suspended_elsewhere,
         )
 
     def _under_way(self, under_way: UnderWay, board: Board) -> tuple[TaskFacts, ...]:
