@@ -6,11 +6,13 @@ import asyncio
 import os
 import socket
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -21,6 +23,9 @@ from p2pslinger.sandbox.sensors.sensor import Question
 RECORDED = Path(__file__).parent / "recorded"
 
 COOKIE = bytes(range(16))
+
+#: Seconds without a key that are told from none.
+PAUSE = 0.3
 
 
 def recorded(name: str, folder: Path) -> str:
@@ -129,16 +134,34 @@ def server(
         thread.join()
 
 
-def xauthority(folder: Path) -> dict[str, str]:
+def xauthority(folder: Path, *, mine: bytes = b"7") -> dict[str, str]:
     def field(data: bytes) -> bytes:
         return struct.pack(">H", len(data)) + data
 
     entries = b""
-    for number, secret in ((b"6", bytes(16)), (b"7", COOKIE)):
+    for number, secret in ((b"6", bytes(16)), (mine, COOKIE)):
         fields = (b"host", number, b"MIT-MAGIC-COOKIE-1", secret)
-        entries += struct.pack(">H", 256) + b"".join(map(field, fields))
+        entries += struct.pack(">H", 0xFFFF) + b"".join(map(field, fields))  # any host
     (folder / "auth").write_bytes(entries)
     return {"DISPLAY": ":7.0", "XAUTHORITY": str(folder / "auth")}
+
+
+@contextmanager
+def virtual_display(environ: dict[str, str]) -> Iterator[str]:
+    """Run an X server without a screen; hand out its number."""
+    ready, tell = os.pipe()
+    words = ["Xvfb", "-displayfd", str(tell), "-auth", environ["XAUTHORITY"]]
+    with subprocess.Popen(
+        [*words, "-nolisten", "tcp", "-noreset"],
+        pass_fds=(tell,),
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        os.close(tell)
+        try:
+            with os.fdopen(ready) as said:
+                yield said.readline().strip()
+        finally:
+            server.terminate()
 
 
 def test_an_x_display_is_asked_with_its_cookie(tmp_path: Path) -> None:
@@ -164,6 +187,21 @@ def test_a_display_that_can_not_be_asked_is_an_error_and_no_more(
     (tmp_path / "X7").unlink()
     with server(tmp_path, present=False), pytest.raises(OSError, match="SAVER"):
         display.idle(environ, str(tmp_path))
+
+
+@pytest.mark.skipif(
+    not (which("Xvfb") and which("xdotool")), reason="needs Xvfb and xdotool"
+)
+def test_a_real_display_says_when_a_key_was_pressed(tmp_path: Path) -> None:
+    environ = {**os.environ, **xauthority(tmp_path, mine=b"")}  # of any display
+    with virtual_display(environ) as number:
+        environ["DISPLAY"] = f":{number}"
+        while (before := display.idle(environ)) < PAUSE:
+            pass
+        subprocess.run(["xdotool", "key", "a"], env=environ, check=True, timeout=10)
+        assert display.idle(environ) < before
+        with pytest.raises(OSError, match="let us in"):
+            display.idle({**environ, "XAUTHORITY": "/nowhere"})
 
 
 def test_a_damaged_xauthority_holds_no_cookie() -> None:
