@@ -23,6 +23,7 @@ from p2pslinger.peer.durable.deposits import Deposits
 from p2pslinger.peer.durable.held import Held
 from p2pslinger.peer.owner import Owner
 from p2pslinger.peer.programs.bigvalues import BigValues
+from p2pslinger.peer.programs.decisions import Decisions
 from p2pslinger.peer.programs.handover import ProgramConnection, taken
 from p2pslinger.peer.programs.jobreports import JobReports
 from p2pslinger.peer.programs.listener import Listener
@@ -38,7 +39,6 @@ from p2pslinger.wire.control import (
     AppendBig,
     Attach,
     Attached,
-    CancelJob,
     CloseJob,
     Done,
     Opened,
@@ -49,7 +49,7 @@ from p2pslinger.wire.control import (
     Withdraw,
 )
 from p2pslinger.wire.messages import Hello
-from p2pslinger.wire.owning import AwaitKept, ChangeJob, GetTicket, Ticket
+from p2pslinger.wire.owning import AwaitKept
 
 
 class Following(NamedTuple):
@@ -183,11 +183,11 @@ class Programs:
         table.on(CloseJob, self._close_job)
         BigValues(self._owner, self._job).add_to(table)
         table.on(Attach, self._attach)
-        table.on(CancelJob, self._cancel)
-        table.on(ChangeJob, self._change)
         table.on(AwaitKept, self._await_kept)
-        table.on(GetTicket, self._give_ticket)
-        table.on(Ticket, self._take_ticket)
+        decisions = Decisions(
+            self._owner, self._submitter, self._deposits, self._jobs_told
+        )
+        decisions.add_to(table)
         Questions(self._reports, self._jobs_told).add_to(table)
         self._more(table)
         table.on(Stop, self._shut_down)
@@ -334,37 +334,6 @@ class Programs:
         exchange.reply(Attached(self._jobs_told.durable(held)))
         deposit = self._deposits.follow(held, listener)
         self._jobs[connection][handle] = Following(deposit, listener)
-
-    def _cancel(self, _: Connection, ask: CancelJob, exchange: Exchange) -> None:
-        job = self._submitter.find(ask.job)
-        if job is None:
-            self._change(_, ChangeJob(ask.job, "cancel"), exchange)
-        else:
-            self._submitter.cancel(job, "the job was cancelled")
-            exchange.reply(Done())
-
-    def _change(self, _: Connection, ask: ChangeJob, exchange: Exchange) -> None:
-        self._owner.spawn(self._change_and_say(ask, exchange))
-
-    async def _change_and_say(self, ask: ChangeJob, exchange: Exchange) -> None:
-        try:
-            await self._deposits.owning.change_as_asked(ask)
-            exchange.reply(Done())
-        except SlingerError as error:
-            exchange.fail(error)
-
-    def _give_ticket(self, _: Connection, ask: GetTicket, exchange: Exchange) -> None:
-        exchange.reply(self._deposits.owning.ticket(ask.job, owner=ask.owner))
-
-    def _take_ticket(self, _: Connection, ticket: Ticket, exchange: Exchange) -> None:
-        self._owner.spawn(self._use_ticket(ticket, exchange))
-
-    async def _use_ticket(self, ticket: Ticket, exchange: Exchange) -> None:
-        try:
-            held = await self._deposits.owning.use_ticket(ticket)
-            exchange.reply(Attached(self._jobs_told.durable(held)))
-        except SlingerError as error:
-            exchange.fail(error)
 
     def _shut_down(self, _: Connection, __: Stop, exchange: Exchange) -> None:
         exchange.reply(Done())
