@@ -143,7 +143,7 @@ def calls_shard(
         if kinds <= SCALARS:
             data = dumps_scalars(tuples, _size_of_all(tuples, kinds))
             return Shard(Form.STAR, len(tuples), data), []
-    absent, subject = absent_modules(shipped), "the call's arguments"
+    absent, subject = absent_modules(shipped), "the call"
     items = _Items(Form.CALLS)
     failures: list[tuple[int, PackingError]] = []
     for position, (args, kwargs) in enumerate(calls):

@@ -25,6 +25,9 @@ DEPTH = 6
 #: Objects that are tried in a search, so that a large list does not take minutes.
 TRIES = 2000
 
+#: What a single call is to the reader; its value is a tuple of arguments, and a dict.
+CALL = "the call"
+
 #: Characters of pickle's own words that are repeated.
 REASON = 200
 
@@ -48,7 +51,7 @@ def blame(subject: str, value: object, error: BaseException, *, remedy: str) -> 
     """
     if isinstance(error, MemoryError):
         return f"{subject} is too large for this machine's memory; send less at once"
-    steps, error = _search(value, error)
+    steps, error = _search(value, error, is_call=subject == CALL)
     way = ", which ".join(f"{step.verb} {step.noun}" for step in steps)
     culprit = steps[-1].value if steps else value
     link = "of type" if steps else "is of type"
@@ -71,13 +74,16 @@ def _reason(error: BaseException) -> str:
     return text if len(text) <= REASON else text[: REASON - 1] + "…"
 
 
-def _search(value: object, error: BaseException) -> tuple[list[_Step], BaseException]:
+def _search(
+    value: object, error: BaseException, *, is_call: bool
+) -> tuple[list[_Step], BaseException]:
     """Go inwards as long as a part fails by itself."""
     steps: list[_Step] = []
     seen = {id(value)}
     budget = iter(range(TRIES))
     while len(steps) < DEPTH:
-        for step in _parts(value):
+        outermost = is_call and not steps
+        for step in _parts_of_call(value) if outermost else _parts(value):
             if id(step.value) in seen:
                 continue
             seen.add(id(step.value))
@@ -91,6 +97,13 @@ def _search(value: object, error: BaseException) -> tuple[list[_Step], BaseExcep
         steps.append(step)
         value, error = step.value, failure
     return steps, error
+
+
+def _parts_of_call(value: object) -> Iterator[_Step]:
+    match value:
+        case (tuple() as args, dict() as keywords):
+            for key, part in (*enumerate(args), *keywords.items()):
+                yield _Step("has", f"the argument {key!r:.60}", part)
 
 
 def _parts(value: object) -> Iterator[_Step]:

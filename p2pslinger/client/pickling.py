@@ -5,8 +5,10 @@ the rest by name, as cloudpickle does, and writes down what went in, so that oth
 tell which local modules have to travel along (`p2pslinger.client.modules`) and whether
 the same bytes would come out now (`p2pslinger.client.snapshot`).
 
-One thing it does that cloudpickle does not: a function under `functools.cache` that has
-to go by value goes, with an empty cache. Its own pickle would be a name in `__main__`.
+Two things it does that cloudpickle does not. A function under `functools.cache` that
+has to go by value goes, with an empty cache: its own pickle would be a name in
+`__main__`. And a class with `__slots__` has them on the other side, too, or what its
+instances hold there could not be put into instances here.
 """
 
 from __future__ import annotations
@@ -17,10 +19,17 @@ import io
 import pickle
 import sys
 from collections.abc import Callable, Iterator
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MemberDescriptorType,
+    ModuleType,
+)
 from typing import Protocol, TypeVar
 
 import cloudpickle
+from cloudpickle.cloudpickle import _make_skeleton_class
 
 from p2pslinger.client.modules import resolve
 
@@ -78,7 +87,10 @@ class NotingPickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no typ
                 self.classes.append(obj)
         if isinstance(obj, _Cached) and not is_by_name(obj):
             return _new_cache(obj)
-        return super().reducer_override(obj)
+        made = super().reducer_override(obj)
+        if isinstance(obj, type) and "__slots__" in vars(obj):
+            return _with_slots(obj, made)
+        return made
 
     def _note_named(self, obj: object) -> None:
         if is_by_name(obj):
@@ -139,6 +151,27 @@ def _new_cache(obj: object) -> tuple[object, ...]:
     state = {key: value for key, value in vars(obj).items() if key[0] == "_"}
     wrapped = state["__wrapped__"]
     return _Cached, (wrapped, size, typed, functools._CacheInfo), state
+
+
+def _with_slots(kind: type, made: object) -> object:
+    """Have a class that goes by value made with its slots, not given them later."""
+    if not isinstance(made, tuple) or made[0] is not _make_skeleton_class:
+        return made
+    constructor, arguments, (state, more), *rest = made
+    metaclass, name, bases, keywords, *others = arguments
+    slots = vars(kind)["__slots__"]
+    keywords = {**keywords, "__slots__": slots}
+    state = {
+        key: value
+        for key, value in state.items()
+        if not isinstance(value, MemberDescriptorType)  # one that is made anew
+    }
+    return (
+        constructor,
+        (metaclass, name, bases, keywords, *others),
+        (state, more),
+        *rest,
+    )
 
 
 def _imported_by(code: CodeType, package: str) -> Iterator[str]:

@@ -37,6 +37,64 @@ if __name__ == "__main__":
 """
 
 
+SLOTS = """
+import abc
+import dataclasses
+import typing
+import p2pslinger as slinger
+
+class Private:
+    __slots__ = ("__x", "y")
+    def __init__(self):
+        self.__x, self.y = 1, 2
+    def get(self):
+        return self.__x, self.y
+
+class Single(Private):
+    __slots__ = "z"
+
+class Abstract(abc.ABC):
+    __slots__ = ("q", "__weakref__")
+
+class Concrete(Abstract):
+    __slots__ = ()
+
+class Open(Single):
+    pass
+
+class Box(typing.Generic[typing.TypeVar("T")]):
+    __slots__ = {"value": "what is in it"}
+
+@dataclasses.dataclass(slots=True)
+class Point:
+    x: int
+    y: str = "one"
+
+def make():
+    concrete, opened, box, single = Concrete(), Open(), Box(), Single()
+    concrete.q, opened.w, opened.z, box.value, single.z = 3, 4, 5, 6, 7
+    return Private(), single, concrete, opened, box, Point(8)
+
+def show(made):
+    private, single, concrete, opened, box, point = made
+    assert not any(hasattr(one, "__dict__") for one in (private, concrete, box, point))
+    return [private.get(), single.get(), single.z, concrete.q, opened.get(),
+            opened.w, opened.z, box.value, point.x, point.y]
+
+if __name__ == "__main__":
+    with slinger.connect() as grid:
+        there = grid.submit(show, make()).result()
+        back = grid.submit(lambda made: made, make()).result()
+        new = grid.submit(make).result()
+        assert [type(one) for one in new] == [type(one) for one in make()]
+        print(there == show(back) == show(new) == show(make()))
+"""
+
+
+def test_classes_with_slots_go_there_and_come_back(place: Place) -> None:
+    assert place.run(SLOTS) == "True\n"
+
+
 @pytest.mark.parametrize("way", ["local(peers=2)", "connect()"])
 def test_functions_of_a_script_and_of_a_module_next_to_it_run(
     place: Place, way: str
