@@ -78,8 +78,8 @@ class Database:
         """
         if self._reader is None or self._writer == threading.get_ident():
             return self.execute(sql, values)
-        with self._reading, self._told():
-            return self._reader.execute(sql, values).fetchall()
+        with self._reading:
+            return self._run(self._reader, sql, values)
 
     def execute(
         self, sql: str, values: Sequence[object] = ()
@@ -89,8 +89,8 @@ class Database:
         Raises:
             DiskError: the file can't be read or written.
         """
-        with self._lock, self._told():
-            return self._connection.execute(sql, values).fetchall()
+        with self._lock:
+            return self._run(self._connection, sql, values)
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -124,6 +124,14 @@ class Database:
                 self._reader.close()
         with self._lock:
             self._connection.close()
+
+    def _run(
+        self, connection: sqlite3.Connection, sql: str, values: Sequence[object]
+    ) -> list[tuple[object, ...]]:
+        try:
+            return connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._in_words(error) from error
 
     def _open_reader(self) -> sqlite3.Connection | None:
         """Connect for reading; None in memory, where there is but one connection."""
@@ -169,7 +177,7 @@ class Database:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Translate SQLite's errors and the system's, here and nowhere else."""
+        """Translate SQLite's errors and the system's when a file is opened."""
         try:
             yield
         except sqlite3.Error as error:

@@ -220,19 +220,18 @@ class JobStore:
 
     def size(self, job: JobId) -> int:
         """Return the bytes that a job takes here, its blobs not counted."""
-        return self._sum(" WHERE job = (SELECT number FROM jobs WHERE job = ?)", job)
+        rows = self._database.read(
+            "SELECT size FROM sizes"
+            " WHERE job = (SELECT number FROM jobs WHERE job = ?)",
+            (job,),
+        )
+        return cast("int", rows[0][0]) if rows else 0
 
-    def size_of_submitter(self, submitter: PeerId) -> int:
-        """Return the bytes that all jobs of one submitter take."""
-        return self._sum(" WHERE submitter = ?", submitter)
-
-    def size_of_all(self) -> int:
-        """Return the bytes that all jobs take."""
-        return self._sum("")
-
-    def _sum(self, where: str, *values: bytes) -> int:
-        rows = self._database.read(f"SELECT SUM(size) FROM sizes{where}", values)
-        return cast("int", rows[0][0] or 0)
+    def sizes(self) -> dict[PeerId, int]:
+        """Return by submitter the bytes that all jobs take."""
+        sums = "SELECT submitter, SUM(size) FROM sizes GROUP BY submitter"
+        rows = cast("list[tuple[PeerId, int]]", self._database.read(sums))
+        return dict(rows)
 
     def _number(self, job: JobId) -> int:
         rows = self._database.read("SELECT number FROM jobs WHERE job = ?", (job,))

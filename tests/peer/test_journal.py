@@ -235,7 +235,7 @@ def test_the_space_of_dropped_jobs_is_freed_in_between(tmp_path: Path) -> None:
                 )
             )
             journal.write(lambda: state.jobs.bury(ONE.job, 5e9))
-            while state.jobs.size_of_all() or state.jobs.unswept():
+            while state.jobs.sizes() or state.jobs.unswept():
                 await journal.flush()
 
     asyncio.run(main())
@@ -350,7 +350,7 @@ def test_a_peer_killed_at_any_moment_has_kept_its_word(tmp_path: Path) -> None:
         with open_state(path) as state:
             assert state.notes == ()
             there = {id for id, _, _ in state.jobs.items(ONE.job)}
-            assert state.jobs.size_of_all() > 0
+            assert state.jobs.sizes()
 
         assert set(ids(*(n for t in told for n in (2 * t, 2 * t + 1)))) <= there
         later = itertools.count(max(told) + 1)

@@ -116,12 +116,10 @@ def test_sizes_are_those_of_what_is_there(state: State) -> None:
 
     full = empty + 1008 + 96 + len(DATA) + 32
     assert state.jobs.size(one.job) == full
-    assert state.jobs.size_of_submitter(SUBMITTER.id) == full + empty
-    assert state.jobs.size_of_submitter(OTHER.id) == empty
-    assert state.jobs.size_of_all() == full + 2 * empty
+    assert state.jobs.sizes() == {SUBMITTER.id: full + empty, OTHER.id: empty}
     state.jobs.drop(one.job)
     assert state.jobs.size(one.job) == 0
-    assert state.jobs.size_of_all() == 2 * empty
+    assert state.jobs.sizes() == {SUBMITTER.id: empty, OTHER.id: empty}
 
 
 def test_a_dropped_job_is_gone_at_once_and_its_space_soon(state: State) -> None:
@@ -192,7 +190,7 @@ def test_a_batch_that_fails_leaves_nothing_of_a_job(state: State) -> None:
     with pytest.raises(NotKeptError):
         writes()
     assert state.jobs.jobs() == []
-    assert state.jobs.size_of_all() == 0
+    assert state.jobs.sizes() == {}
 
 
 def test_reading_does_not_wait_for_a_batch_in_another_thread(state: State) -> None:
@@ -210,7 +208,7 @@ def test_reading_does_not_wait_for_a_batch_in_another_thread(state: State) -> No
     thread.start()
     assert written.wait(20)
     assert list(state.jobs.items(one.job)) == []  # would wait for ever
-    assert state.jobs.size_of_all() > 0
+    assert state.jobs.sizes()
     assert state.tally() == []
     seen.set()
     thread.join()

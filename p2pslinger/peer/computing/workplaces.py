@@ -79,7 +79,8 @@ class Workplaces:
         """Give others a turn, now and then."""
         while True:
             await asyncio.sleep(TURN)
-            many = len(self._keepers) > limits.PARKED_AT  # that can be asked at all
+            # First what is cheap to see: as many that can be asked, and that have work.
+            many = min(len(self._keepers) - 1, self._offers()) >= limits.PARKED_AT
             if many and len(self.wanted()) >= limits.PARKED_AT:
                 self._look()
 
@@ -98,6 +99,11 @@ class Workplaces:
         return list(keepers)
 
     # --- inside -------------------------------------------------------------------
+
+    def _offers(self) -> int:
+        """Count the reasons to ask a keeper: nobody is wanted without one."""
+        owed = self._volunteer.retained.owed().values()
+        return len(self._notices.open_notices()) + sum(map(len, owed))
 
     def _kept(self) -> dict[JobId, list[PeerId]]:
         """Return the open jobs that our slots could work on, and who keeps each."""

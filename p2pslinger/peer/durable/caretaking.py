@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from p2pslinger.errors import SlingerError
 from p2pslinger.ids import PeerId
 from p2pslinger.peer.durable.held import Held
@@ -36,11 +38,11 @@ class Caretaking:
         self._owner = owner
         self._me: PeerId = means.me.id
 
-    def look_after(self, *, may_expire: bool) -> None:
+    def look_after(self, *, may_expire: Callable[[], bool]) -> None:
         """Do what is due: compare, resign, forget. To be called every few seconds.
 
         Args:
-            may_expire: Our clock can be trusted to say that something has expired.
+            may_expire: Tells whether our clock may say that something has expired.
         """
         now, wall = self._means.loop.time(), self._means.wall()
         self._vault.tombstones.prune(wall)
@@ -52,7 +54,7 @@ class Caretaking:
             if held.missing and held.fellows.there():
                 self._owner.spawn(self._fetch_missing(held))
             # A reader takes the keepers' word for how long.
-            late = held.job.replica.keep_until < wall and may_expire
+            late = held.job.replica.keep_until < wall and may_expire()
             if held.job.is_keeper and late:
                 self._vault.forget(held, proof=None)
             elif now - held.compared >= COMPARE_EVERY:

@@ -207,7 +207,7 @@ class Custody:
         while True:
             await asyncio.sleep(LOOK)
             # Also without a job: what is gone may still have to go from the disk.
-            self._caretaking.look_after(may_expire=self._may_expire())
+            self._caretaking.look_after(may_expire=self._may_expire)
             self._appointing.tick()
             for held in list(self.vault.held.values()):
                 self._fill(held)

@@ -6,7 +6,7 @@ somebody's jobs than there is room for is refused, and this machine's owner hear
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import PeerId, short
@@ -50,12 +50,12 @@ class Quota:
             UnavailableError: there is none.
         """
         jobs = self._jobs()
-        store = self._means.store
+        sizes = self._means.store.sizes()
         theirs = [job for job in jobs if job.kept.submitter == submitter]
-        used = store.size_of_submitter(submitter) + _blobs(theirs)
+        used = sizes.get(submitter, 0) + _blobs(theirs)
         if used + adding > min(SUBMITTER_QUOTA, self.most):
             self._refuse(f"keeps enough for submitter {short(submitter)}")
-        if not self.most or self._used(jobs) + adding > self.most:
+        if not self.most or self._used(sizes, jobs) + adding > self.most:
             self._refuse("keeps as much as its owner allows")
         if self._means.journal.trouble:
             raise UnavailableError(f"this peer's disk: {self._means.journal.trouble}")
@@ -63,19 +63,17 @@ class Quota:
     def facts(self) -> KeepingFacts:
         """Return what is kept for others."""
         jobs = self._jobs()
-        return KeepingFacts(
-            self._willing and self.most > 0, len(jobs), self._used(jobs), self.most
-        )
+        used = self._used(self._means.store.sizes(), jobs)
+        return KeepingFacts(self._willing and self.most > 0, len(jobs), used, self.most)
 
     def _jobs(self) -> list[DurableJob]:
         """Return the jobs that are kept for others."""
         jobs = (held.job for held in self._held())
         return [job for job in jobs if job.is_keeper and job.key is None]
 
-    def _used(self, jobs: Iterable[DurableJob]) -> int:
-        store = self._means.store
-        own = store.size_of_submitter(self._means.me.id)
-        return store.size_of_all() - own + _blobs(jobs)
+    def _used(self, sizes: Mapping[PeerId, int], jobs: Iterable[DurableJob]) -> int:
+        own = sizes.get(self._means.me.id, 0)
+        return sum(sizes.values()) - own + _blobs(jobs)
 
     def _refuse(self, why: str) -> None:
         self._means.events.emit(Noted(f"this peer {why}, and takes no more"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from functools import partial
+from itertools import islice
 
 from p2pslinger.ids import JobId
 from p2pslinger.peer.events import Acknowledged, Event, JobClosed
@@ -39,9 +40,8 @@ def _check(evidence: Evidence, volunteer: SimulatedPeer, event: Event) -> None:
     if not isinstance(event, Acknowledged):
         return
     peers = evidence.grid.peers.values()
-    having = [
-        peer.name for peer in peers if peer.disk.jobs.item(event.job, event.batch)
-    ]
+    found = (peer.name for peer in peers if peer.disk.jobs.item(event.job, event.batch))
+    having = list(islice(found, event.keepers))  # more need not be looked for
     if len(having) >= event.keepers:
         return
     having += [
