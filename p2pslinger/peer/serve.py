@@ -47,6 +47,7 @@ from p2pslinger.wire.records import (
     Receipt,
     ResultBatch,
     open_signed,
+    range_name,
     read,
 )
 
@@ -172,14 +173,23 @@ class Serving:
         """Read the values that follow results, then take them in together."""
         results = read(ResultBatch, signed).results
         big = [result for result in results if result.digest]
+        by_range = all(result.digest == _by_range(result) for result in big)
         try:
             size = sum(result.size for result in big)
             if size > limits.BLOB:
                 raise PeerError(f"delivered {size} bytes, more than a blob may have")
-            values = await arrived(body, [result.size for result in big])
-            if [name for _, name in values] != [result.digest for result in big]:
+            sizes = [result.size for result in big]
+            values = await arrived(body, sizes, named=not by_range)
+            named: list[bytes | None] = [name for _, name in values]
+            if by_range:  # for a program; others would have nothing to check it by
+                wrong = self._custody.delivering.is_durable(results)
+            else:
+                wrong = named != [result.digest for result in big]
+            if wrong:
                 raise PeerError("delivered other values than it has signed")
-            blobs: dict[bytes, bytes] = {name: data for data, name in values}
+            blobs = {
+                one.digest: data for one, (data, _) in zip(big, values, strict=True)
+            }
             self._take(seat, signed, results, blobs, exchange)
         except PeerError as error:
             exchange.fail(error)
@@ -243,6 +253,10 @@ class Serving:
             if link.card.addresses and link.peer != connection.peer
         ]
         exchange.reply(Cards(tuple(cards[-ask.most :])))
+
+
+def _by_range(result: RangeResult) -> bytes:
+    return range_name(result.job, result.grant, result.start, result.stop)
 
 
 def _answer(exchange: Exchange, what: Delivered | SlingerError) -> None:

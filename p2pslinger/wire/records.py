@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from p2pslinger import limits
-from p2pslinger.ids import GridId
+from p2pslinger.ids import BlobId, GridId
+from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.decoding import decode
 from p2pslinger.wire.identity import Identity, Purpose, Signed, verify
 from p2pslinger.wire.needs import NOTHING, Needs
@@ -187,7 +188,8 @@ class RangeResult(msgspec.Struct, frozen=True, array_like=True):
         stop: One after the last that was computed; the rest of the grant goes back.
         form: How `values` holds the values (`p2pslinger.wire.packed`).
         values: The values' bytes, or empty if they travel as a body.
-        digest: BLAKE3 of the values when they travel as a body, else empty.
+        digest: The values' name when they travel as a body, else empty: the blob's, or
+            of a throw-away job the range's (`range_name`).
         size: Bytes of the values.
         failures: Tasks among them that failed.
         lost: The slot died at task `start`: this range holds that task alone, and its
@@ -212,6 +214,15 @@ class RangeResult(msgspec.Struct, frozen=True, array_like=True):
     wall: Seconds
     cpu: Seconds
     output: Annotated[bytes, Meta(max_length=limits.OUTPUT)]
+
+
+def range_name(job: bytes, grant: int, start: int, stop: int) -> BlobId:
+    """Name the values of a range by where they belong.
+
+    Nobody else can use that name: the grant's MAC says whose the grant is. So it does
+    where nobody has to tell by the name that the values are the right ones.
+    """
+    return blob_digest(b"%b %d %d %d" % (job, grant, start, stop))
 
 
 class ResultBatch(msgspec.Struct, frozen=True, array_like=True):

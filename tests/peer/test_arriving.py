@@ -20,17 +20,21 @@ SMALL = b"a few bytes"
 
 
 def read(
-    sizes: Sequence[int], *pieces: bytes, error: UnavailableError | None = None
-) -> list[tuple[bytes, bytes]]:
+    sizes: Sequence[int],
+    *pieces: bytes,
+    error: UnavailableError | None = None,
+    named: bool = True,
+) -> list[tuple[bytes, bytes | None]]:
     """Read values out of a body that has come in these pieces."""
 
-    async def main() -> list[tuple[bytes, bytes]]:
+    async def main() -> list[tuple[bytes, bytes | None]]:
         body = Body(lambda _: None)
         body._credit = 1 << 30
         for piece in pieces:
             body.heard(piece)
         body.end(error)
-        return [(bytes(data), name) for data, name in await arrived(body, sizes)]
+        values = await arrived(body, sizes, named=named)
+        return [(bytes(data), name) for data, name in values]
 
     return asyncio.run(main())
 
@@ -42,6 +46,10 @@ def test_values_are_parted_by_their_sizes_wherever_the_pieces_end() -> None:
     for step in (5000, 100_000, len(stream)):
         pieces = [stream[at : at + step] for at in range(0, len(stream), step)]
         assert read(sizes, *pieces) == wanted
+
+
+def test_nothing_is_hashed_where_nobody_wants_to_know_its_name() -> None:
+    assert read([len(BIG)], BIG, named=False) == [(BIG, None)]
 
 
 def test_more_or_fewer_bytes_than_announced_are_a_breach() -> None:

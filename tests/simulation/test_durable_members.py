@@ -6,20 +6,30 @@ import asyncio
 import pickle
 
 import msgspec
+import pytest
 
 from p2pslinger import limits
 from p2pslinger.client.arguments import shards_of
 from p2pslinger.errors import PeerError
-from p2pslinger.ids import to_text
+from p2pslinger.ids import BlobId, to_text
 from p2pslinger.rules.replica import item_id
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid
+from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.control import ShardIn
 from p2pslinger.wire.frames import HEADER_BYTES
 from p2pslinger.wire.identity import Identity
 from p2pslinger.wire.keeping import Item, Kind, Tell
-from p2pslinger.wire.messages import PEER_CODEC, Deliver
-from p2pslinger.wire.records import ResultBatch, ShardBatch, ShardHead, read, seal
+from p2pslinger.wire.messages import PEER_CODEC, Deliver, Delivered
+from p2pslinger.wire.packed import pack_items
+from p2pslinger.wire.records import (
+    ResultBatch,
+    ShardBatch,
+    ShardHead,
+    range_name,
+    read,
+    seal,
+)
 from tests.simulation.durable import (
     NONE,
     TASKS,
@@ -78,6 +88,40 @@ def test_what_an_item_names_is_not_kept_if_the_item_is_refused(
             connection = eve.peer.links.open[keeper.id].connection
             await connection.request(Tell(job.id, (forged,)), timeout=30)
             assert not keeper.peer.library.has(job.id, digest)
+
+    virtual.run(main)
+
+
+@pytest.mark.parametrize("by", ["range", "content"])
+def test_big_values_of_durable_jobs_are_taken_by_what_they_are_alone(
+    virtual: VirtualTime, by: str
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, eve, *others = await people(grid, slots=0)
+            job = await ann.start_job(same, range(TASKS))
+            keeper = keepers([eve, *others], job.id)[0]
+            (eve,) = others_than([keeper], [eve, *others])[:1]
+            held = at(keeper, job.id)
+            big = pack_items([bytes(limits.INLINE + 1)])
+            item = a_result(held, eve.identity, bytes(1))
+            (one,) = read(ResultBatch, item.signed).results
+            name = range_name(one.job, one.grant, one.start, one.stop)
+            digest = name if by == "range" else blob_digest(big)
+            named = msgspec.structs.replace(
+                one, values=b"", size=len(big), digest=digest
+            )
+            batch = seal(ResultBatch((named,)), eve.identity, held.job.means.grid)
+            connection = eve.peer.links.open[keeper.id].connection
+            answer = connection.request(Deliver(batch), body=big, timeout=30)
+            if by == "content":
+                assert isinstance(await answer, Delivered)
+                assert keeper.peer.library.has(job.id, BlobId(digest))
+                return
+            with pytest.raises(PeerError, match="other values than it has signed"):
+                await answer
+            assert not keeper.peer.library.has(job.id, BlobId(digest))
+            assert not held.job.kept.board.done
 
     virtual.run(main)
 

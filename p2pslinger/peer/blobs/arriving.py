@@ -1,7 +1,8 @@
 """Big values that arrive as a body: gathered in memory that can be handed on.
 
-They are named while they come: a piece is hashed while the processor still has it at
-hand, and what would be copied out of a list at the end is in its place already.
+What has to be checked is named while it comes: a piece is hashed while the processor
+still has it at hand. What would be copied out of a list at the end is in its place
+already.
 """
 
 from __future__ import annotations
@@ -28,8 +29,15 @@ def gathering(size: int) -> Gathering:
     return MemoryFile() if size >= LEAST and has_room() else Plain(size)
 
 
-async def arrived(body: Body, sizes: Sequence[int]) -> list[tuple[bytes, BlobId]]:
+async def arrived(
+    body: Body, sizes: Sequence[int], *, named: bool = True
+) -> list[tuple[bytes, BlobId | None]]:
     """Read values of these sizes, one behind the other; return each with its name.
+
+    Args:
+        body: Where they come.
+        sizes: Theirs.
+        named: Whether anybody wants to know their names; else they are None.
 
     Raises:
         PeerError: the body has more bytes than they, or fewer.
@@ -39,7 +47,7 @@ async def arrived(body: Body, sizes: Sequence[int]) -> list[tuple[bytes, BlobId]
     with ExitStack() as end:
         end.callback(body.close)
         try:
-            values = [_Value(size) for size in sizes]
+            values = [_Value(size, named) for size in sizes]
             for value in values:
                 end.callback(value.memory.close)
             coming = deque(values)
@@ -64,20 +72,22 @@ async def arrived(body: Body, sizes: Sequence[int]) -> list[tuple[bytes, BlobId]
 class _Value:
     """One value, as far as it has come."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, named: bool) -> None:
         self.memory = gathering(size)
         self.left = size
         self._size = size
-        self._digester = Digester()
+        self._digester = Digester() if named else None
 
     def take(self, piece: bytes) -> bytes:
         """Take what is ours of a piece; return the rest."""
         ours = piece if len(piece) <= self.left else piece[: self.left]
         self.memory.write_at(self._size - self.left, ours)
-        self._digester.update(ours)
+        if self._digester is not None:
+            self._digester.update(ours)
         self.left -= len(ours)
         return piece[len(ours) :]
 
-    def finish(self) -> tuple[bytes, BlobId]:
+    def finish(self) -> tuple[bytes, BlobId | None]:
         """Return the value, which is read like any bytes, and its name."""
-        return cast(bytes, self.memory.seal()), self._digester.chunks().blob
+        name = None if self._digester is None else self._digester.chunks().blob
+        return cast(bytes, self.memory.seal()), name

@@ -29,12 +29,6 @@ class Assignment:
     left: deque[Grant] = field(default_factory=deque)
 
     @property
-    def is_private(self) -> bool:
-        """Whether nobody but this machine's programs will see its results."""
-        lasting = self.job.manifest.policy.durable
-        return isinstance(self.keeper, OwnKeeper) and not lasting
-
-    @property
     def timeout(self) -> float | None:
         """Seconds that a task of it may take; None for as long as it likes."""
         wish = self.job.manifest.policy.timeout

@@ -15,7 +15,7 @@ from p2pslinger.sandbox.slot import Failure as SlotFailure
 from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.messages import Grant
 from p2pslinger.wire.packed import pack_items
-from p2pslinger.wire.records import Failure, RangeResult
+from p2pslinger.wire.records import Failure, RangeResult, range_name
 
 #: Bytes of failures told in full in one result. However many tasks fail in the same way
 #: (`p2pslinger.sandbox.frames.FAILURES` at most), they must fit a frame with the rest.
@@ -51,7 +51,7 @@ class Place(Protocol):
 
 
 def finished(
-    grant: Grant, outcome: Outcome, host: str, *, private: bool = False
+    grant: Grant, outcome: Outcome, host: str, *, lasting: bool = True
 ) -> Finished:
     """Return the result of a range that a slot has computed, perhaps not to its end.
 
@@ -59,14 +59,16 @@ def finished(
         grant: The range as it was granted.
         outcome: What the slot has reported.
         host: This machine's name.
-        private: Only programs of this machine will see it: large values need a name,
-            but nobody has to check by that name that they are the right ones.
+        lasting: Its job is durable: large values are named by what they are, so that
+            everyone can check them. Else they go over one connection, which proves
+            whose they are, and what range they are of is name enough.
     """
     values, digest, blob = outcome.values, b"", None
     if len(values) > limits.INLINE:
         blob, values = values, b""
-        name = b"%b %d %d" % (grant.job, grant.grant, outcome.start)
-        digest = blob_digest(name if private else blob)
+        place = (outcome.start, outcome.stop)
+        name = range_name(grant.job, grant.grant, *place)
+        digest = blob_digest(blob) if lasting else name
     result = RangeResult(
         grant.job,
         grant.grant,

@@ -327,9 +327,8 @@ class Volunteer:
         if outcome.stop > outcome.start:
             self.computed += outcome.stop - outcome.start
             keeper, more = assignment.keeper, bool(station.line)
-            result = finished(
-                grant, outcome, self._terms.host, private=assignment.is_private
-            )
+            lasting = assignment.job.manifest.policy.durable
+            result = finished(grant, outcome, self._terms.host, lasting=lasting)
             self._outbox.send(keeper, assignment.job, result, more=more)
         else:
             refuse(assignment.keeper, (grant,))
