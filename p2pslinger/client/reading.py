@@ -229,8 +229,11 @@ class _Machine(Tape):
         """See that keys can be hashed, and a table does not become a list.
 
         Python hashes a tuple with all that is in it, on the processor's stack, as often
-        as it is referred to. And keys of equal hashes are compared.
+        as it is referred to; and a whole number takes as long as it is. And keys of
+        equal hashes are compared.
         """
+        if self._repeated > self._most:
+            raise PeerError("sent a value that repeats itself without end")
         if not _PLAIN.issuperset(map(type, keys)):
             self._hashed += sum(map(_hashed_size, keys))
             if self._hashed > self._most:
@@ -262,6 +265,8 @@ class _Machine(Tape):
         self.stack.append(value)
         if isinstance(value, str | bytes):
             self._repeated += max(0, len(value) - _SMALL)
+        elif type(value) is int:
+            self._repeated += value.bit_length() >> 3
         elif not isinstance(value, Symbol):
             self._tangled = True
 
@@ -311,7 +316,7 @@ class _Machine(Tape):
 
 def _hashed_size(key: object) -> int:
     if isinstance(key, tuple) and _PLAIN.issuperset(map(type, key)):
-        return len(key)
+        return len(key) + sum(n.bit_length() >> 3 for n in key if type(n) is int)
     return 0 if type(key) in _PLAIN else size_of(key)
 
 

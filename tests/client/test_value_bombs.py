@@ -110,6 +110,22 @@ def test_bombs_are_refused_in_no_time_and_no_memory(name: str) -> None:
     assert peak < 40 * limits.MIB
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        b"\x8f(" + b"h\x00" * 100_000 + b"\x90",
+        b"(" + b"h\x00" * 100_000 + b"\x91",
+        b"}(" + b"h\x00N" * 100_000 + b"u",
+        b"h\x00\x85\x94\x8f(" + b"h\x01" * 100_000 + b"\x90",
+    ],
+)
+def test_a_long_number_is_no_key_again_and_again(keys: bytes) -> None:
+    """Python hashes all of it each time: this would be minutes."""
+    number = b"\x8b" + (1 << 20).to_bytes(4, "little") + b"\x01" * (1 << 20) + b"\x94"
+    with pytest.raises(PeerError, match="without end"):
+        read(b"\x80\x05](" + number + keys + b"e.")
+
+
 def test_keys_that_were_made_to_collide_are_refused() -> None:
     same = [n * (2**61 - 1) for n in range(1, 3000)]
     pairs = [tuple(-1 - (n >> bit & 1) for bit in range(10)) for n in range(2**10)]
