@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -44,14 +45,20 @@ def never_ends(_: int) -> Verdict:
         pass
 
 
+def is_stuck(seed: int) -> Verdict:
+    time.sleep(3600)
+    return Verdict(seed)
+
+
 def test_a_trial_that_dies_or_never_ends_has_failed_like_any_other() -> None:
-    dead, endless = (
-        next(judge_all([7], jobs=1, judge=judge, endless=0.2))
-        for judge in (dies, never_ends)
+    dead, endless, stuck = (
+        next(judge_all([7], jobs=1, judge=judge, endless=0.2, stuck=stuck))
+        for judge, stuck in ((dies, 60.0), (never_ends, 60.0), (is_stuck, 0.2))
     )
 
     assert (dead.seed, dead.complaints) == (7, ["the process of the trial has died"])
     assert endless.complaints == ["the trial does not come to its end"]
+    assert stuck.complaints == ["the trial does not come to its end"]
 
 
 def test_a_trial_is_the_same_in_a_process_of_its_own() -> None:

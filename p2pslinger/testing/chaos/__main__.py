@@ -44,13 +44,20 @@ def _run(seeds: range, jobs: int) -> int:
         if done % STEP == 0 or done == len(seeds):
             spent = time.monotonic() - began
             print(
-                f"chaos: {done} of {len(seeds)} seeds in {spent:.0f} s,"
+                f"chaos: {done} of {len(seeds)} seeds in {spent:.0f} s"
+                f" ({_processor_minutes():.1f} minutes of processors),"
                 f" {len(failed)} failed",
                 flush=True,
             )
     if failed:
         print("chaos: FAILED with the seeds", *sorted(failed))
     return int(bool(failed))
+
+
+def _processor_minutes() -> float:
+    """Return the processor time that all trials so far have taken."""
+    spent = os.times()
+    return (spent.children_user + spent.children_system) / 60
 
 
 def _tell(verdict: Verdict) -> int:
