@@ -16,8 +16,8 @@ from itertools import count
 from p2pslinger import limits
 from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import JobId, PeerId
-from p2pslinger.peer.events import Events, Granted, TakenBack
-from p2pslinger.peer.parcels import parcel
+from p2pslinger.peer.events import Events, TakenBack
+from p2pslinger.peer.granting import Granting
 from p2pslinger.peer.seats import (
     Company,
     KeptJob,
@@ -25,13 +25,10 @@ from p2pslinger.peer.seats import (
     Seat,
     Setback,
     Strangers,
-    able,
     delivery_of,
-    parked_for,
 )
 from p2pslinger.peer.shelf import Shard
 from p2pslinger.rules.grants import Held
-from p2pslinger.rules.schedule import Candidate, in_turn
 from p2pslinger.rules.spans import Span
 from p2pslinger.wire.messages import (
     Delivered,
@@ -44,16 +41,8 @@ from p2pslinger.wire.messages import (
 from p2pslinger.wire.needs import Offer
 from p2pslinger.wire.records import RangeResult
 
-#: Jobs that one request is weighed against: a program that submits ten thousand
-#: closures opens as many jobs, and the oldest ones are next anyway.
-CONSIDERED = 64
-
 #: Requests taken back that may lie in the queues while there is no work.
 DEAD = 256
-
-#: Seconds after which a volunteer that has not asked for work is no "elsewhere" any
-#: more for a task that killed its slot.
-AWAY = 10.0
 
 #: Seconds between two looks at whether something takes too long.
 HASTE = 1.0
@@ -88,6 +77,7 @@ class Keeper:
         self._behind: deque[Parked] = deque()  # places behind a running range
         self._dead = 0  # requests in the queues that were taken back
         self.company: Company = Strangers() if company is None else company
+        self._granting = Granting(loop, events, self.company, self.seats)
         self._pumping = False
         self._lapse: asyncio.TimerHandle | None = None
 
@@ -273,7 +263,7 @@ class Keeper:
             parked = queue.popleft()
             if not parked.live:
                 continue
-            work = self._work_for(parked)
+            work = self._granting.work_for(parked, self._stocked)
             if work is None:
                 queue.append(parked)
             else:
@@ -281,53 +271,10 @@ class Keeper:
                 del parked.seat.parked[parked.want.number]
                 parked.answer(work)
 
-    def _work_for(self, parked: Parked) -> Work | None:
-        for candidate in in_turn(self._candidates(parked)):
-            job = self.jobs[candidate.job]
-            barred = self.company.is_barred(parked.seat.peer, job.submitter)
-            helds = [] if barred else self._grant(job, parked.seat)
-            if helds:
-                tasks = sum(held.stop - held.start for held in helds)
-                self._events.emit(Granted(job.id, parked.seat.peer, tasks))
-                job.sink.granted()
-                return parcel(job, parked.seat, helds)
-        return None
-
-    def _candidates(self, parked: Parked) -> list[Candidate]:
-        """Return jobs with something for this request, the first ones if many."""
-        queued = parked.want.queued
-        found: list[Candidate] = []
-        for job in self._stocked.values():
-            may = not queued or job.board.pace.may_queue
-            if job.board.stocked and may and parked.fits(job):
-                found.append(job.candidate)
-                if len(found) == CONSIDERED:
-                    break
-        return found
-
     def _restock(self, job: KeptJob) -> None:
         """Note that a job may have something to grant again."""
         if job.board.stocked and job.id in self.jobs:
             self._stocked.setdefault(job.id, job)
-
-    def _grant(
-        self, job: KeptJob, seat: Seat, most: int = limits.JOB_TASKS
-    ) -> list[Held]:
-        """Grant a seat some tasks, of no more shards than fit a message."""
-        helds = job.board.grant(
-            seat.peer,
-            places=self.places(job),
-            now=self._loop.time(),
-            others=able(job, self.seats.values(), self._loop.time() - AWAY),
-            most=most,
-            apart=self.company.apart,
-        )
-        shards = sum(job.shelf.count(held.start, held.stop) for held in helds)
-        if shards <= limits.BATCH or most <= limits.BATCH:
-            return helds
-        for held in helds:
-            job.board.give_back(seat.peer, held.number)
-        return self._grant(job, seat, limits.BATCH)
 
     def idle(self, job: KeptJob, since: float) -> int:
         """Count the slots that have waited for a job since then, doing nothing."""
@@ -340,7 +287,7 @@ class Keeper:
 
     def places(self, job: KeptJob) -> int:
         """Count the places for ranges that may want a part of this job."""
-        return parked_for(job, self.seats.values()) + job.board.grants
+        return self._granting.places(job)
 
     # --- leases -------------------------------------------------------------------
 
