@@ -98,6 +98,10 @@ ATTEMPTS = 3
 #: Peers by which every task of a job can be computed: more cost more than they tell.
 REPLICATE = 5
 
+#: Volunteers whose results of one job do not count: a submitter's bans, and who was
+#: found to lie. Every keeper is told all of them whenever one comes to them.
+EXCLUDED = 64
+
 #: Keepers of a job, its submitter's peer included: what one dead machine in a household
 #: or laboratory takes with it is covered by three; eight are beyond any need.
 KEEPERS = 8

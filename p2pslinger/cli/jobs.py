@@ -171,11 +171,17 @@ def _lasting(job: JobFacts) -> list[tuple[str, str]]:
     return [
         ("accepted", f"{job.accepted:,}"),
         *([("checked", said_of(job.checks))] if job.checks else []),
+        *([("excluded", _excluded(job))] if job.excluded else []),
         ("kept", kept_of(job).removeprefix("kept ")),
         *([("until", when(job.keep_until))] if job.keep_until else []),
         ("priority", str(job.priority)),
         ("decides", decides),
     ]
+
+
+def _excluded(job: JobFacts) -> str:
+    who = ", ".join(map(of_id, job.excluded))
+    return f"{who}: results that were not accepted before do not count"
 
 
 def _tasks(job: JobFacts) -> str:

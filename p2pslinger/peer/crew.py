@@ -54,6 +54,8 @@ class Crew:
         self.every_id_counts = False
         #: Tells whether this machine's owner vouches for a peer.
         self.vouches: Callable[[PeerId], bool] = lambda _: False
+        #: Called when a peer was struck.
+        self.on_strike: Callable[[], None] = lambda: None
         self._met: dict[PeerId, float] = {}
         self._networks: dict[PeerId, str] = {}
         self.reputation = Reputation()
@@ -118,7 +120,13 @@ class Crew:
         """Strike a volunteer that has lied."""
         record = self.reputation.of(volunteer).struck(self._wall())
         self.learn(volunteer, record)
+        self.on_strike()
         return record
+
+    def barred(self) -> list[PeerId]:
+        """Return who gets no work of this peer's now."""
+        wall, reputation = self._wall(), self.reputation
+        return [one for one in reputation.records if reputation.bars(one, wall)]
 
     # --- inside -----------------------------------------------------------------------
 

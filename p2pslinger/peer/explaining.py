@@ -36,6 +36,10 @@ LOOK = 2.0
 #: Jobs that are looked at each time. Of the others a wait begins when somebody asks.
 JOBS = 256
 
+#: Why a peer gets nothing of a job, if the job's owner has said so. No reason of the
+#: peer's: for each job another.
+EXCLUDED = "excluded-by-its-owner"
+
 
 @dataclass(frozen=True)
 class Known:
@@ -220,6 +224,8 @@ class Explaining:
         barred = seat is not None and not seat.may_have(job)
         own = peer == job.submitter
         why = "" if own else why
+        if peer in job.board.excluded:
+            why = EXCLUDED
         return Prospect(slots, why, offer, idle, barred=barred, own=own)
 
     # --- since when -----------------------------------------------------------------

@@ -349,7 +349,7 @@ class Peer:
             keeps=self.config.keep and not self.config.program_bound,
             leaves=not self.config.keep,
             alone=self.world.alone,
-            refuses=self.people.is_banned,
+            people=self.people,
         )
 
     # --- life ---------------------------------------------------------------------

@@ -5,7 +5,8 @@ one with the lowest batch id comes first. Nothing new is said by
 
 - a second report of the same tasks of the same grant,
 - a second answer of a volunteer for the same task,
-- an answer for a task that has got as many as it may have from others.
+- an answer for a task that has got as many as it may have from others, those whose
+  answers do not count left out.
 
 A batch goes when that is so of all its tasks; what was accepted stays. The answers that
 come first at some task are never among those that go, so it does not matter when.
@@ -13,7 +14,7 @@ come first at some task are never among those that go, so it does not matter whe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from itertools import pairwise
 
 from p2pslinger.ids import PeerId
@@ -30,10 +31,14 @@ class Answers:
 
     Args:
         most: Answers that a task may have.
+
+    Attributes:
+        excluded: Volunteers whose answers do not count.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.excluded: Set[PeerId] = frozenset()
         self._batches: dict[bytes, tuple[Range, ...]] = {}
         self._of_grant: dict[tuple[bytes, int], list[bytes]] = {}
         self._index: dict[int, list[Range]] = {}
@@ -132,7 +137,7 @@ class Answers:
         self, low: int, high: int, before: Iterable[Range], volunteer: PeerId
     ) -> bool:
         who = {o.volunteer for o in before if o.start <= low and high <= o.stop}
-        return volunteer in who or len(who) >= self._most
+        return volunteer in who or len(who - self.excluded) >= self._most
 
 
 def _borders(one: Range, others: Iterable[Range]) -> list[int]:

@@ -71,10 +71,25 @@ class Board(Tasks):
             self.sequence = record.sequence
             self.priority = record.priority
             self.paused = record.paused
+            self.excluded = frozenset(map(PeerId, record.excluded))
         if record.sealed is not None:
             self._whole = record.sealed
             self.sealed = self._whole == self.total
-        return self.cancel() if record.cancelled or record.forgotten else []
+        if record.cancelled or record.forgotten:
+            return self.cancel()
+        theirs = [self._ledger.leave(one) for one in sorted(self.excluded)]
+        return [held for helds in theirs for held in self._taken_back(helds)]
+
+    def redo(self, start: int, stop: int) -> list[Span]:
+        """Make [start, stop) open again, whose results do not count any more.
+
+        Returns:
+            What of it was done.
+        """
+        gone = self.done.remove(start, stop)
+        for span in gone:
+            self._reopen_free(*span, doubly=True)
+        return gone
 
     def withdraw(self, start: int, stop: int) -> list[Held]:
         """Drop [start, stop); return the grants that have nothing left to do."""
@@ -163,6 +178,10 @@ class Board(Tasks):
         held = self._ledger.end(got.grant, got.volunteer)
         if self.cancelled:
             return []
+        if got.volunteer in self.excluded:
+            if held is not None:
+                self._over(held, held.start)
+            return []
         # Unless it comes from where we expect it, somebody else may be at it as well.
         known = held is not None or self._open.is_elsewhere(got.grant)
         self._doubled = self._doubled or not known or bool(self.copies)
@@ -248,7 +267,7 @@ class Board(Tasks):
         Returns:
             The new grants; none if there is nothing for it.
         """
-        if self.rests:
+        if self.rests or volunteer in self.excluded:
             return []
         check = self.copies.take(volunteer, apart, relief=False)
         if check is not None:  # before anything else: somebody may wait for it

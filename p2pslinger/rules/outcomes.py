@@ -5,18 +5,21 @@
 2. Else, of the results that are no lost tries, the batch with the lowest id.
 3. Else, once a task was lost as often as it may be tried, the lowest of those.
 
+Whom the job key has excluded has a part in the first of these only.
+
 So all who know the same records show the same outcomes.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from p2pslinger.ids import PeerId
 from p2pslinger.limits import ATTEMPTS
+from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.spans import Spans
 from p2pslinger.wire.records import Accepted
 
@@ -59,6 +62,22 @@ class Range:
     blob: bytes
     size: int
 
+    @property
+    def delivery(self) -> Delivery:
+        """The range in the board's words."""
+        return Delivery(
+            self.volunteer,
+            self.grant,
+            self.mac,
+            self.start,
+            self.stop,
+            self.failures,
+            self.lost,
+            self.final,
+            self.wall,
+            self.cpu,
+        )
+
 
 class Outcome(NamedTuple):
     """The tasks [start, stop) have the outcome that a range holds."""
@@ -74,6 +93,7 @@ def outcomes(
     accepted: Iterable[Accepted],
     *,
     attempts: int = ATTEMPTS,
+    excluded: Set[PeerId] = frozenset(),
 ) -> list[Outcome]:
     """Return the outcome of every task that has one, in the order of tasks.
 
@@ -82,18 +102,23 @@ def outcomes(
         accepted: What the job key has accepted. What it has accepted of a batch that
             is not known yet has no outcome here, and no other one either.
         attempts: Tries of a task that kills its process.
+        excluded: Volunteers whose results do not count unless they were accepted.
     """
     settled = Spans()
     found: list[Outcome] = []
     for what in sorted(accepted, key=lambda one: (one.batch, one.start, one.stop)):
         for low, high in settled.add(what.start, what.stop):
             found += _within(batches.get(what.batch, ()), low, high)
-    for batch in sorted(batches):
-        for one in batches[batch]:
+    count = {
+        batch: [one for one in batches[batch] if one.volunteer not in excluded]
+        for batch in sorted(batches)
+    }
+    for ranges in count.values():
+        for one in ranges:
             if not one.lost or one.final:
                 new = settled.add(one.start, one.stop)
                 found += [Outcome(low, high, one, False) for low, high in new]
-    for one in _lost_for_good(batches, attempts):
+    for one in _lost_for_good(count, attempts):
         new = settled.add(one.start, one.stop)
         found += [Outcome(low, high, one, False) for low, high in new]
     return sorted(found, key=lambda one: one.start)
@@ -110,10 +135,10 @@ def _within(ranges: Iterable[Range], low: int, high: int) -> list[Outcome]:
 def _lost_for_good(
     batches: Mapping[bytes, Sequence[Range]], attempts: int
 ) -> list[Range]:
-    """Return for every task that was lost too often the try that stands for it."""
+    """Return for every task lost too often the try that stands for it: the first."""
     tries: defaultdict[int, dict[bytes, Range]] = defaultdict(dict)
-    for batch in sorted(batches):
-        for one in batches[batch]:
+    for ranges in batches.values():
+        for one in ranges:
             if one.lost:
                 tries[one.start].setdefault(one.mac, one)
     return [

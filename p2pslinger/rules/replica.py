@@ -224,9 +224,14 @@ class Replica:
         """What results there are, by batch."""
         return self.answers.batches
 
+    def is_accepted(self, batch: bytes) -> bool:
+        """Tell whether anything of a batch was accepted."""
+        return batch in self._accepted
+
     def outcomes(self) -> list[Outcome]:
         """Return the outcome of every task that has one."""
-        return outcomes(self.batches, self.accepted)
+        excluded = self.standing.excluded
+        return outcomes(self.batches, self.accepted, excluded=excluded)
 
     # --- one method for each kind ---------------------------------------------------
 
@@ -245,6 +250,7 @@ class Replica:
         gone = self.standing.add(id, control)
         if gone is None:
             return None
+        self.answers.excluded = self.standing.excluded
         if self.standing.newest is control:
             # What mended another record is void. Those that mend this one come again.
             gone += self.appointments

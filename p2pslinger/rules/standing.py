@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from p2pslinger.ids import PeerId
 from p2pslinger.wire.records import Control
 
 
@@ -62,6 +63,12 @@ class Standing:
         """How many tasks there are in all, once that is said."""
         said = [r.sealed for r in self.records.values() if r.sealed is not None]
         return max(said, default=None)
+
+    @property
+    def excluded(self) -> frozenset[PeerId]:
+        """Whose results do not count, unless they were accepted before."""
+        newest = self.newest
+        return frozenset(map(PeerId, newest.excluded)) if newest else frozenset()
 
     def _rank(self, id: bytes) -> tuple[int, bytes]:
         return self.records[id].sequence, id

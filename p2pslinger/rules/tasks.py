@@ -54,6 +54,8 @@ class Tasks:
     spare: bool = False
     #: The share of the last of those that is left to other helpers, 0 to 1.
     aside: float = 0.0
+    #: Volunteers that get none of it, and whose results do not count.
+    excluded: frozenset[PeerId] = frozenset()
     #: Tasks with an outcome, or withdrawn.
     done: Spans = field(default_factory=Spans)
     #: Who has done what.

@@ -141,6 +141,8 @@ class JobFacts(msgspec.Struct, frozen=True):
         under_way: Running tasks that have said something: how far they are, a line.
         checks: What comparing results has shown; None where none are compared.
         still: Running tasks whose slot stands still, as its machine's owner wishes.
+        excluded: Ids of volunteers that its owner has excluded: their results do not
+            count, but for those that were accepted before.
     """
 
     job: str
@@ -166,6 +168,7 @@ class JobFacts(msgspec.Struct, frozen=True):
     under_way: tuple[TaskFacts, ...] = ()
     checks: AgreementFacts | None = None
     still: int = 0
+    excluded: tuple[str, ...] = ()
 
 
 class PeerFacts(msgspec.Struct, frozen=True):

@@ -274,6 +274,8 @@ class Control(msgspec.Struct, frozen=True, array_like=True):
         keep_until: Wall time, instead of the manifest's.
         keepers: Who keeps it, the submitter's peer first.
         wanted: How many keepers it should have besides the submitter's peer.
+        excluded: Volunteers that get none of it, and whose results do not count unless
+            they were accepted before. Nobody is ever taken off this list.
     """
 
     job: Id
@@ -286,6 +288,7 @@ class Control(msgspec.Struct, frozen=True, array_like=True):
     keep_until: Wall | None = None
     keepers: Annotated[tuple[Id, ...], Meta(max_length=limits.KEEPERS)] = ()
     wanted: Annotated[int, Meta(ge=0, le=limits.KEEPERS - 1)] = 0
+    excluded: Annotated[tuple[Id, ...], Meta(max_length=limits.EXCLUDED)] = ()
 
 
 class Appointment(msgspec.Struct, frozen=True, array_like=True):

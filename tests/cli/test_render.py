@@ -201,6 +201,17 @@ def test_a_job_says_who_keeps_it_and_who_decides(
     assert job_row(JOB, whole=False)[7] == ""
 
 
+def test_a_job_says_whose_results_do_not_count(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_job(msgspec.structs.replace(KEPT, excluded=(BOB,)))
+
+    out = capsys.readouterr().out
+    assert (
+        "excluded  z7aaaaa: results that were not accepted before do not count" in out
+    )
+
+
 def test_a_job_that_ends_with_its_program_says_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

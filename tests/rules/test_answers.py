@@ -47,6 +47,15 @@ def test_more_answers_than_a_task_may_have_go() -> None:
     assert numbers(kept(some[::-1], most=2, accepted=set())) == [0, 1]
 
 
+def test_answers_that_do_not_count_leave_room_for_others() -> None:
+    some = [batch(n, a_range(PEERS[n], 0, 1)) for n in range(4)]
+    answers = Answers(2)
+    answers.excluded = {ANN, BOB}
+    for one in some:
+        answers.add(one[0].batch, one, ())
+    assert numbers(answers) == [0, 1, 2, 3]
+
+
 def test_a_second_answer_of_a_volunteer_goes() -> None:
     some = [batch(1, a_range(ANN, 0, 2)), batch(2, a_range(ANN, 0, 1))]
     assert numbers(kept(some, most=3, accepted=set())) == [1]

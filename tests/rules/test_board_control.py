@@ -9,6 +9,7 @@ import pytest
 from p2pslinger.errors import PeerError, UsageError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.rules.board import Board
+from p2pslinger.rules.delivery import Delivery
 from p2pslinger.wire.records import Control
 
 JOB = JobId(b"j" * 20)
@@ -39,6 +40,37 @@ def test_cancelled_absorbs_even_an_older_sequence() -> None:
     job.control(Control(JOB, 6))
     assert job.cancelled
     assert job.finished
+
+
+def test_who_is_excluded_loses_its_grants_and_gets_no_more() -> None:
+    job = board(4)
+    (held,) = job.grant(ANN, places=1, now=0.0, others=set(), most=2)
+
+    assert job.control(Control(JOB, 2, excluded=(ANN,))) == [held]
+    assert job.open == 4
+    assert job.grant(ANN, places=1, now=0.0, others=set()) == []
+    assert job.control(Control(JOB, 1)) == []
+    assert job.excluded == {ANN}
+
+
+def test_results_of_who_is_excluded_leave_their_tasks_open() -> None:
+    job = board(2)
+    (held,) = job.grant(ANN, places=1, now=0.0, others=set(), most=1)
+    job.control(Control(JOB, 2, excluded=(ANN,)))
+    late = Delivery(ANN, held.number, job.mac(held), held.start, held.stop)
+
+    assert job.deliver(late, (held.start, held.stop)) == []
+    assert job.open == 2
+
+
+def test_what_does_not_count_any_more_is_open_again() -> None:
+    job = board(4)
+    (held,) = job.grant(ANN, places=1, now=0.0, others=set(), most=2)
+    late = Delivery(ANN, held.number, job.mac(held), held.start, held.stop)
+    job.deliver(late, (held.start, held.stop))
+
+    assert job.redo(0, 4) == [(held.start, held.stop)]
+    assert (job.open, job.done.count) == (4, 0)
 
 
 def test_a_replica_is_sealed_when_it_has_heard_of_all_tasks() -> None:

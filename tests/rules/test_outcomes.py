@@ -53,6 +53,18 @@ def table(found: list[Outcome]) -> dict[int, tuple[bytes, bool]]:
     }
 
 
+def test_whose_results_do_not_count_have_those_that_were_accepted_only() -> None:
+    bad = replace(one(b"1", 0, 4), volunteer=PeerId(b"e" * 20))
+    batches = {b"1": [bad], b"2": [one(b"2", 2, 6)]}
+    accepted = [Accepted(0, 1, b"1")]
+
+    found = outcomes(batches, accepted, excluded={bad.volunteer})
+    assert table(found) == {
+        0: (b"1", True),
+        **dict.fromkeys(range(2, 6), (b"2", False)),
+    }
+
+
 @st.composite
 def known(draw: st.DrawFn) -> tuple[Batches, list[Accepted]]:
     batches: Batches = {}

@@ -22,23 +22,20 @@ from dataclasses import dataclass, replace
 
 from blake3 import blake3
 
-from p2pslinger.errors import SlingerError
-from p2pslinger.ids import PeerId, short
+from p2pslinger.ids import PeerId
+from p2pslinger.peer.durable.comparing import Comparing
 from p2pslinger.peer.durable.jobfile import JobFile
 from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.repute import Repute
 from p2pslinger.peer.durable.settled import Settled
-from p2pslinger.peer.events import Noted
 from p2pslinger.peer.seats import KeptJob
-from p2pslinger.rules.agreement import Finding, State, findings, vote
-from p2pslinger.rules.likeness import Tolerance
+from p2pslinger.rules.agreement import Finding, State
 from p2pslinger.rules.outcomes import Outcome, Range
 from p2pslinger.rules.replica import Replica
 from p2pslinger.rules.spans import Span, Spans
 from p2pslinger.rules.verdicts import Verdicts
 from p2pslinger.wire.agreeing import AgreementFacts
 from p2pslinger.wire.manifest import ADAPTIVE
-from p2pslinger.wire.records import RangeResult
 
 #: Seconds in which another peer must have begun to check a result.
 BEGIN = 5.0
@@ -92,10 +89,8 @@ class Checking:
     ) -> None:
         self._kept = kept
         self._replica = replica
-        self._file = file
         self._means = means
-        self._policy = policy = kept.manifest.policy
-        self._tolerance = Tolerance(policy.relative, policy.absolute)
+        self._policy = kept.manifest.policy
         self._decides = decides
         self._decide = decide
         self._loop = means.loop
@@ -106,8 +101,7 @@ class Checking:
         self._repute = Repute(kept.id, means, decides)
         self._open: list[Inquiry] = []
         self._held = Spans()
-        self._to_judge = Spans()
-        self._judging = False
+        self._comparing = Comparing(kept, replica, file, means, conclude=self._conclude)
         self._timer: asyncio.TimerHandle | None = None
 
     # --- what comes in ----------------------------------------------------------------
@@ -125,7 +119,7 @@ class Checking:
         for span in new:
             fresh.add(*span)
         for low, high in fresh.missing(one.start, one.stop):
-            self._judge_soon(low, high)
+            self._comparing.soon(low, high)
         if not new or not self._is_checked(one):
             return new
         by = frozenset({one.volunteer})
@@ -141,13 +135,13 @@ class Checking:
         for one in found:
             of = one.range
             for low, high in self._held.missing(one.start, one.stop):
-                rivals = self._replica.answers.at(low, high)
+                rivals = self._comparing.answers(low, high)
                 if of.lost or not self._policy.replicate:
                     spans = [(low, high)]
                 elif any(other.volunteer != of.volunteer for other in rivals):
                     spans = []
                     self._hold(low, high, of.wall)
-                    self._judge_soon(low, high)
+                    self._comparing.soon(low, high)
                 else:
                     spans = self.arrived(
                         replace(of, start=low, stop=high), [(low, high)]
@@ -161,7 +155,7 @@ class Checking:
             for outcome in self._replica.outcomes():
                 answers = self._replica.answers.at(outcome.start, outcome.stop)
                 if outcome.accepted and len(answers) > 1:
-                    self._judge_soon(outcome.start, outcome.stop)
+                    self._comparing.soon(outcome.start, outcome.stop)
 
     def facts(self) -> AgreementFacts | None:
         """Return what comparing has shown, or None where nothing is compared."""
@@ -177,7 +171,7 @@ class Checking:
     @property
     def is_waiting(self) -> bool:
         """Whether an answer is waited for, or compared."""
-        return bool(self._open or self._to_judge.count or self._judging)
+        return bool(self._open) or self._comparing.is_busy
 
     def close(self) -> None:
         """Nothing of the job is computed any more: decide on what is held."""
@@ -207,6 +201,7 @@ class Checking:
             seat.offer.slots
             and kept.fits(seat.offer, seat.peer)
             and not company.is_barred(seat.peer, kept.submitter)
+            and seat.peer not in kept.board.excluded
             and all(company.apart(seat.peer, one) for one in not_by)
             for seat in self._means.keeper.seats.values()
         )
@@ -271,7 +266,7 @@ class Checking:
 
     def _take_first(self, start: int, stop: int) -> None:
         """Take the first answer: our own machine's, or a known peer's, if there is."""
-        left, answers = Spans(), self._replica.answers.at(start, stop)
+        left, answers = Spans(), self._comparing.answers(start, stop)
         for one in sorted(answers, key=self._rank):
             new = left.add(max(start, one.start), min(stop, one.stop))
             self._release([Settled(*span, one.batch, one.place) for span in new])
@@ -304,47 +299,7 @@ class Checking:
         self._open = kept
         return inside
 
-    # --- comparing --------------------------------------------------------------------
-
-    def _judge_soon(self, start: int, stop: int) -> None:
-        self._to_judge.add(start, stop)
-        if not self._judging:
-            self._judging = self._means.owner.spawn(self._judge_all()) is not None
-
-    async def _judge_all(self) -> None:
-        try:
-            while self._to_judge.count:
-                ((start, stop),) = self._to_judge.first(1)
-                self._to_judge.remove(start, stop)
-                try:
-                    found = await self._compare(start, stop)
-                except SlingerError as error:  # what is left can be, perhaps
-                    of = f"results of job {short(self._kept.id)}"
-                    self._means.events.emit(Noted(f"{of} can't be compared: {error}"))
-                else:
-                    self._conclude(found)
-        finally:
-            self._judging = False
-        self._means.keeper.settle(self._kept)  # it may be over now
-
-    async def _compare(self, start: int, stop: int) -> list[Finding]:
-        answers = []
-        for one in self._replica.answers.at(start, stop):
-            found = self._file.range(one.batch, one.place)
-            if found is not None:
-                answers.append((one, found[1], await self._values(found[1])))
-        most, tolerance = self._policy.most_answers, self._tolerance
-
-        def compare() -> list[Finding]:
-            votes = [vote(*answer) for answer in answers]
-            return findings(votes, start, stop, most=most, tolerance=tolerance)
-
-        return await self._means.library.disk(compare)
-
-    async def _values(self, result: RangeResult) -> bytes:
-        if not result.digest:
-            return result.values
-        return await self._means.library.read(result.digest)
+    # --- what comparing shows ---------------------------------------------------------
 
     def _conclude(self, found: Sequence[Finding]) -> None:
         """Carry out what comparing has shown."""

@@ -32,6 +32,7 @@ from p2pslinger.peer.durable.vault import Vault
 from p2pslinger.peer.events import Noted
 from p2pslinger.peer.neighbourhood import Neighbourhood
 from p2pslinger.peer.owner import Owner
+from p2pslinger.peer.people import Acquaintance
 from p2pslinger.wire.identity import Signed
 from p2pslinger.wire.records import Notice
 
@@ -66,7 +67,7 @@ class Custody:
         keeps: This peer takes up jobs for others.
         leaves: It gives those that it keeps to other keepers.
         alone: There will never be any.
-        refuses: Tells whose jobs are not kept.
+        people: Tells whose jobs are not kept, and whose results do not count.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Custody:
         keeps: bool,
         leaves: bool = False,
         alone: bool = False,
-        refuses: Callable[[PeerId], bool] = lambda _: False,
+        people: Acquaintance,
     ) -> None:
         self._means = means
         self._owner = owner
@@ -128,7 +129,11 @@ class Custody:
             fill=self._fill,
             seek=self._seeking.seek,
             owning=Owning(
-                self.vault, means, seek=self._seeking.seek, may_sign=may_sign
+                self.vault,
+                means,
+                seek=self._seeking.seek,
+                may_sign=may_sign,
+                unwanted=lambda: {*people.banned(), *means.company.barred()},
             ),
             alone=alone,
         )
@@ -139,9 +144,10 @@ class Custody:
             delivering=self.delivering,
             seat=lambda connection: means.keeper.seat(connection.peer),
             keeps=keeps,
-            refuses=refuses,
+            refuses=people.is_banned,
         )
-        self._refuses = refuses
+        self._people = people
+        means.company.on_strike = self._exclude_soon
 
     def add_to(self, table: Handlers) -> None:
         """Take the messages that are about durable jobs."""
@@ -173,9 +179,18 @@ class Custody:
     def sift(self) -> None:
         """Let go of the jobs of those whose jobs are not kept any more."""
         for held in list(self.vault.held.values()):
-            theirs = self._refuses(held.job.kept.submitter)
+            theirs = self._people.is_banned(held.job.kept.submitter)
             if theirs and held.job.is_keeper and held.job.key is None:
                 self.vault.resign(held)
+        self.exclude()
+
+    def _exclude_soon(self) -> None:
+        self._means.loop.call_soon(self.exclude)
+
+    def exclude(self) -> None:
+        """Exclude from this peer's jobs whom it has banned, or found to lie."""
+        for held in list(self.vault.held.values()):
+            self.deposits.owning.exclude(held)
 
     def heard(self, notice: Notice) -> bool:
         """Look at a notice of our own that has come back; tell if the job is here."""
@@ -231,13 +246,17 @@ class Custody:
         there = held.fellows.there()
         heard = there and all(one.agrees or one.lacks for one in there)
         alone = now - self._started > ALONE or len(held.places.keepers) < 2
+        waited = not deciding.ready
         deciding.ready = deciding.ready or bool(heard) or alone
         if submitter == self._means.me.id:
             self.deposits.seal_abandoned(held)
         elif self._connection(submitter) is not None:
             held.submitter_seen = now
         deciding.away = now - max(held.submitter_seen, self._started) > AWAY
+        self.deposits.owning.exclude(held)
         held.job.decide_the_rest()
+        if waited and deciding.ready:
+            self._means.keeper.settle(held.job.kept)  # its end may have waited for this
 
     def _find_out_who_checks(self, held: Held) -> None:
         """See whether keepers have to have results checked by themselves."""

@@ -114,8 +114,8 @@ class Deciding:
         if not self.decides:
             self._looked = None
             return
-        if any(one.batch not in self._replica.batches for one in found):
-            # Superseded meanwhile, by answers that come first.
+        if not all(map(self._counts, found)):
+            # Superseded meanwhile, by answers that come first, or of somebody excluded.
             found = self._instead_of(found)
         new = [
             one._replace(start=low, stop=high)
@@ -128,6 +128,11 @@ class Deciding:
             id = self._sign(Acceptance(self._replica.job, ranges))
             if id is not None:
                 self._file.when_saved(id, partial(self._saved, part), patient=True)
+
+    def _counts(self, one: Settled) -> bool:
+        ranges = self._replica.batches.get(one.batch, ())
+        excluded = self._replica.standing.excluded
+        return bool(ranges) and ranges[0].volunteer not in excluded
 
     def _instead_of(self, found: Iterable[Settled]) -> list[Settled]:
         """Return the outcomes, as they are now, of the tasks that are decided on."""

@@ -117,6 +117,7 @@ class Deposits:
                 priority=ask.priority,
                 keepers=(self.means.me.id,),
                 wanted=ask.keepers,
+                excluded=self.owning.unwanted(),
             )
         )
         if function.code:

@@ -24,6 +24,7 @@ from p2pslinger.ids import JobId, PeerId
 from p2pslinger.limits import INLINE
 from p2pslinger.peer.durable.checking import Checking
 from p2pslinger.peer.durable.deciding import Deciding, settled
+from p2pslinger.peer.durable.excluding import Excluding
 from p2pslinger.peer.durable.jobfile import JobFile, Saved
 from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.settled import Follower, Outcomes, Settled
@@ -31,7 +32,6 @@ from p2pslinger.peer.events import Dropped, JobClosed
 from p2pslinger.peer.seats import KeptJob, Seat
 from p2pslinger.peer.shelf import Batch, Shard, Shelf
 from p2pslinger.peer.underway import UnderWay
-from p2pslinger.rules.delivery import Delivery
 from p2pslinger.rules.outcomes import Range
 from p2pslinger.rules.replica import Replica, Taken, item_id
 from p2pslinger.rules.spans import Span, Spans
@@ -110,6 +110,7 @@ class DurableJob:
             decides=lambda: self.deciding.decides,
             decide=self.deciding.offer,
         )
+        self.excluding = Excluding(self.kept, self.replica, self.means)
         function = self.kept.manifest.function
         if not function.code:
             self._name(function.digest, function.size)
@@ -225,6 +226,7 @@ class DurableJob:
         if taken.ranges and taken.superseded:
             self._contradicted = True  # what has gone may have been shown
         self.deciding.heard(taken.accepted)
+        self.excluding.accepted(taken.accepted)
         if show:
             self._show_accepted(taken.accepted)
         if taken.item.kind is Kind.RECEIPT:
@@ -260,12 +262,12 @@ class DurableJob:
 
     def _absorb(self, one: Range, *, show: bool) -> None:
         """Have the board know a result, and decide on what is new in it, or show it."""
-        new = self.kept.board.absorb(delivery_of(one), self.means.loop.time())
+        new = self.kept.board.absorb(one.delivery, self.means.loop.time())
         if sum(stop - start for start, stop in new) < one.stop - one.start:
             self._contradicted = True  # there are two results, and a rule for that
         if one.blob:
             self._name(one.blob, one.size)
-        if not show:
+        if self.excluding.refuses(one) or not show:
             return
         ready = self.checking.arrived(one, new)
         if self.deciding.decides:
@@ -287,6 +289,9 @@ class DurableJob:
             whole = sealed if sealed is None else max(sealed, board.total)
             said = msgspec.structs.replace(newest, sealed=whole)
             self.means.keeper.revoke(self.kept, board.control(said))
+            for span in self.excluding.look():
+                self._given.remove(*span)  # others will give other values
+                self._contradicted = True
         self.changed(self)
         self.means.keeper.settle(self.kept)
 
@@ -372,21 +377,8 @@ class DurableJob:
 
     def finished(self) -> None:
         """Hear from the keeper that nothing is left to compute."""
-        if not self.checking.is_waiting:
+        undecided = self.deciding.waits and (
+            self.deciding.decided < self.kept.board.total
+        )
+        if not self.checking.is_waiting and not undecided:  # else it may go on
             self.close("computed")
-
-
-def delivery_of(one: Range) -> Delivery:
-    """Return a range in the board's words."""
-    return Delivery(
-        one.volunteer,
-        one.grant,
-        one.mac,
-        one.start,
-        one.stop,
-        one.failures,
-        one.lost,
-        one.final,
-        one.wall,
-        one.cpu,
-    )

@@ -7,12 +7,13 @@ disk, or on a keeper's where this machine does not keep the job.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
 
 from p2pslinger.errors import DiskError, SlingerError, UnavailableError, UsageError
-from p2pslinger.ids import JobId, short
+from p2pslinger.ids import JobId, PeerId, short
+from p2pslinger.limits import EXCLUDED
 from p2pslinger.peer.durable.held import Held
 from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.vault import Vault
@@ -35,6 +36,7 @@ class Owning:
         means: What they work with.
         seek: Finds a job in the grid; the second argument is its job key, or empty.
         may_sign: Tells whether this peer's clock allows it to sign control records.
+        unwanted: Gives the volunteers whose results are not to count.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class Owning:
         *,
         seek: Callable[[JobId, bytes], Awaitable[Held]],
         may_sign: Callable[[], bool],
+        unwanted: Callable[[], Iterable[PeerId]],
     ) -> None:
         self._vault = vault
         self._means = means
         self._seek = seek
         self._may_sign = may_sign
+        self._unwanted = unwanted
 
     # --- changing ---------------------------------------------------------------------
 
@@ -79,6 +83,20 @@ class Owning:
             sealed=standing.sealed,
         )
         return held.job.control(msgspec.structs.replace(record, **said), saved)
+
+    def unwanted(self) -> tuple[PeerId, ...]:
+        """Return whom this peer excludes from a job from the start."""
+        return tuple(sorted(self._unwanted())[:EXCLUDED])
+
+    def exclude(self, held: Held) -> None:
+        """Exclude from a job whom this peer does not want, if that is up to it."""
+        job = held.job
+        if not job.deciding.decides or job.end or held.forgetting:
+            return
+        before = job.replica.standing.excluded
+        new = sorted(set(self._unwanted()) - before)[: EXCLUDED - len(before)]
+        if new and self._may_sign():
+            self.change(held, {"excluded": (*sorted(before), *new)})
 
     async def change_as_asked(self, ask: ChangeJob) -> None:
         """Change a job as a program asks; return once that is safe.

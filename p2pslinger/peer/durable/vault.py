@@ -285,7 +285,7 @@ class Vault:
             self._means.events.emit(Noted(f"{text}: its other keepers are asked"))
         self._stands(held.job)
         if held.job.kept.board.finished:
-            held.job.close("computed")
+            held.job.finished()
 
     def _make(self, stored: StoredJob, manifest: Manifest, *, begun: bool) -> Held:
         means = self._means

@@ -176,6 +176,7 @@ class JobReports:
             under_way=self._under_way(job.under_way, board),
             checks=job.checking.facts(),
             still=board.suspended + board.suspended_elsewhere,
+            excluded=tuple(to_text(one) for one in sorted(standing.excluded)),
         )
 
     def _under_way(self, under_way: UnderWay, board: Board) -> tuple[TaskFacts, ...]:
