@@ -231,7 +231,7 @@ class Appointing:
         return silence
 
     def _candidates(self, held: Held) -> list[PeerId]:
-        taken = held.places.all | {self._me}
+        taken = held.places.all | held.job.kept.board.excluded | {self._me}
         free = [
             one
             for one in self._applicants()

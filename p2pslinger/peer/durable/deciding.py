@@ -114,7 +114,7 @@ class Deciding:
         if not self.decides:
             self._looked = None
             return
-        if not all(map(self._counts, found)):
+        if not self._all_count(found):
             # Superseded meanwhile, by answers that come first, or of somebody excluded.
             found = self._instead_of(found)
         new = [
@@ -129,10 +129,10 @@ class Deciding:
             if id is not None:
                 self._file.when_saved(id, partial(self._saved, part), patient=True)
 
-    def _counts(self, one: Settled) -> bool:
-        ranges = self._replica.batches.get(one.batch, ())
+    def _all_count(self, found: Iterable[Settled]) -> bool:
         excluded = self._replica.standing.excluded
-        return bool(ranges) and ranges[0].volunteer not in excluded
+        ranges = [self._replica.batches.get(one.batch, ()) for one in found]
+        return all(some and some[0].volunteer not in excluded for some in ranges)
 
     def _instead_of(self, found: Iterable[Settled]) -> list[Settled]:
         """Return the outcomes, as they are now, of the tasks that are decided on."""

@@ -41,7 +41,7 @@ class Excluding:
 
     def refuses(self, one: Range) -> bool:
         """Tell whether a result that has come does not count, and say so."""
-        if one.volunteer not in self._replica.standing.excluded:
+        if one.volunteer not in self._kept.board.excluded:
             return False
         if self._replica.is_accepted(one.batch):
             self._accept()
@@ -51,7 +51,7 @@ class Excluding:
 
     def accepted(self, what: Iterable[Accepted]) -> None:
         """Leave alone what was accepted, whoever has computed it."""
-        excluded, batches = self._replica.standing.excluded, self._replica.batches
+        excluded, batches = self._kept.board.excluded, self._replica.batches
         if excluded and any(
             one.volunteer in excluded
             for accepted in what
