@@ -83,8 +83,9 @@ async def _possible(
 
     def ended(exit: Exit) -> None:
         if not answer.done():
-            text = f"a slot ended while it was probed: {exit.output.decode()[-200:]}"
-            answer.set_exception(UnavailableError(text))
+            said = exit.output.decode("utf-8", "replace")[-200:]
+            error = UnavailableError(f"a slot ended while it was probed: {said}")
+            answer.set_exception(error)
 
     slot = await launcher.slot(done, ended, MEMORY, confinement)
     names = list(attempts.ATTEMPTS)

@@ -7,7 +7,13 @@ import sys
 from collections.abc import Mapping
 
 from p2pslinger.errors import UnavailableError
-from p2pslinger.peer.computing.offering import AGAIN, LEISURE, LOOK, Offering
+from p2pslinger.peer.computing.offering import (
+    AGAIN,
+    LEISURE,
+    LOOK,
+    PAUSE,
+    Offering,
+)
 from p2pslinger.peer.owner import Owner
 from p2pslinger.sandbox.interpreter import Interpreter
 from p2pslinger.testing.fixtures import VirtualTime
@@ -74,6 +80,38 @@ def test_requirements_are_looked_up_as_they_come_and_packages_as_they_go(
             wanted.clear()
             await asyncio.sleep(LOOK)
             assert offering.offer.slots[0].has == ()
+
+    virtual.run(main)
+
+
+def test_many_jobs_at_once_are_looked_up_together(virtual: VirtualTime) -> None:
+    """Who announces a thousand jobs must not keep us busy with them."""
+
+    async def main() -> None:
+        looks, wanted = list[str](), list[Needs]()
+
+        class Counting(Interpreters):
+            async def versions(self, interpreter: Interpreter) -> Mapping[str, str]:
+                looks.append(interpreter.path)
+                return await super().versions(interpreter)
+
+        interpreters = Counting()
+        interpreters.packages = {"last": "1.0"}
+        async with Owner() as owner:
+            offering = Offering(
+                interpreters, owner, wanted=lambda: wanted, changed=lambda: None
+            )
+            for n in range(1000):
+                wanted[:] = [Needs((f"package{n}",))]
+                offering.heard(wanted[0])
+                await asyncio.sleep(0.001)
+            wanted.append(Needs(("last",)))
+            offering.heard(wanted[-1])
+            await asyncio.sleep(PAUSE + SOON)
+            assert offering.fits(HERE, Needs(("last",)))
+            assert len(looks) <= 4
+            wanted.clear()
+            await asyncio.sleep(LOOK + SOON)
 
     virtual.run(main)
 

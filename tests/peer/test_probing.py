@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from p2pslinger.peer.computing.confining import Confining
-from p2pslinger.peer.computing.probing import AGAIN, QUIET, Probing
+from p2pslinger.peer.computing.probing import AGAIN, LATER, QUIET, Probing
 from p2pslinger.peer.owner import Owner
 from p2pslinger.sandbox.confine.confinement import Confinement
 from p2pslinger.sandbox.level import Finding, Level
@@ -138,5 +138,29 @@ def test_a_probe_without_room_for_its_file_is_a_finding(virtual: VirtualTime) ->
             assert machine.confining.level is Level.NONE
             assert machine.confining.finding is not None
             assert "No space left" in machine.confining.finding.missing[0]
+
+    virtual.run(main)
+
+
+def test_what_was_not_enough_is_tried_again_and_nobody_else_hears_of_it(
+    virtual: VirtualTime,
+) -> None:
+    """At the start of a session a machine may be too busy to answer in time."""
+
+    async def main() -> None:
+        async with probing() as (machine, one):
+            machine.finding = Finding(Level.WEAK, Confinement.WEAK, ("good: too slow",))
+            one.begin()
+            await asyncio.sleep(2 * LATER + 10)
+            assert len(machine.probes) == 3
+            one.joined()
+            await asyncio.sleep(1)
+            assert len(machine.probes) == 3, "a neighbour is no reason"
+            assert len(machine.told) == 1
+            machine.finding = GOOD
+            await asyncio.sleep(3 * LATER)
+            assert len(machine.probes) == 4
+            assert machine.told[1:] == [""]
+            assert machine.confining.of(ANN.id) is Confinement.GOOD
 
     virtual.run(main)

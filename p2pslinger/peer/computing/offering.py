@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 #: require some: somebody who installs what is missing should not have to wait long.
 LOOK = 10.0
 
+#: Seconds between two looks because of new jobs: a look takes some milliseconds, and
+#: whoever announces jobs without end must not make us look without end.
+PAUSE = 0.5
+
 #: Seconds for which an interpreter is not offered of which a slot could not be made.
 AGAIN = 60.0
 
@@ -113,6 +117,8 @@ class Offering:
         self._platform = platform_name(interpreters.system, interpreters.machine)
         self._asked: set[str] = set()
         self._watching = False
+        self._hearing = False
+        self._looked_up = True  # everything that was heard of
         self._looking = asyncio.Lock()
         # Those of the offer, in its order.
         self._offered: tuple[Interpreter, ...] = self._found
@@ -185,8 +191,10 @@ class Offering:
         """Look up what a new job requires, unless that is known."""
         if not self._asked.issuperset(needs.packages):
             self._asked.update(needs.packages)
-            self._owner.spawn(self._look_on() if not self._watching else self._look())
-            self._watching = True
+            self._looked_up = False
+            if not self._hearing:
+                self._hearing = True
+                self._owner.spawn(self._look_soon())
 
     async def find(self) -> None:
         """Find the other interpreters, once there is nothing more urgent to do."""
@@ -196,9 +204,19 @@ class Offering:
             self._found = found
             await self._look()
 
+    async def _look_soon(self) -> None:
+        """Look, and once more if there is more to look up by then."""
+        while not self._looked_up:
+            self._looked_up = True
+            await self._look()
+            if self._asked and not self._watching:
+                self._watching = True
+                self._owner.spawn(self._look_on())
+            await asyncio.sleep(PAUSE)
+        self._hearing = False
+
     async def _look_on(self) -> None:
-        """Look, and look again, for as long as open jobs require packages."""
-        await self._look()
+        """Look again and again, for as long as open jobs require packages."""
         while self._asked:
             await asyncio.sleep(LOOK)
             await self._look()

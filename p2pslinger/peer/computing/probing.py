@@ -4,7 +4,8 @@ A probe makes processes, and nobody needs it who is alone: it waits for the firs
 neighbour, or for a quiet moment after the start, whichever comes first; in the peers
 that programs bring along, for a job that asks for a sandbox. So it delays neither the
 owner's first result nor joining. If a slot can't be made any more as it
-could when that was tried, it is tried again: until then others' work stays away.
+could when that was tried, it is tried again: until then others' work stays away. So it
+is, now and then, where it was not enough: the machine may just have been too busy.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ QUIET = 2.0
 
 #: Seconds before it is tried again after a slot could not be made.
 AGAIN = 30.0
+
+#: Seconds before it is tried again after others' work could not be let in.
+LATER = 600.0
 
 
 class Probing:
@@ -68,7 +72,8 @@ class Probing:
 
     def joined(self) -> None:
         """There is a neighbour: probe now, if it matters to others."""
-        if not (self._confining.for_members or self._confining.doubt):
+        known = self._confining.for_members or self._confining.finding is not None
+        if not (known or self._confining.doubt):
             self._begin()
 
     def wanted(self) -> None:
@@ -101,7 +106,8 @@ class Probing:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._confining.finding is None and not (self._running or self._closed):
+        enough = self._confining.finding is not None and self._confining.for_members
+        if not (enough or self._running or self._closed):
             self._running = True
             self._owner.spawn(self._find())
 
@@ -112,8 +118,12 @@ class Probing:
             finding = Finding(Level.NONE, None, (f"all: {error}",))
         finally:
             self._running = False
-        for text in finding.missing:
-            log.info("the sandbox lacks something for level %s", text)
+        before = self._confining.finding, self._confining.doubt
         self._confining.finding = finding
         self._confining.doubt = ""
-        self._changed()
+        if before != (finding, ""):
+            for text in finding.missing:
+                log.info("the sandbox lacks something for level %s", text)
+            self._changed()
+        if not self._confining.for_members and not self._closed:
+            self._wait(LATER)
