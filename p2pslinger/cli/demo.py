@@ -37,12 +37,22 @@ def _check_place(_: click.Context, __: click.Parameter, value: str) -> str:
 
 
 @click.command(cls=Command, epilog="slinger demo\nslinger demo --peers 4 --strangers")
-@click.option("--peers", type=click.IntRange(1, 64), default=3, show_default=True)
 @click.option(
-    "--width", type=click.IntRange(16, 20000), default=1200, show_default=True
+    "--peers", type=click.IntRange(1, 64), metavar="N", default=3, show_default=True
 )
 @click.option(
-    "--height", type=click.IntRange(16, 20000), default=800, show_default=True
+    "--width",
+    type=click.IntRange(16, 20000),
+    metavar="N",
+    default=1200,
+    show_default=True,
+)
+@click.option(
+    "--height",
+    type=click.IntRange(16, 20000),
+    metavar="N",
+    default=800,
+    show_default=True,
 )
 @click.option(
     "--out",

@@ -57,7 +57,7 @@ def jobs(as_json: bool, whole: bool) -> None:
 
 
 @click.command(cls=Command, epilog="slinger job k3mvb2a\nslinger job k3mvb2a --follow")
-@click.argument("prefix", metavar="ID", callback=read_id)
+@click.argument("prefix", metavar="JOB", callback=read_id)
 @click.option(
     "--follow",
     is_flag=True,
@@ -68,7 +68,7 @@ def jobs(as_json: bool, whole: bool) -> None:
 def job(prefix: str, follow: bool, as_json: bool, whole: bool) -> None:
     """Show one job: how far it is, why it waits, who computed it.
 
-    ID is the job's id, or enough of its beginning; by its whole id it is found
+    JOB is the job's id, or enough of its beginning; by its whole id it is found
     wherever in the grid it is kept. With --follow and --json, every change is a line.
     """
     if follow:
@@ -85,11 +85,11 @@ def job(prefix: str, follow: bool, as_json: bool, whole: bool) -> None:
 
 
 @click.command(cls=Command, epilog="slinger cancel k3mvb2a")
-@click.argument("prefix", metavar="ID", callback=read_id)
+@click.argument("prefix", metavar="JOB", callback=read_id)
 def cancel(prefix: str) -> None:
     """Cancel a job.
 
-    ID is the job's id, or enough of its beginning. What is running is stopped, and
+    JOB is the job's id, or enough of its beginning. What is running is stopped, and
     the program that submitted the job is told.
     """
     with open_link() as link:

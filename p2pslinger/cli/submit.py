@@ -107,6 +107,7 @@ def read_replicate(_: click.Context, __: click.Parameter, value: str) -> Replica
 @click.option(
     "--keepers",
     type=click.IntRange(0, 7),
+    metavar="N",
     default=2,
     show_default=True,
     help="Other peers that are to keep the job.",
@@ -123,6 +124,7 @@ def read_replicate(_: click.Context, __: click.Parameter, value: str) -> Replica
 @click.option(
     "--priority",
     type=click.IntRange(-100, 100),
+    metavar="N",
     default=0,
     help="Higher first among this machine's jobs.",
 )

@@ -46,11 +46,13 @@ def read_addresses(
 @click.option(
     "--slots",
     type=click.IntRange(0, 4096),
+    metavar="N",
     help="Tasks computed at once; all cores but one if not given, 0 for none.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
+    metavar="N",
     help="Port, TCP and UDP, and no other; 8468 or the next free one if not given.",
 )
 @click.option(

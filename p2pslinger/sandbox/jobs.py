@@ -8,6 +8,7 @@ task, as everything is.
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -105,8 +106,9 @@ def explained(error: BaseException) -> BaseException:
     if not isinstance(error, ModuleNotFoundError):
         return error
     text = (
-        f"the function needs the module {error.name!r}, which is not installed on this "
-        f"host ({error})"
+        f"the function needs the module {error.name!r}, which {sys.executable} lacks "
+        f"on the machine that was to compute it ({error}): install it there, or name "
+        "its package in requires=, and only peers that have it compute"
     )
     return ModuleNotFoundError(text, name=error.name).with_traceback(
         error.__traceback__

@@ -155,7 +155,7 @@ def test_a_full_disk_under_the_output_is_no_bug(machine: Machine) -> None:
         (["up", "--bootstrap", "http://host"], "'http://host' is no address such as"),
         (["up", "--bootstrap", ""], "'' is no address such as"),
         (["up", "--authkey", "x"], "No such option"),
-        (["job"], "Missing argument 'ID'"),
+        (["job"], "Missing argument 'JOB'"),
         (["job", "no_id"], "'no_id' is no id: only a-z and 2-7 occur in one"),
         (["job", "--", "---"], "'---' is no id"),
         (["cancel", ""], "'' is no id"),

@@ -11,6 +11,7 @@ from typing import NoReturn
 import pytest
 
 from p2pslinger.sandbox.frames import FAILURES
+from p2pslinger.sandbox.jobs import explained
 from p2pslinger.sandbox.packed import CALLS, ITEMS, RUN_BYTES
 from p2pslinger.sandbox.slot import Failure
 from tests.sandbox.desk import (
@@ -338,3 +339,14 @@ def test_a_run_ends_when_very_many_tasks_have_failed(code: str) -> None:
         assert len((await worker.outcome()).failures) == 10
 
     with_a_worker(scenario)
+
+
+def test_a_missing_module_is_named_with_the_python_that_lacks_it_and_a_remedy() -> None:
+    error = explained(ModuleNotFoundError("No module named 'dask'", name="dask"))
+
+    assert isinstance(error, ModuleNotFoundError)
+    assert error.name == "dask"
+    assert f"'dask', which {sys.executable} lacks" in str(error)
+    assert "requires=" in str(error)
+    other = ImportError("cannot import name 'x'")
+    assert explained(other) is other
