@@ -55,7 +55,7 @@ def memory_of(asked: int | str) -> int:
     Raises:
         UsageError: they are none, too few to hold Python, or more than there can be.
     """
-    from p2pslinger.rules.prefkeys import size
+    from p2pslinger.rules.notation import size
 
     try:
         found = size(asked)
