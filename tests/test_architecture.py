@@ -72,6 +72,7 @@ BESIDE_HOSTILE_CODE = (
     "sandbox/__main__.py",
     "sandbox/zygote.py",
     "sandbox/runner.py",
+    "sandbox/underpdb.py",
 )
 SHIPPED = {"cloudpickle"}
 

@@ -189,8 +189,9 @@ class Job(Generic[T]):
     ) -> Replay:
         """Compute one task once more on this machine, and compare what comes of it.
 
-        It has the same code, arguments, hash seed, random numbers and Python as on the
-        peer that has computed it, and is confined as well as this machine can.
+        It has the same code, arguments, hash seed, random numbers and Python version as
+        on the peer that has computed it, if that version is installed here, and is
+        confined as well as this machine can.
 
         Args:
             index: The task's number.
@@ -199,8 +200,8 @@ class Job(Generic[T]):
             debug: Run it under pdb in this terminal, not confined at all.
 
         Raises:
-            UsageError: there is no such task, or it needs another Python.
-            UnavailableError: something that it needs can't be had.
+            UsageError: there is no such task.
+            UnavailableError: something that it needs can't be had, such as its Python.
         """
         from p2pslinger.client.replay import replay_task
 

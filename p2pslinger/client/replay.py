@@ -141,14 +141,13 @@ def replay_task(
         debug: Under pdb in this terminal, not confined at all.
 
     Raises:
-        UsageError: there is no such task, or it needs another Python.
+        UsageError: there is no such task.
         UnavailableError: something that it needs can't be had; the text says what.
     """
     if index < 0:
         raise UsageError(f"there is no task {index}: tasks are numbered from 0 on")
     answer, body = link.fetch(GetTask(job, index))
     task = cast(PackedTask, answer)
-    _check_python(task, index)
     rerun, recorded = _unpacked(task, index, body, at_home=at_home, ours=ours)
     reran, trusted = _run(rerun, debug=debug), ours and not task.needs.sandbox
     if reran.trouble:
@@ -163,20 +162,6 @@ def replay_task(
         None if recorded is None else _before(recorded, index, trust),
         Came(parts, reran.failure, "mine" if trusted else trust),
     )
-
-
-def _check_python(task: PackedTask, index: int) -> None:
-    """See that this Python can run a task.
-
-    Raises:
-        UsageError: it can't.
-    """
-    here, needed = "{}.{}".format(*sys.version_info), task.function.python
-    if needed not in (None, here):
-        raise UsageError(
-            f"task {index} needs Python {needed}, and this is {here}: replay it with "
-            "p2pslinger in that version"
-        )
 
 
 def _unpacked(
@@ -200,6 +185,7 @@ def _unpacked(
         {one.digest: left.read(one.size) for one in shard.shared},
         at_home,
         ours,
+        function.python,
     )
     if recorded is not None and recorded.size:
         recorded = msgspec.structs.replace(recorded, values=left.read(recorded.size))

@@ -1,4 +1,4 @@
-"""The zygote's entry, run by path so that it starts without its users' environment.
+"""The entry of zygotes and debuggers, run by path without the users' environment.
 
 Run by path and with `-P`, the interpreter does not know where p2pslinger lives, or
 knows another one that happens to be installed. So the first import is made from here.
@@ -35,7 +35,10 @@ if __name__ == "__main__":
     if lent:
         lend("cloudpickle", lent)
     sys.path.insert(0, ROOT)
-    from p2pslinger.sandbox.zygote import main
+    if sys.argv[1] == "debug":
+        from p2pslinger.sandbox.underpdb import main
+    else:
+        from p2pslinger.sandbox.zygote import main
 
     gc.enable()
     sys.path.pop(0)

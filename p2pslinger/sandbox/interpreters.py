@@ -85,6 +85,35 @@ class Interpreters:
             found.append(one)
 
 
+async def interpreter_of(python: str | None) -> Interpreter | None:
+    """Return an interpreter of a minor version; None if this one will do.
+
+    Args:
+        python: As "3.12", or None for any.
+
+    Raises:
+        UnavailableError: none is installed; the text says what to do.
+    """
+    if python in {None, "{}.{}".format(*sys.version_info)}:
+        return None
+    major, _, minor = str(python).partition(".")
+    for path in _places(int(minor)) if major == "3" and minor.isdecimal() else ():
+        if not is_safe(path, listed=False):
+            continue
+        try:
+            found = await ask_version(path)
+        except UnavailableError:
+            continue
+        if found.python == python:
+            return found
+    raise UnavailableError(
+        f"it needs Python {python}, which is not installed here, on the path or by "
+        f"pyenv or uv: install it (`uv python install {python}`, `pyenv install "
+        f"{python}`, or your system's package), and what the task imports; p2pslinger "
+        "itself need not be installed for it"
+    )
+
+
 def candidates(known: set[str]) -> Iterator[str]:
     """Yield where interpreters lie, at most one for each version that is not known."""
     for minor in range(OLDEST, NEWEST):

@@ -15,6 +15,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -22,11 +24,13 @@ import msgspec
 from p2pslinger.errors import UnavailableError
 from p2pslinger.limits import INLINE, MESSAGE_TEXT, NAME, TRACEBACK_TEXT
 from p2pslinger.sandbox.confine.confinement import Confinement
+from p2pslinger.sandbox.interpreter import Interpreter
+from p2pslinger.sandbox.interpreters import interpreter_of
 from p2pslinger.sandbox.launcher import Launcher
 from p2pslinger.sandbox.level import Finding, Level
 from p2pslinger.sandbox.packed import SCALAR_VALUES
 from p2pslinger.sandbox.probe import probe
-from p2pslinger.sandbox.slot import Exit, Order, Outcome, Piece
+from p2pslinger.sandbox.slot import Exit, Order, Outcome, Piece, Slot
 from p2pslinger.sandbox.slot import Failure as SlotFailure
 from p2pslinger.wire.records import Failure
 from p2pslinger.wire.replay import RERAN_FILE, RERUN_FILE, Reran, Rerun
@@ -83,16 +87,30 @@ async def _replayed(rerun: Rerun, scratch: Path) -> Reran:
         confinement, level = found.confinement, str(found.level)
     launcher = Launcher(scratch, polite=False)
     try:
-        return await _computed(rerun, launcher, confinement, level)
+        interpreter = await interpreter_of(rerun.python)
+        slot = partial(_slot, launcher, confinement, interpreter)
+        return await _computed(rerun, slot, level)
     except UnavailableError as error:
         return Reran(level, trouble=str(error))
     finally:
         await launcher.close()
 
 
-async def _computed(
-    rerun: Rerun, launcher: Launcher, confinement: Confinement, level: str
-) -> Reran:
+#: Makes a slot of so much memory that calls what it is given with what comes.
+MakeSlot = Callable[[Callable[[Outcome | Exit], None], int], Awaitable[Slot]]
+
+
+async def _slot(
+    launcher: Launcher,
+    confinement: Confinement,
+    interpreter: Interpreter | None,
+    came: Callable[[Outcome | Exit], None],
+    memory: int,
+) -> Slot:
+    return await launcher.slot(came, came, memory, confinement, interpreter)
+
+
+async def _computed(rerun: Rerun, make: MakeSlot, level: str) -> Reran:
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Outcome | Exit] = loop.create_future()
 
@@ -100,8 +118,7 @@ async def _computed(
         if not answer.done():
             answer.set_result(what)
 
-    memory = rerun.memory or _half_of_memory()
-    slot = await launcher.slot(came, came, memory, confinement)
+    slot = await make(came, rerun.memory or _half_of_memory())
     slot.load(NUMBER, rerun.code, rerun.seed, rerun.job)
     slot.shard(NUMBER, NUMBER, rerun.form, rerun.data)
     for digest, data in rerun.shared.items():

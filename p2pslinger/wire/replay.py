@@ -112,6 +112,7 @@ class Rerun(msgspec.Struct, frozen=True, array_like=True):
         shared: Shared values that it may refer to, by digest.
         at_home: Run it as this machine's own work, with its files and network.
         ours: It was submitted on this machine: a weak sandbox is enough for it.
+        python: The minor version that it needs, as "3.12", or None for any.
     """
 
     code: bytes
@@ -126,6 +127,7 @@ class Rerun(msgspec.Struct, frozen=True, array_like=True):
     shared: dict[Digest, bytes]
     at_home: bool
     ours: bool = False
+    python: Annotated[str, Meta(max_length=20)] | None = None
 
 
 class Reran(msgspec.Struct, frozen=True, array_like=True):

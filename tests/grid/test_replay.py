@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import p2pslinger as slinger
+from p2pslinger.client.grid import Grid
 from p2pslinger.client.job import Job
+from p2pslinger.client.keeping import Keeping
+from p2pslinger.client.packing import pack_source
+from p2pslinger.client.starting import start_job
+from p2pslinger.wire.manifest import Policy
+from p2pslinger.wire.needs import NOTHING
 from tests.grid import tasks
 from tests.grid.place import HANGING, Peer
 from tests.grid.shell import Shell
+from tests.sandbox.desk import another
 
 pytestmark = pytest.mark.usefixtures("trio")
 
@@ -97,6 +105,65 @@ def test_a_cancelled_job_can_be_replayed_and_has_nothing_to_compare_with(
 
     assert replay.value == 2
     assert replay.same in ({None, True} if unfinished else {True})
+
+
+SOURCE = """
+import sys
+
+def where(x):
+    print("computing", x)
+    return "{}.{}".format(*sys.version_info)
+"""
+
+
+def started_for(grid: Grid, python: str) -> Job[object]:
+    """Start a job of one task, which needs some minor version of Python."""
+    major, minor = map(int, python.split("."))
+    package = replace(pack_source(SOURCE, "where"), python=(major, minor))
+    return start_job(
+        grid._link,
+        grid._session,
+        package,
+        ["x"],
+        name="where",
+        policy=Policy(durable=True),
+        keeping=Keeping(0),
+        needs=NOTHING,
+        require=False,
+    )
+
+
+def test_a_task_of_another_python_is_replayed_by_that_one(
+    anna: Peer, here: Shell
+) -> None:
+    other = another()
+    if other is None:
+        pytest.skip("this machine has no other Python")
+    with anna.connect() as grid:
+        made = started_for(grid, other.python)
+        replay = made.replay(0)
+        code, out, _ = here.run("replay", f"{made.id}/0", "--debug", said="p x\nc\n")
+        made.cancel()
+
+    assert (replay.value, replay.output) == (other.python, "computing x\n")
+    assert replay.same is not False
+    assert code == 0
+    assert "(Pdb) 'x'" in out
+    assert "computing x" in out
+
+
+def test_a_python_that_is_not_installed_is_named(anna: Peer, here: Shell) -> None:
+    with anna.connect() as grid:
+        made = started_for(grid, "3.19")
+        with pytest.raises(
+            slinger.UnavailableError, match=r"needs Python 3\.19, which"
+        ):
+            made.replay(0)
+        code, _, err = here.run("replay", f"{made.id}/0", "--debug")
+        made.cancel()
+
+    assert code == 1
+    assert "uv python install 3.19" in err
 
 
 def test_what_is_missing_is_said_in_a_sentence(job: Job[object]) -> None:
