@@ -40,13 +40,13 @@ class Soon(asyncio.Handle):
 
 
 class Timed(asyncio.TimerHandle):
-    """A callback of a moment to come."""
+    """A callback of a moment to come; `_scheduled` until the loop takes it."""
 
     __slots__ = ()
 
     _context: Context
     _loop: asyncio.AbstractEventLoop
-    _callback: Callable[..., object]
+    _callback: Callable[..., object] | None
     _repr: str | None
     _source_traceback: None
     _when: float
@@ -69,3 +69,12 @@ class Timed(asyncio.TimerHandle):
         self._source_traceback = None
         self._when = when
         self._scheduled = True
+
+    def cancel(self) -> None:
+        """Do not call it. Whoever has slept says so too, when it has been called."""
+        if not self._cancelled:
+            if self._scheduled:
+                self._loop._timer_handle_cancelled(self)  # type: ignore[attr-defined]
+            self._cancelled = True
+            self._callback = None
+            self._args = ()

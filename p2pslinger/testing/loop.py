@@ -155,6 +155,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._ready.append(handle)
         return handle
 
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
     def call_at(
         self,
         when: float,
@@ -252,7 +261,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         now = self._now
         timers = self._timers
         while timers and timers[0][0] <= now:
-            ready.append(heapq.heappop(timers)[2])
+            timer = heapq.heappop(timers)[2]
+            timer._scheduled = False  # type: ignore[attr-defined]
+            ready.append(timer)
         self._still += len(ready)
         if self._still > self._most:
             self._complain_of_haste()
