@@ -10,7 +10,7 @@ import pytest
 
 from p2pslinger import limits
 from p2pslinger.client.arguments import shards_of
-from p2pslinger.errors import PeerError
+from p2pslinger.errors import ConnectionLostError, PeerError
 from p2pslinger.ids import BlobId, to_text
 from p2pslinger.rules.replica import item_id
 from p2pslinger.testing.fixtures import VirtualTime
@@ -276,6 +276,38 @@ def test_replicas_show_the_same_of_two_results(virtual: VirtualTime) -> None:
                 await grid.until(lambda read=read: bool(read.ranges), within=30)  # type: ignore[misc]
                 shown.append([out.peer for _, out in read.ranges])
             assert shown[0] == shown[1]
+
+    virtual.run(main)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_results_that_hide_behind_those_of_another_job_are_refused(
+    virtual: VirtualTime, *, big: bool
+) -> None:
+    """Results of a started job are items; beside others they would be lost."""
+
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob, *_ = await people(grid, 3)
+            bob.slots.cost = lambda _: 50.0
+            job = await ann.start_job(same, range(6))
+            held = at(ann, job.id)
+            (true,) = read(
+                ResultBatch, a_result(held, bob.identity, NONE).signed
+            ).results
+            body = bytes(limits.INLINE + 1)
+            first = msgspec.structs.replace(true, job=b"?" * 20)
+            if big:
+                first = msgspec.structs.replace(
+                    first, values=b"", digest=blob_digest(body), size=len(body)
+                )
+            batch = ResultBatch((first, true))
+            told = Deliver(seal(batch, bob.identity, ann.peer.grid))
+            link = bob.peer.links.open[ann.id].connection
+            with pytest.raises((PeerError, ConnectionLostError)):
+                await link.request(told, body if big else None)
+
+            assert await job.results() == list(range(6))
 
     virtual.run(main)
 

@@ -46,8 +46,10 @@ class Delivering:
         self._owner = owner
 
     def is_durable(self, results: Sequence[RangeResult]) -> bool:
-        """Tell whether results belong to a job that is, or was, kept here."""
-        job = JobId(results[0].job)
+        """Tell whether any of these are of a durable job that is, or was, kept here."""
+        return any(map(self._is_kept, {JobId(result.job) for result in results}))
+
+    def _is_kept(self, job: JobId) -> bool:
         held = self._vault.held.get(job)
         return (held is not None and held.job.is_keeper) or (
             job in self._vault.tombstones
@@ -75,7 +77,7 @@ class Delivering:
         """
         job = results[0].job
         if any(result.job != job for result in results):
-            raise PeerError("delivered results of several durable jobs in one batch")
+            raise PeerError("delivered results of a durable job beside another's")
         held = self._vault.held.get(JobId(job))
         if not seat.own:
             verify(batch, Purpose.RESULTS, self._vault.grid)
