@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from p2pslinger.ids import GridId, PeerId, to_text
 from p2pslinger.net.gossip import Notices
-from p2pslinger.peer import examining
 from p2pslinger.peer.computing.confining import Confining
 from p2pslinger.peer.computing.offering import Offering
 from p2pslinger.peer.computing.volunteer import Volunteer
@@ -151,6 +150,8 @@ class Reports:
 
     def checks(self) -> tuple[CheckFacts, ...]:
         """Return what can be seen from inside: ports, clock, neighbours, slots."""
+        from p2pslinger.peer import examining  # for doctor alone
+
         about = self._about
         presence, links, volunteer = about.presence, about.links, about.volunteer
         return (
