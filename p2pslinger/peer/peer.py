@@ -27,12 +27,10 @@ from p2pslinger.peer.computing.terms import Terms
 from p2pslinger.peer.computing.volunteer import Volunteer
 from p2pslinger.peer.computing.workplaces import Workplaces
 from p2pslinger.peer.config import Config
-from p2pslinger.peer.crew import Crew
-from p2pslinger.peer.durable.custody import Custody
-from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.events import Events
 from p2pslinger.peer.journal import Journal
 from p2pslinger.peer.keeper import Keeper
+from p2pslinger.peer.keeping import make_company, make_custody
 from p2pslinger.peer.life import Life
 from p2pslinger.peer.links import Links
 from p2pslinger.peer.membership import Membership
@@ -151,7 +149,11 @@ class Peer:
         )
         self.addresses = Addresses(world.rng)
         self.around = Neighbourhood(me.id, self.config.name)
-        self.keeper = self._make_keeper()
+        self.journal = Journal(self.state, world.disk, self.owner, self._loop)
+        self.company = make_company(self)
+        self.keeper = Keeper(
+            self._loop, self.events, world.rng.getrandbits(48), self.company
+        )
         self.notices = Notices(
             grid=grid,
             wall=now,
@@ -221,7 +223,7 @@ class Peer:
             at_fault=self._refuse,
         )
         self.permitting = Permitting(self)
-        self.custody = self._make_custody()
+        self.custody = make_custody(self)
         own = self.keeper.sit(
             me.id,
             mine=not self.config.strangers,
@@ -312,46 +314,6 @@ class Peer:
             more=self.permitting.add_to,
         )
 
-    def _make_keeper(self) -> Keeper:
-        self.journal = Journal(self.state, self.world.disk, self.owner, self._loop)
-        # By our own clock: the grid's is what most ids say, and anyone has a hundred.
-        wall = self.world.wall
-        self.company = Crew(self.id, self.state, self.journal, self.events, wall)
-        self.company.every_id_counts = self.config.every_id_counts
-        self.company.vouches = self.people.vouches_for
-        first = self.world.rng.getrandbits(48)
-        return Keeper(self._loop, self.events, first, self.company)
-
-    def _make_custody(self) -> Custody:
-        means = Means(
-            self._loop,
-            self.presence.clock.now,
-            self._keyring.grid,
-            self.identity,
-            self.journal,
-            self.state.jobs,
-            self.library,
-            self.keeper,
-            self.events,
-            self._is_mine,
-            self.remembering.receipt,
-            self.company,
-            self.owner,
-        )
-        return Custody(
-            means,
-            self.owner,
-            self.around,
-            self.notices,
-            credited=self.remembering.hand_over,
-            may_sign=lambda: not self.presence.clock.is_wrong,
-            randbytes=self.world.rng.randbytes,
-            keeps=self.config.keep and not self.config.program_bound,
-            leaves=not self.config.keep,
-            alone=self.world.alone,
-            people=self.people,
-        )
-
     # --- life ---------------------------------------------------------------------
 
     async def run(
@@ -377,7 +339,7 @@ class Peer:
 
     # --- what its parts ask of each other -------------------------------------------
 
-    def _is_mine(self, peer: PeerId) -> bool:
+    def is_mine(self, peer: PeerId) -> bool:
         """Tell whether what a peer has computed counts as this machine's own."""
         stranger = self.config.strangers and peer == self.id
         return self.people.is_mine(peer) and not stranger
