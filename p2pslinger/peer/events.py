@@ -127,6 +127,12 @@ class Unreached(Struct, frozen=True):
     text: str
 
 
+class Unclear(Struct, frozen=True):
+    """What the owner has written can't be understood, for the time being."""
+
+    text: str
+
+
 class Noted(Struct, frozen=True):
     """Something that the owner should know."""
 
@@ -149,6 +155,7 @@ Event = (
     | ClockOff
     | Dropped
     | Unreached
+    | Unclear
     | Noted
 )
 

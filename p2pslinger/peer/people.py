@@ -13,7 +13,7 @@ from typing import Protocol
 
 from p2pslinger.errors import UsageError
 from p2pslinger.ids import PeerId
-from p2pslinger.peer.events import Events, Noted
+from p2pslinger.peer.events import Events, Unclear
 from p2pslinger.rules.members import Members, People
 from p2pslinger.store import people as files
 
@@ -170,7 +170,7 @@ class Acquaintance:
             people = self._sayings.read()
         except UsageError as error:
             if str(error) != self.trouble:
-                self._events.emit(Noted(str(error)))
+                self._events.emit(Unclear(str(error)))
             self.trouble = str(error)
             return False
         self.trouble = ""

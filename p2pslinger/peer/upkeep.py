@@ -362,8 +362,10 @@ class Upkeep:
 
 
 def _trouble(place: Place) -> str:
+    address = f"{place.host}:{place.port}"
     who = f" (peer {short(place.peer)})" if place.peer else ""
-    return (
-        f"{place.host}:{place.port}{who} can't be reached: {place.why}; "
-        "trying again for ever"
+    why = place.why.removeprefix(f"{address} can't be reached: ")
+    said = (
+        why if why.startswith(f"{address} ") else f"{address} can't be reached: {why}"
     )
+    return f"{said.replace(address, address + who, 1)}; trying again for ever"

@@ -8,6 +8,7 @@ explained, none set.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from p2pslinger.errors import UsageError
@@ -33,13 +34,7 @@ def load(file: Path) -> Preferences:
         UsageError: it is no TOML, or says something that can't be; the text says what.
     """
     found = read_settings(file)
-    lines = _lines(file) if found else []
-
-    def where(key: str) -> str:
-        line = next((n for n, text in enumerate(lines, 1) if _sets(text, key)), 1)
-        return f"{file}, line {line}"
-
-    return read_preferences(found, where)
+    return read_preferences(found, _places(file) if found else str)
 
 
 def change(file: Path, name: str, value: str) -> Preferences:
@@ -57,7 +52,7 @@ def change(file: Path, name: str, value: str) -> Preferences:
     import tomllib  # a peer only reads, and mostly there is no file
 
     with alone(file):
-        load(file)  # a broken file is the owner's to mend
+        read_settings(file)  # what is no TOML is the owner's to mend
         lines = _lines(file) or skeleton().splitlines()
         line = f"{name} = {value}" if value else ""
         text = "\n".join(_with_line(lines, name, line)) + "\n"
@@ -68,6 +63,7 @@ def change(file: Path, name: str, value: str) -> Preferences:
         right = name in found if line else name not in found
         if not right:
             raise UsageError(f"{file} can't be changed line by line: set {line} there")
+        read_preferences(found, _places(file))  # and so are other lines
         replace_text(file, text)
     return load(file)
 
@@ -84,6 +80,17 @@ def skeleton() -> str:
         )
         parts.append(f"{explained}\n# {name} = {written(DEFAULTS, name)}\n")
     return "\n".join(parts)
+
+
+def _places(file: Path) -> Callable[[str], str]:
+    """Return what names the line of a file that sets a key."""
+    lines = _lines(file)
+
+    def where(key: str) -> str:
+        line = next((n for n, text in enumerate(lines, 1) if _sets(text, key)), 1)
+        return f"{file}, line {line}"
+
+    return where
 
 
 def _with_line(lines: list[str], name: str, line: str) -> list[str]:

@@ -134,7 +134,7 @@ def test_a_bootstrap_host_that_is_dead_is_noted_and_tried_until_it_is_there(
     first = place.peer("first", *bootstrap, SLINGER_AUTHKEY=place.key)
 
     note = until(lambda: notes(first))
-    assert f"127.0.0.1:{port} can't be reached" in note
+    assert f"127.0.0.1:{port} refuses connections" in note
     with first.connect() as grid:
         assert grid.submit(tasks.square, 4).result(HANGING) == 16  # it works alone
         late = ("--port", str(port))

@@ -11,7 +11,7 @@ from pathlib import Path
 from p2pslinger.ids import PeerId
 from p2pslinger.peer.computing.governing import LOOK, Governing, Ground
 from p2pslinger.peer.computing.wishes import WrittenWishes
-from p2pslinger.peer.events import Events, Noted
+from p2pslinger.peer.events import Events, Unclear
 from p2pslinger.rules.permits import Permit
 from p2pslinger.rules.reasons import Reason
 from p2pslinger.testing.fixtures import VirtualTime
@@ -45,7 +45,7 @@ class Scene:
         events = Events()
         events.subscribe(
             lambda event: (
-                self.noted.append(event.text) if isinstance(event, Noted) else None
+                self.noted.append(event.text) if isinstance(event, Unclear) else None
             )
         )
         self.governing = Governing(
@@ -138,6 +138,8 @@ def test_a_file_that_is_broken_from_the_start_gives_others_nothing(
         assert scene.permits[-1].suspended
         assert scene.code == Reason.DISABLED
         assert "others get nothing" in scene.governing.notes()[0]
+        assert scene.governing.reason is not None
+        assert scene.governing.reason.advice == "mend that line"
         scene.write("enabled = true")
         await asyncio.sleep(SEEN)
         assert not scene.permits[-1].suspended

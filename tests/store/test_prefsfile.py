@@ -93,6 +93,17 @@ def test_a_file_that_can_not_be_understood_says_where_and_is_not_changed(
     assert file.read_text() == text
 
 
+@pytest.mark.parametrize(("value", "left"), [("3", "cores = 3\n"), ("", "")])
+def test_a_value_that_can_not_be_understood_is_mended_by_another(
+    value: str, left: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "prefs.toml"
+    file.write_text('enabled = true\ncores = "two"\n')
+
+    change(file, "cores", value)
+    assert file.read_text() == f"enabled = true\n{left}"
+
+
 def test_a_value_over_several_lines_is_not_torn_apart(tmp_path: Path) -> None:
     file = tmp_path / "prefs.toml"
     text = 'hours = [\n  "mon 8:00-9:00",\n]\n'

@@ -16,10 +16,12 @@ import time
 from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from p2pslinger.errors import UsageError
 from p2pslinger.ids import PeerId
 from p2pslinger.peer.computing.wishes import Wishes
-from p2pslinger.peer.events import Events, Noted
+from p2pslinger.peer.events import Events, Unclear
 from p2pslinger.rules.permits import PRESENT, Course, Facts, Now, Permit, permit
 from p2pslinger.rules.preferences import DEFAULTS
 from p2pslinger.rules.reasons import Reason, reason_for
@@ -207,7 +209,7 @@ class Governing:
             self.preferences = self._wishes.read()
         except UsageError as error:
             if str(error) != self.trouble:
-                self._events.emit(Noted(str(error)))
+                self._events.emit(Unclear(str(error)))
             self.trouble = str(error)
         else:
             self.trouble = ""
@@ -248,10 +250,10 @@ class Governing:
     def _why_unfit(self) -> ReasonFacts | None:
         """Return why this peer gives others nothing, whatever the preferences say."""
         if not self._understood:
-            return reason_for(Reason.DISABLED, f"its preferences: {self.trouble}")
+            return _unclear(f"its preferences: {self.trouble}")
         unsure = self._ground.unsure()
         if unsure:
-            return reason_for(Reason.DISABLED, f"whom it may compute for: {unsure}")
+            return _unclear(f"whom it may compute for: {unsure}")
         if self._ground.short_lived and not self.preferences.program_peers:
             text = (
                 "it is here for one program only, and its preferences do not say "
@@ -259,3 +261,11 @@ class Governing:
             )
             return reason_for(Reason.DISABLED, text)
         return None
+
+
+def _unclear(text: str) -> ReasonFacts:
+    """Return that others get nothing while nobody knows what the owner has written."""
+    reason = reason_for(Reason.DISABLED, text)
+    return structs.replace(
+        reason, advice="mend that line", ends="the file can be understood"
+    )
