@@ -20,6 +20,7 @@ COLUMNS = (
     Column("name", wraps=True),
     Column("tasks", number=True),
     Column("failures", number=True),
+    Column("checks", number=True),
     Column("CPU seconds", number=True),
     Column("share", number=True),
 )
@@ -33,7 +34,8 @@ def tally(prefix: str | None, as_json: bool, whole: bool) -> None:
     """Show who contributed how much.
 
     To all jobs of this machine's peer, or to JOB: its id, or enough of its beginning.
-    CPU seconds are what each volunteer says; the tally is no proof of work.
+    Checks are tasks that it computed as others had, with the same outcome. CPU seconds
+    are what each volunteer says; the tally is no proof of work.
     """
     facts = ask(GetTally(prefix or ""), Tally).facts
     if as_json:
@@ -56,6 +58,7 @@ def row(one: TallyFacts, *, whole: bool) -> tuple[str, ...]:
         of_name(one.name, one.petname),
         f"{one.tasks:,}",
         f"{one.failures:,}",
+        f"{one.checks:,}",
         f"{one.cpu:,.2f}",
         percent(one.share),
     )

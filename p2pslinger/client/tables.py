@@ -145,6 +145,7 @@ _TALLY: tuple[Column[TallyFacts], ...] = (
     ("name", lambda t: t.name),
     ("tasks", lambda t: f"{t.tasks:,}"),
     ("failed", lambda t: f"{t.failures:,}"),
+    ("checks", lambda t: f"{t.checks:,}"),
     ("CPU seconds", lambda t: f"{t.cpu:,.1f}"),
     ("share", lambda t: f"{100 * t.share:.1f} %"),
 )

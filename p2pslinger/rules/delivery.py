@@ -47,6 +47,8 @@ class Credit:
     tasks: int = 0
     failures: int = 0
     cpu: float = 0.0
+    #: Tasks that it has computed besides, as others did, whose answer was accepted.
+    checks: int = 0
 
     def add(self, got: Delivery, tasks: int) -> None:
         """Count some of the tasks that were delivered."""

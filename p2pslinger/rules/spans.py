@@ -73,6 +73,15 @@ class Spans:
             gaps.append((at, stop))
         return gaps
 
+    def within(self, start: int, stop: int) -> list[Span]:
+        """Return the parts of [start, stop) that are in the set."""
+        found, at = [], start
+        for low, high in [*self.missing(start, stop), (stop, stop)]:
+            if at < low:
+                found.append((at, low))
+            at = high
+        return found
+
     def covers(self, start: int, stop: int) -> bool:
         """Tell whether all of [start, stop) is in the set."""
         if start >= stop:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from p2pslinger.ids import PeerId
 from p2pslinger.rules.agreement import Finding, State
 from p2pslinger.rules.spans import Spans
 from p2pslinger.wire.agreeing import AgreementFacts
@@ -14,12 +15,16 @@ class Verdicts:
         agreed: Most answers are alike.
         disagreed: They were not all; most may agree all the same.
         irreproducible: They differ, and there is no majority.
+        agreeing: Where each volunteer was one of those who agree.
+        revision: Grows with every change.
     """
 
     def __init__(self) -> None:
         self.agreed = Spans()
         self.disagreed = Spans()
         self.irreproducible = Spans()
+        self.agreeing: dict[PeerId, Spans] = {}
+        self.revision = 0
 
     @property
     def checked(self) -> int:
@@ -35,9 +40,14 @@ class Verdicts:
         span = one.start, one.stop
         for some in (self.agreed, self.irreproducible):
             some.remove(*span)
+        for theirs in self.agreeing.values():
+            theirs.remove(*span)
+        self.revision += 1
         match one.state:
             case State.AGREED:
                 self.agreed.add(*span)
+                for volunteer in one.with_it:
+                    self.agreeing.setdefault(volunteer, Spans()).add(*span)
             case State.IRREPRODUCIBLE if len(one.votes) > 1:
                 self.irreproducible.add(*span)
         split = one.state in {State.DISPUTED, State.IRREPRODUCIBLE}

@@ -63,6 +63,7 @@ MIGRATIONS = (
     """,
     jobrows.SCHEMA,
     volunteers.SCHEMA,
+    "ALTER TABLE receipts ADD COLUMN checks INTEGER NOT NULL DEFAULT 0",
 )
 
 #: Bytes that are written to find out whether the disk takes any: a few results.
@@ -73,13 +74,15 @@ PROBE = 256 * KIB
 class Share:
     """One volunteer's part of a tally: tasks accepted, failures among them, CPU time.
 
-    CPU time is in seconds, as the volunteer says.
+    CPU time is in seconds, as the volunteer says. Checks are tasks of others that it
+    has computed as well, with the same outcome.
     """
 
     volunteer: PeerId
     tasks: int
     failures: int
     cpu: float
+    checks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +156,13 @@ class State:
         receipt = read(Receipt, signed)
         added = self._database.execute(
             """
-            INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (job, volunteer, submitter) DO UPDATE SET
                 tasks = excluded.tasks,
                 failures = excluded.failures, cpu = excluded.cpu,
                 sequence = excluded.sequence, wall = excluded.wall,
                 body = excluded.body, key = excluded.key,
-                signature = excluded.signature
+                signature = excluded.signature, checks = excluded.checks
             WHERE excluded.sequence > sequence
             RETURNING 1
             """,
@@ -175,6 +178,7 @@ class State:
                 signed.body,
                 signed.key,
                 signed.signature,
+                receipt.checks,
             ),
         )
         return bool(added)
@@ -191,12 +195,14 @@ class State:
     def tally(self, job: JobId | None = None) -> list[Share]:
         """Return who contributed what, to one job or to all, greatest first."""
         rows = self._database.read(
-            "SELECT volunteer, SUM(tasks), SUM(failures), SUM(cpu) FROM receipts"
-            " WHERE ? IS NULL OR job = ? GROUP BY volunteer"
+            "SELECT volunteer, SUM(tasks), SUM(failures), SUM(cpu), SUM(checks)"
+            " FROM receipts WHERE ? IS NULL OR job = ? GROUP BY volunteer"
             " ORDER BY SUM(cpu) DESC, SUM(tasks) DESC, volunteer",
             (job, job),
         )
-        return [Share(*cast("tuple[PeerId, int, int, float]", row)) for row in rows]
+        return [
+            Share(*cast("tuple[PeerId, int, int, float, int]", row)) for row in rows
+        ]
 
     # --- neighbours ---------------------------------------------------------------
 

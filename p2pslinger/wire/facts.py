@@ -65,6 +65,7 @@ class TallyFacts(msgspec.Struct, frozen=True):
         cpu: CPU seconds, as the volunteer says.
         share: Part of all CPU seconds, 0 to 1.
         petname: What this machine's owner calls it, or "".
+        checks: Tasks of others that it has computed as well, with the same outcome.
     """
 
     peer: str
@@ -74,6 +75,7 @@ class TallyFacts(msgspec.Struct, frozen=True):
     cpu: float
     share: float
     petname: str = ""
+    checks: int = 0
 
 
 class KeeperFacts(msgspec.Struct, frozen=True):

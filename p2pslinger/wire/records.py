@@ -247,6 +247,8 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
         failures: Tasks among them that raised.
         sequence: The highest wins.
         wall: When, seconds since the epoch.
+        checks: Tasks of others that it has computed as well, and agreed with what was
+            accepted; their CPU seconds are among the above.
     """
 
     job: Id
@@ -257,6 +259,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
     failures: Count
     sequence: Sequence
     wall: Wall
+    checks: Count = 0
 
 
 class Control(msgspec.Struct, frozen=True, array_like=True):

@@ -33,7 +33,7 @@ ANN = "k3mvb2a-aaaaaaa-bbbbbbb-ccccccc-ddddddd"
 BOB = "z7aaaaa-aaaaaaa-bbbbbbb-ccccccc-ddddddd"
 WAITING = ReasonFacts("no-work", "no job is open", "submit one")
 TALLY = (
-    TallyFacts(ANN, "attic", 1200, 3, 1234.5, 0.9),
+    TallyFacts(ANN, "attic", 1200, 3, 1234.5, 0.9, checks=40),
     TallyFacts(BOB, "[red]cellar", 7, 0, 0.25, 0.1),
 )
 STATUS = StatusFacts(
@@ -238,10 +238,11 @@ def test_a_tally_gives_cpu_seconds_and_share(
 
     title, first, second = capsys.readouterr().out.splitlines()
     assert title.split() == [
-        "peer", "name", "tasks", "failures", "CPU", "seconds", "share"
+        "peer", "name", "tasks", "failures", "checks", "CPU", "seconds", "share"
     ]  # fmt: skip
-    assert first.split() == ["k3mvb2a", "attic", "1,200", "3", "1,234.50", "90.0", "%"]
-    assert second.split() == ["z7aaaaa", "[red]cellar", "7", "0", "0.25", "10.0", "%"]
+    attic = ["k3mvb2a", "attic", "1,200", "3", "40", "1,234.50", "90.0", "%"]
+    assert first.split() == attic
+    assert second.split()[2:] == ["7", "0", "0", "0.25", "10.0", "%"]
 
 
 def test_a_peer_is_a_row_with_its_clock_only_if_that_is_off() -> None:

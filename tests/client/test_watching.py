@@ -55,8 +55,8 @@ def test_facts_are_printed_in_columns() -> None:
     tally = TallyFacts("k3mvb2a-aaaaaaa", "attic\x1b[2J\n", 1200, 1, 3.21, 1.0)
 
     assert str(Facts([tally])).splitlines() == [
-        "peer     name        tasks  failed  CPU seconds  share",
-        "k3mvb2a  attic?[2J?  1,200  1       3.2          100.0 %",
+        "peer     name        tasks  failed  checks  CPU seconds  share",
+        "k3mvb2a  attic?[2J?  1,200  1       0       3.2          100.0 %",
     ]
     assert str(Facts[object](())) == "none"
     many = str(Facts([tally] * (ROWS + 3))).splitlines()

@@ -14,6 +14,20 @@ SPAN = st.tuples(st.integers(0, TOP), st.integers(0, TOP))
 STEPS = st.lists(st.tuples(st.booleans(), SPAN), max_size=12)
 
 
+@given(st.lists(SPAN, max_size=6), SPAN)
+def test_what_is_within_a_span_and_what_is_missing_of_it_make_it_up(
+    added: list[Span], span: Span
+) -> None:
+    spans = Spans()
+    for one in added:
+        spans.add(*one)
+    inside, missing = spans.within(*span), spans.missing(*span)
+
+    assert members(inside) == members(list(spans)) & members([span])
+    assert members(inside) | members(missing) == members([span])
+    assert all(low < high for low, high in inside)
+
+
 def members(spans: list[Span]) -> set[int]:
     return {i for start, stop in spans for i in range(start, stop)}
 

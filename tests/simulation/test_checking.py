@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 
@@ -91,6 +92,35 @@ def test_a_new_peers_results_are_checked_by_another(virtual: VirtualTime) -> Non
             assert facts is not None
             assert told is not None
             assert (facts.judged, told.judged) == (True, False)
+
+    virtual.run(main)
+
+
+def test_whoever_checked_others_and_agreed_is_credited_for_it_and_for_good(
+    virtual: VirtualTime,
+) -> None:
+    def earned(ann: SimulatedPeer) -> dict[bytes, tuple[int, int]]:
+        return {one.volunteer: (one.tasks, one.checks) for one in ann.disk.tally()}
+
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = await people(grid)
+            eve = others[-1]
+            eve.slots.lie = lambda n, value: -1
+            job = await ann.start_job(work, range(TASKS), policy=CHECKED)
+            assert await job.results() == RIGHT
+            held = await done(grid, ann, job)
+            agreed = held.job.checking.verdicts.agreed.count
+            await asyncio.sleep(5)
+            found = earned(ann)
+            assert sum(tasks for tasks, _ in found.values()) == TASKS
+            assert sum(checks for _, checks in found.values()) == agreed > 0
+            assert found.get(eve.id, (0, 0)) == (0, 0)
+
+            await ann.kill()
+            await ann.restart()
+            await asyncio.sleep(30)
+            assert earned(ann) == found
 
     virtual.run(main)
 

@@ -30,6 +30,8 @@ from p2pslinger.peer.durable.repute import Repute
 from p2pslinger.peer.durable.settled import Settled
 from p2pslinger.peer.seats import KeptJob
 from p2pslinger.rules.agreement import Finding, State
+from p2pslinger.rules.checkers import earned_by_checking
+from p2pslinger.rules.delivery import Credit
 from p2pslinger.rules.outcomes import Outcome, Range
 from p2pslinger.rules.replica import Replica
 from p2pslinger.rules.spans import Span, Spans
@@ -99,6 +101,8 @@ class Checking:
         #: What comparing has shown so far.
         self.verdicts = Verdicts()
         self._repute = Repute(kept.id, means, decides)
+        self._credits: dict[PeerId, Credit] = {}
+        self._credited_at = (0, 0)  # revisions of the replica and of the verdicts
         self._open: list[Inquiry] = []
         self._held = Spans()
         self._comparing = Comparing(kept, replica, file, means, conclude=self._conclude)
@@ -167,6 +171,21 @@ class Checking:
         several = self._replica.answers.several()
         single = max(0, done - several)
         return AgreementFacts(replicate, several, unchecked=single, judged=False)
+
+    def credits(self) -> dict[PeerId, Credit]:
+        """Return what volunteers have earned by answering as others did."""
+        at = self._replica.revision, self.verdicts.revision
+        if at != self._credited_at and self.verdicts.agreeing:
+            self._credited_at = at
+            agreeing, answers = self.verdicts.agreeing, self._comparing.answers
+            found = self._replica.outcomes()
+            self._credits = earned_by_checking(found, agreeing, answers)
+        return self._credits
+
+    @property
+    def is_comparing(self) -> bool:
+        """Whether there are answers to be compared."""
+        return self._comparing.is_busy
 
     @property
     def is_waiting(self) -> bool:

@@ -8,6 +8,7 @@ are items of the job: so they reach every keeper, also those who were away.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.peer.durable.job import DurableJob
@@ -37,14 +38,28 @@ class Crediting:
         """Write receipts for what was accepted since the last ones."""
         if not job.deciding.decides or job.gone:
             return
+        if job.id not in self._written and job.checking.is_comparing:
+            return  # what was found out before this peer started, is again in a moment
         written = self._written.setdefault(job.id, {})
-        credits = job.deciding.credits()
+        credits = self._credits(job)
         for volunteer in written.keys() | job.replica.receipts.keys():
             credits.setdefault(volunteer, Credit())  # another owner saw it otherwise
         for volunteer, credit in credits.items():
             if written.get(volunteer) != credit:
-                written[volunteer] = Credit(credit.tasks, credit.failures, credit.cpu)
+                written[volunteer] = credit
                 self._write(job, volunteer, credit)
+
+    def _credits(self, job: DurableJob) -> dict[PeerId, Credit]:
+        """Return what everybody has earned: by accepted results, and by checking."""
+        credits = {
+            volunteer: replace(credit)
+            for volunteer, credit in job.deciding.credits().items()
+        }
+        for volunteer, credit in job.checking.credits().items():
+            had = credits.setdefault(volunteer, Credit())
+            had.checks += credit.checks
+            had.cpu += credit.cpu
+        return credits
 
     def forget(self, job: JobId) -> None:
         """A job is not here any more."""
@@ -63,6 +78,7 @@ class Crediting:
             credit.failures,
             max(last + 1, int(wall * 1000)),
             wall,
+            credit.checks,
         )
         assert job.key is not None  # as it decides
         signed = seal(receipt, job.key, self._means.grid)

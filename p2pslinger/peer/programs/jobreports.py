@@ -20,6 +20,7 @@ from p2pslinger.peer.programs.submitter import Submitter
 from p2pslinger.peer.programs.whyjobs import WhyTasks
 from p2pslinger.peer.underway import UnderWay
 from p2pslinger.rules.board import Board
+from p2pslinger.rules.replica import Replica
 from p2pslinger.store.state import Share, State
 from p2pslinger.wire.facts import JobFacts, KeeperFacts, TallyFacts, TaskFacts, WhyFacts
 
@@ -164,7 +165,7 @@ class JobReports:
             board.lost,
             max(0.0, job.means.wall() - job.kept.manifest.created),
             waiting,
-            self.shares(_shares(board)),
+            self.shares([*_shares(board), *_checks(job.replica)]),
             durable=True,
             submitter=to_text(job.kept.submitter),
             owner=job.key is not None,
@@ -235,6 +236,7 @@ class JobReports:
                 had.tasks + share.tasks,
                 had.failures + share.failures,
                 had.cpu + share.cpu,
+                had.checks + share.checks,
             )
         whole = sum(share.cpu for share in sums.values()) or 1.0
         rows = [
@@ -246,6 +248,7 @@ class JobReports:
                 share.cpu,
                 share.cpu / whole,
                 self._petname(share.volunteer),
+                share.checks,
             )
             for share in sums.values()
         ]
@@ -257,6 +260,11 @@ def _shares(board: Board) -> list[Share]:
         Share(peer, credit.tasks, credit.failures, credit.cpu)
         for peer, credit in board.credits.items()
     ]
+
+
+def _checks(replica: Replica) -> list[Share]:
+    receipts = (receipt for _, receipt in replica.receipts.values())
+    return [Share(PeerId(one.volunteer), 0, 0, 0.0, one.checks) for one in receipts]
 
 
 def _state_of(fellow: Fellow) -> str:
