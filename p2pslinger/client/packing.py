@@ -33,7 +33,7 @@ from p2pslinger.client.modules import LocalModule, local_modules
 from p2pslinger.client.pickling import dump
 from p2pslinger.client.sharing import Shared, check_few, noting
 from p2pslinger.client.snapshot import Snapshot, take_snapshot
-from p2pslinger.client.source import Source
+from p2pslinger.client.source import Source, read_source
 from p2pslinger.errors import PackingError
 from p2pslinger.wire.blobs import blob_digest
 from p2pslinger.wire.manifest import Function
@@ -207,22 +207,6 @@ def _check_fit(function: object, name: str) -> None:
 
 
 # --- source -------------------------------------------------------------------------
-
-
-def read_source(source: str | Path) -> tuple[str, Path | None]:
-    """Return source text, and the file that it is from, if it is from one.
-
-    Raises:
-        PackingError: the file can't be read.
-    """
-    one_line = isinstance(source, str) and "\n" not in source
-    if isinstance(source, str) and not (one_line and source.endswith(".py")):
-        return source, None
-    path = Path(source)
-    try:
-        return path.read_text(encoding="utf-8"), path
-    except (OSError, UnicodeDecodeError) as error:
-        raise PackingError(f"can't read the source file {path}: {error}") from error
 
 
 def _check_defined(tree: ast.Module, name: str, shown: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from p2pslinger.errors import PackingError
+
 
 @dataclass(frozen=True)
 class Source:
@@ -25,11 +27,25 @@ class Source:
 
     def __call__(self, *args: object, **named: object) -> object:
         """Call the function here."""
-        from p2pslinger.client.packing import read_source
-
         text, path = read_source(self.text)
         module: dict[str, object] = {"__name__": "slinger_source"}
         exec(compile(text, str(path or "<source>"), "exec"), module)
         function = module[self.name]
         assert callable(function)
         return function(*args, **named)
+
+
+def read_source(source: str | Path) -> tuple[str, Path | None]:
+    """Return source text, and the file that it is from, if it is from one.
+
+    Raises:
+        PackingError: the file can't be read.
+    """
+    one_line = isinstance(source, str) and "\n" not in source
+    if isinstance(source, str) and not (one_line and source.endswith(".py")):
+        return source, None
+    path = Path(source)
+    try:
+        return path.read_text(encoding="utf-8"), path
+    except (OSError, UnicodeDecodeError) as error:
+        raise PackingError(f"can't read the source file {path}: {error}") from error
