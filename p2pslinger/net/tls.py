@@ -107,12 +107,14 @@ class Tls(asyncio.BufferedProtocol, asyncio.Transport):
 
     def pause_writing(self) -> None:
         """Pass it on."""
-        if self._is_made:
+        if self._is_made and not self._over:
             self.connection.pause_writing()
 
     def resume_writing(self) -> None:
-        """Pass it on."""
-        if self._is_made:
+        """Pass it on, or send no more once all has left."""
+        if self._over:  # not now: asyncio would shut down once more, unguarded
+            asyncio.get_running_loop().call_soon(self._hang_up)
+        elif self._is_made:
             self.connection.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -180,6 +182,11 @@ class Tls(asyncio.BufferedProtocol, asyncio.Transport):
         else:
             self._socket.close()
 
+    def _hang_up(self) -> None:
+        """Send no more."""
+        with contextlib.suppress(OSError):  # the other end has been faster
+            self._socket.write_eof()
+
     # --- what the connection calls ------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -224,7 +231,9 @@ class Tls(asyncio.BufferedProtocol, asyncio.Transport):
         with contextlib.suppress(ssl.SSLError):  # the answer is not waited for
             self._object.unwrap()
         self._send()
-        self._socket.write_eof()
+        self._socket.set_write_buffer_limits(0)  # we hear when all has left
+        if not self._socket.get_write_buffer_size():
+            self._hang_up()
 
     def abort(self) -> None:
         """Go at once."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 
 import pytest
@@ -17,7 +19,7 @@ from p2pslinger.net.tls import Tls
 from p2pslinger.wire import frames
 from p2pslinger.wire.frames import FrameReader, Kind
 from p2pslinger.wire.messages import encode
-from tests.net.pair import CODEC, HELLO, Answer, Question, until
+from tests.net.pair import CODEC, HELLO, Answer, News, Question, until
 from tests.net.test_tls_streams import (
     ANN,
     GRID,
@@ -131,6 +133,36 @@ def test_what_was_said_before_a_goodbye_is_heard_before_it() -> None:
 
         there.ear.answer = leave
         assert await here.request(Question("?")) == Answer("last words")
+        await here.gone
+
+    both(story)
+
+
+def test_all_that_was_said_is_heard_by_who_reads_slowly() -> None:
+    async def story(there: Bob, here: Connection, far: Connection) -> None:
+        text = "#" * 100_000
+        for _ in range(300):
+            here.push(News(text))
+        here.close()
+        assert here.outbox.unsent  # more than the sockets take
+        async with asyncio.timeout(20):
+            await far.gone
+            await here.gone
+        assert len(there.ear.news) == 300
+
+    both(story)
+
+
+def test_leaving_who_has_torn_the_line_is_no_error() -> None:
+    async def story(there: Bob, here: Connection, far: Connection) -> None:
+        tls = far.outbox._transport
+        assert isinstance(tls, Tls)
+        sock = tls.get_extra_info("socket")
+        at_once = struct.pack("ii", 1, 0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)  # type: ignore[attr-defined]
+        tls._socket.abort()
+        await asyncio.sleep(0)  # he closes it; we have not looked yet
+        here.close()
         await here.gone
 
     both(story)
