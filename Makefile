@@ -5,7 +5,8 @@ VENV := .venv
 EXTRAS := dev
 #: What `make chaos` runs: CHAOS="--seed 7" has one run again, with its story.
 CHAOS := --seeds 1000
-#: The tools that `make bench-peers` compares with, and its options, as "--rounds 1".
+#: The tools that `make bench-peers` compares with. BENCH holds its options, as
+#: "--rounds 1", or those of `make bench`, as "latency payload".
 RIVALS := loky dask[distributed] ray ipyparallel
 BENCH :=
 #: Narrows `make test`: TESTS=tests/rules, or TESTS="-k board".
@@ -51,7 +52,7 @@ help:
 	@echo "make test    run the test suite"
 	@echo "make chaos   1,000 simulated grids under faults that chance has chosen"
 	@echo "make check   formatting, lint and types"
-	@echo "make bench   run every benchmark and print its figures"
+	@echo "make bench   run every benchmark, then print all budgets and figures"
 	@echo "make bench-peers  compare with other tools, into docs/benchmarks.md"
 	@echo "make format  format the code"
 	@echo "make clean   remove what the others made"
@@ -74,11 +75,7 @@ check: $(STAMP)
 	$(BIN)/mypy $(TYPED)
 
 bench: $(STAMP)
-	@failed=; \
-	for script in benchmarks/[!_]*.py; do \
-	  echo "# $$script"; $(BIN)/python "$$script" || failed="$$failed $$script"; \
-	done; \
-	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
+	$(BIN)/python -m benchmarks $(BENCH)
 
 # The others live in an environment of their own; one that this Python can't have is
 # left out, and docs/benchmarks.md says so.

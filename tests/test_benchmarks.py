@@ -1,9 +1,13 @@
-"""The comparison with other tools says what was measured, and what was not."""
+"""Benchmarks say what was measured, and what was not."""
 
 from __future__ import annotations
 
 from xml.etree import ElementTree
 
+import pytest
+
+from benchmarks.__main__ import rows, table
+from benchmarks.figures import show
 from benchmarks.peers.outcomes import Outcome
 from benchmarks.peers.plot import draw
 from benchmarks.peers.report import write
@@ -48,3 +52,25 @@ def test_the_plot_has_a_dot_for_each_value_and_is_well_formed() -> None:
     found = ElementTree.fromstring(draw(OUTCOMES))
     dots = list(found.iter("{http://www.w3.org/2000/svg}circle"))
     assert len(dots) == 4
+
+
+def test_every_budget_is_found_in_what_scripts_print(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show("import, modules", [1], "")
+    show("one task, p50 (warm)", [0.5, 0.4, 0.7], "ms", most=0.6)
+    show("map of 100,000", [1_400_000.0], "tasks/s", least=1_500_000)
+    show("lost: by the owner", [-0.5, -0.25], "% of a core", most=5)
+    found = rows(capsys.readouterr().out.splitlines())
+    assert [(row.what, row.is_met) for row in found] == [
+        ("one task, p50 (warm)", True),
+        ("map of 100,000", False),
+        ("lost: by the owner", True),
+    ]
+    assert [row.measured for row in found][1:] == [
+        "1,400,000 tasks/s",
+        "-0.375 % of a core",
+    ]
+    assert table(found).splitlines()[1] == (
+        "MISSED  map of 100,000         1,400,000 tasks/s  at least 1,500,000"
+    )
