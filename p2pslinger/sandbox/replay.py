@@ -118,7 +118,7 @@ async def _computed(rerun: Rerun, make: MakeSlot, level: str) -> Reran:
         if not answer.done():
             answer.set_result(what)
 
-    slot = await make(came, rerun.memory or _half_of_memory())
+    slot = await make(came, memory_for(rerun, _half_of_memory()))
     slot.load(NUMBER, rerun.code, rerun.seed, rerun.job)
     slot.shard(NUMBER, NUMBER, rerun.form, rerun.data)
     for digest, data in rerun.shared.items():
@@ -182,6 +182,12 @@ def _how(exit: Exit) -> str:
 
 def _host() -> str:
     return socket.gethostname()[:NAME]
+
+
+def memory_for(rerun: Rerun, half: int) -> int:
+    """Return the bytes that a task may use: a stranger's half of all at most."""
+    asked = rerun.memory or half
+    return asked if rerun.ours else min(asked, half)
 
 
 def _half_of_memory() -> int:
