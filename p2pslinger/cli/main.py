@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -36,9 +35,6 @@ NUMBERS = {
     "float range": "a number",
     "float": "a number",
 }
-
-#: How click says what a number may be.
-RANGE = re.compile(r"is not in the range (-?\d+)<=x<=(-?\d+)")
 
 EPILOG = "slinger init\nslinger up\nslinger run my_script.py"
 
@@ -79,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _in_words(text: str) -> str:
     """Return what click says of a wrong number as a person would."""
-    text = RANGE.sub(r"is not in the range \1 to \2", text)
+    text = text.replace("<=x<=", " to ").replace("<=x<", " to less than ")
     for kind, words in NUMBERS.items():
         text = text.replace(f"is not a valid {kind}", f"is not {words}")
     return text

@@ -17,6 +17,9 @@ UNITS = {
     "w": 604800.0,
 }
 
+#: Seconds of the longest that can be meant: some 30 years.
+LONGEST = 1e9
+
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 
 
@@ -30,7 +33,9 @@ def read_span(_: click.Context, __: click.Parameter, value: str | None) -> float
         return None
     found = _SPAN.fullmatch(value.strip().lower())
     seconds = float(found[1]) * UNITS.get(found[2], 0.0) if found else 0.0
-    if not 0 < seconds <= 1e9:
+    if seconds > LONGEST:
+        raise click.BadParameter(f"{value!r} is longer than 30 years")
+    if not seconds > 0:
         raise click.BadParameter(
             f"{value!r} is no time span such as 90s, 45min, 12h, 3d or 2w"
         )

@@ -10,11 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from p2pslinger import limits
 from p2pslinger.rules.hours import ALWAYS, Hours
 
 #: Bytes of other members' jobs on disk: a hundredth of an ordinary disk, or less.
-DISK = 2048 * limits.MIB
+DISK = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

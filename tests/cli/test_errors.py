@@ -173,6 +173,11 @@ def test_a_full_disk_under_the_output_is_no_bug(machine: Machine) -> None:
         (["submit", "math:sqrt", "-", "--keep", "soon"], "'soon' is no time span"),
         (["submit", "math:sqrt", "-", "--keep", "0d"], "'0d' is no time span"),
         (["submit", "math:sqrt", "-", "--timeout", "-1"], "'-1' is no time span"),
+        (
+            ["submit", "math:sqrt", "-", "--tolerance", "2"],
+            "in the range 0 to less than 1",
+        ),
+        (["submit", "math:sqrt", "-", "--keep", "99999w"], "is longer than 30 years"),
         (["submit", "math:sqrt", "-", "--tolerance", "x"], "'x' is not a number (see"),
         (["submit", "math:sqrt", "-", "--priority", "101"], "101 is not in the range"),
         (["extend", "abc"], "Missing argument 'TIME'"),

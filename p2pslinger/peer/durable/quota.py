@@ -14,11 +14,12 @@ from p2pslinger.peer.durable.held import Held
 from p2pslinger.peer.durable.job import DurableJob
 from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.events import Noted
+from p2pslinger.rules.preferences import DISK
 from p2pslinger.wire.ownfacts import KeepingFacts
 
 #: Bytes that this peer keeps for others, all together and for one submitter.
-QUOTA = 2 << 30
-SUBMITTER_QUOTA = 500 << 20
+QUOTA = DISK
+SUBMITTER_QUOTA = 500_000_000
 
 
 class Quota:
