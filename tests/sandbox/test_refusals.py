@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,27 @@ def test_a_refused_file_or_socket_says_so_and_names_the_remedy() -> None:
         assert WORDS not in (await abroad.fail(fails)).traceback
         at_home = await desk.worker()
         assert WORDS not in (await at_home.fail(connects)).traceback
+
+    at_a_desk(scenario)
+
+
+def test_a_file_that_is_not_in_the_tasks_own_folder_is_explained_at_home() -> None:
+    def reads() -> None:
+        Path("data.csv").read_text()
+
+    def reads_by_its_whole_path() -> None:
+        Path("/nowhere/data.csv").read_text()
+
+    def runs() -> None:
+        subprocess.run(["no-such-program"], check=True)
+
+    async def scenario(desk: Desk) -> None:
+        worker = await desk.worker()
+        failure = await worker.fail(reads)
+        assert "not in its program's: give it whole paths" in failure.traceback
+        assert "whole paths" in pickle.loads(failure.pickled).__notes__[0]
+        for task in (reads_by_its_whole_path, runs):
+            assert "whole paths" not in (await worker.fail(task)).traceback
 
     at_a_desk(scenario)
 
