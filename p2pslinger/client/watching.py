@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Protocol, TextIO
 
 from p2pslinger.client.progress import Progress
-from p2pslinger.client.tables import bar, said
+from p2pslinger.client.tables import bar, clean, said
 
 #: Seconds between two looks.
 LOOK = 0.5
@@ -127,7 +127,7 @@ class Watch:
         display: Display | None = None,
     ) -> None:
         self._progress = progress
-        self._name = name
+        self._name = clean(name)  # of a job that anybody may have submitted
         self._display = display or _display()
         self._over = threading.Event()
         self._began = time.monotonic()

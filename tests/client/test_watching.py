@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Callable
+from typing import TextIO
 
 import msgspec
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from p2pslinger.client.progress import Progress
 from p2pslinger.client.rows import Rows
 from p2pslinger.client.tables import CELL, ROWS, Facts, grid_html, job_html, table
-from p2pslinger.client.watching import Plain, Terminal, Watch, line_of
+from p2pslinger.client.watching import Display, Plain, Terminal, Watch, line_of
 from p2pslinger.wire.facts import PeerFacts, ReasonFacts, TallyFacts
 from p2pslinger.wire.ownfacts import StatusFacts
 from tests.client.scripted import facts
@@ -94,6 +96,21 @@ def test_a_terminal_shows_one_line() -> None:
     said = file.getvalue()
     assert said.count("\n") == 1
     assert "f [############------------] 1 of 2 tasks" in said
+
+
+@pytest.mark.parametrize("display", [Terminal, Plain])
+def test_a_jobs_name_does_nothing_to_the_terminal(
+    display: Callable[[TextIO], Display],
+) -> None:
+    """Anybody in the grid may have submitted it."""
+    file = io.StringIO()
+    evil = "a\x1b]0;b\x07\nc\u202e"
+    with Watch(lambda: Progress(1, 2, 0, {}), evil, display(file)):
+        pass
+
+    assert "a?]0;b??c?" in file.getvalue()
+    assert "\x07" not in file.getvalue()
+    assert file.getvalue().count("\n") == 1
 
 
 def test_elsewhere_there_are_few_lines() -> None:
