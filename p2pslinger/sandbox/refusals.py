@@ -21,10 +21,11 @@ REFUSALS = frozenset(
 DEPTH = 8
 
 _NOTE = (
-    "This task ran for another machine's owner, in a slot that can't open the host's "
-    "files, connect to anything or start programs{folder}. Give it what it needs as "
-    "arguments or in its modules, and let it return what it makes; or run it on your "
-    "own machine, where tasks may use files and network."
+    "This task ran for another machine's owner, or with sandbox=True, in a slot that "
+    "can't open the host's files, connect to anything or start programs{folder}. Give "
+    "it what it needs as arguments or in its modules, and let it return what it makes; "
+    "or run it on your own machine, where tasks without sandbox=True may use files and "
+    "network."
 )
 
 _SCRATCH = "; it may write to a small scratch folder, where it starts"
