@@ -9,9 +9,11 @@ import click
 from p2pslinger import paths
 from p2pslinger.cli.ask import ask
 from p2pslinger.cli.commands import Command
+from p2pslinger.cli.words import counted
 from p2pslinger.errors import UnavailableError
 from p2pslinger.store.folder import DataFolder, FolderBusyError
 from p2pslinger.wire.control import Done, Stop
+from p2pslinger.wire.resigning import Resign, Resigning
 
 #: Seconds that a peer may take to end its slots and say goodbye.
 ENDING = 15.0
@@ -20,15 +22,49 @@ ENDING = 15.0
 LOOK = 0.05
 
 
-@click.command(cls=Command, epilog="slinger down")
-def down() -> None:
+#: Seconds that jobs may take to be handed over, and between two questions about it.
+RESIGNING, ASK = 60.0, 0.5
+
+
+@click.command(cls=Command, epilog="slinger down\nslinger down --resign")
+@click.option(
+    "--resign",
+    is_flag=True,
+    help="First give the jobs that it keeps to other peers; up to a minute.",
+)
+def down(*, resign: bool) -> None:
     """Stop this machine's peer.
 
-    Returns when it is gone. Other peers compute again what it had not finished.
+    Returns when it is gone. Other peers compute again what it had not finished. What it
+    keeps for others stays on its disk until it is started again, unless it resigns.
     """
+    if resign:
+        _resign()
     ask(Stop(), Done)
     _wait(DataFolder(paths.default_data_folder()))
     click.echo("the peer is stopped")
+
+
+def _resign() -> None:
+    """Have the peer hand over its jobs, and say what became of that."""
+    patience = time.monotonic() + RESIGNING
+    found = ask(Resign(), Resigning)
+    if found.left > found.stuck:
+        jobs = counted(found.left, "job")
+        click.echo(f"handing over {jobs} to other peers, for up to {RESIGNING:.0f} s")
+    while found.left > found.stuck and time.monotonic() < patience:
+        time.sleep(ASK)
+        found = ask(Resign(), Resigning)
+    if not found.left:
+        jobs = counted(found.jobs, "job")
+        click.echo(f"{jobs} handed over" if found.jobs else "it keeps no job")
+        return
+    why = "no other peer can take" if found.stuck else "others have not taken in yet"
+    click.echo(
+        f"{found.left} of {counted(found.jobs, 'job')} {why}: what this machine has of "
+        "that stays on its disk, and helps when its peer runs again",
+        err=True,
+    )
 
 
 def _wait(folder: DataFolder) -> None:

@@ -54,6 +54,7 @@ class Permitting:
     def add_to(self, table: Handlers) -> None:
         """Take the messages of the owner's commands."""
         self._peer.membership.add_to(table)
+        self._peer.custody.handing_over.add_to(table)
         table.on(GetPermit, self._asked)
 
     def _asked(self, _: Connection, __: GetPermit, exchange: Exchange) -> None:

@@ -68,6 +68,10 @@ class Program:
         _, self._connection = await host.connect((host.ip, port), self._make)
         await self._connection.ready
 
+    async def ask(self, question: msgspec.Struct) -> msgspec.Struct:
+        """Put any question that a command may put, and return the answer."""
+        return await self._connection.request(question)
+
     async def submit(
         self,
         function: Callable[..., object] | FunctionPackage,

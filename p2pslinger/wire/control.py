@@ -31,6 +31,7 @@ from p2pslinger.wire.records import (
     Text,
 )
 from p2pslinger.wire.replay import ReplayMessage
+from p2pslinger.wire.resigning import ResignMessage
 
 #: Names memory that is handed over on this machine: an inode number.
 MemoryName = Annotated[int, Meta(ge=0)]
@@ -378,6 +379,7 @@ ControlMessage = (
     | Checks
     | Reread
     | PermitMessage
+    | ResignMessage
     | GetWhy
     | Why
     | Done

@@ -11,7 +11,8 @@ from p2pslinger.limits import INLINE
 from p2pslinger.peer.durable import quota
 from p2pslinger.peer.events import Noted
 from p2pslinger.testing.fixtures import VirtualTime
-from p2pslinger.testing.grid import SimulatedGrid
+from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
+from p2pslinger.wire.resigning import Resign, Resigning
 from tests.simulation.durable import (
     TASKS,
     at,
@@ -50,6 +51,65 @@ def test_blobs_count_as_what_is_kept_for_others(
             mine = ann.peer.reports.status().keeping
             assert mine is not None
             assert (mine.jobs, mine.bytes) == (0, 0)
+
+    virtual.run(main)
+
+
+async def resigning(peer: SimulatedPeer) -> Resigning:
+    """Ask a peer as `slinger down --resign` does."""
+    program = await peer.program()
+    answer = await program.ask(Resign())
+    assert isinstance(answer, Resigning)
+    return answer
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_peer_that_is_to_stop_hands_its_jobs_over_in_seconds(
+    virtual: VirtualTime, away: bool
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = everybody = await people(grid, 5, cost=5.0)
+            job = (await ann.start_job(same, range(TASKS))).id
+            await asyncio.sleep(10)
+            if away:
+                await ann.stop()
+            leaver = keepers(others, job)[0]
+            heirs = others_than(keepers(everybody, job), others)
+            first = await resigning(leaver)
+            assert (first.jobs, first.left, first.stuck) == (1, 1, 0)
+            for _ in range(20):
+                await asyncio.sleep(0.5)
+                now = await resigning(leaver)
+                if not now.left:
+                    break
+            assert (now.jobs, now.left) == (1, 0)
+            await leaver.stop()
+            new = [peer for peer in heirs if find(peer, job) is not None]
+            assert len(new) == 1
+            await grid.until(
+                lambda: all(at(p, job).job.end for p in keepers(others, job)),
+                within=600,
+            )
+            results = at(new[0], job).job.replica.outcomes()
+            assert sum(one.stop - one.start for one in results) == TASKS
+
+    virtual.run(main)
+
+
+def test_a_peer_that_nobody_can_replace_says_so_and_keeps_what_it_has(
+    virtual: VirtualTime,
+) -> None:
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = await people(grid, 3, cost=5.0)
+            job = (await ann.start_job(same, range(TASKS))).id
+            leaver = others[0]
+            await resigning(leaver)
+            await asyncio.sleep(5)
+            now = await resigning(leaver)
+            assert (now.jobs, now.left, now.stuck) == (1, 1, 1)
+            assert find(leaver, job) is not None
 
     virtual.run(main)
 

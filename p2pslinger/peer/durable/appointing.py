@@ -90,6 +90,10 @@ class Appointing:
             return lacking > 0 or bool(job.replica.appointments)
         return self._replaceable(held) is not None
 
+    def finds_somebody(self, held: Held) -> bool:
+        """Tell whether there is a peer that could be asked to keep a job, or is."""
+        return held.job.id in self._busy or bool(self._candidates(held))
+
     async def fill(self, held: Held) -> None:
         """Find the keepers that a job lacks, if that `is_due`."""
         job = held.job

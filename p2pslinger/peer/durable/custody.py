@@ -27,6 +27,7 @@ from p2pslinger.peer.durable.job import DurableJob
 from p2pslinger.peer.durable.keepserve import KeepServing
 from p2pslinger.peer.durable.means import Means
 from p2pslinger.peer.durable.owning import Owning
+from p2pslinger.peer.durable.resigning import HandingOver
 from p2pslinger.peer.durable.seeking import Seeking
 from p2pslinger.peer.durable.vault import Vault
 from p2pslinger.peer.events import Noted
@@ -107,7 +108,7 @@ class Custody:
             applicants=around.applicants,
             connections=around.connection,
             may_sign=may_sign,
-            leaves=lambda: leaves or not self.vault.quota.most,
+            leaves=lambda: not self.vault.quota.keeps,
         )
         self._started = means.loop.time()
         self._connection = around.connection
@@ -136,6 +137,9 @@ class Custody:
                 unwanted=lambda: {*people.banned(), *means.company.barred()},
             ),
             alone=alone,
+        )
+        self.handing_over = HandingOver(
+            self.vault, means.me.id, self._appointing, owner, self.deposits.is_kept
         )
         self.delivering = Delivering(self.vault, owner)
         self._serving = KeepServing(

@@ -48,11 +48,9 @@ class Helping:
         """Return for how many idle slots to ask others for tasks."""
         board, keeper = self._job.kept.board, self._job.means.keeper
         board.spare = False
-        if board.open or not board.left_to_others or board.rests:
-            self._asking = None
-            return 0
-        idle = keeper.idle(self._job.kept, now - IDLE)
-        if not idle:
+        resting = board.open or not board.left_to_others or board.rests
+        idle = 0 if resting else keeper.idle(self._job.kept, now - IDLE)
+        if not idle or self._me not in self._places().keepers:
             self._asking = None
             return 0
         if self._asking is None:

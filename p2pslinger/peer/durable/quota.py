@@ -39,6 +39,13 @@ class Quota:
         self._willing = willing
         #: Bytes that this peer keeps for others, at most.
         self.most = QUOTA
+        #: This peer will stop, and gives what it keeps to others.
+        self.leaving = False
+
+    @property
+    def keeps(self) -> bool:
+        """Whether this peer keeps jobs for others at all."""
+        return self._willing and self.most > 0 and not self.leaving
 
     def check(self, submitter: PeerId, adding: int = 0) -> None:
         """Check that there is room to keep more of somebody's jobs.
@@ -50,6 +57,8 @@ class Quota:
         Raises:
             UnavailableError: there is none.
         """
+        if self.leaving:
+            raise UnavailableError("this peer is about to stop, and keeps no more")
         jobs = self._jobs()
         sizes = self._means.store.sizes()
         theirs = [job for job in jobs if job.kept.submitter == submitter]
@@ -65,7 +74,7 @@ class Quota:
         """Return what is kept for others."""
         jobs = self._jobs()
         used = self._used(self._means.store.sizes(), jobs)
-        return KeepingFacts(self._willing and self.most > 0, len(jobs), used, self.most)
+        return KeepingFacts(self.keeps, len(jobs), used, self.most)
 
     def _jobs(self) -> list[DurableJob]:
         """Return the jobs that are kept for others."""
