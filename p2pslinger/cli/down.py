@@ -59,10 +59,10 @@ def _resign() -> None:
         jobs = counted(found.jobs, "job")
         click.echo(f"{jobs} handed over" if found.jobs else "it keeps no job")
         return
-    why = "no other peer can take" if found.stuck else "others have not taken in yet"
+    why = "no other peer can take it over" if found.stuck else "others lack some of it"
     click.echo(
-        f"{found.left} of {counted(found.jobs, 'job')} {why}: what this machine has of "
-        "that stays on its disk, and helps when its peer runs again",
+        f"{counted(found.left, 'job')} of {found.jobs} not handed over: {why} now. "
+        "What this machine has of it stays on its disk, for when its peer runs again",
         err=True,
     )
 

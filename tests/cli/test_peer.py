@@ -86,7 +86,10 @@ def test_a_signal_ends_a_peer_quietly(
 def test_down_returns_when_the_peer_is_gone(machine: Machine) -> None:
     process, address = start_peer(machine, "--slots", "1")
 
-    assert machine.out("down") == "the peer is stopped\n"
+    assert machine.out("down", "--resign").splitlines() == [
+        "it keeps no job",
+        "the peer is stopped",
+    ]
     assert process.wait(HANGING) == 0
     host, _, port = address.rpartition(":")
     with socket.socket() as knock:
