@@ -5,9 +5,9 @@ from __future__ import annotations
 from p2pslinger import limits
 from p2pslinger.client.initializer import InitializerError
 from p2pslinger.client.values import RemoteTraceback, Trust, rebuild_error
-from p2pslinger.client.visible import visible
 from p2pslinger.errors import TaskKilledError, TaskTimeoutError
 from p2pslinger.wire.records import Failure
+from p2pslinger.wire.visible import visible
 
 #: What a slot calls the failure of an initializer.
 _INITIALIZER = "p2pslinger.sandbox.prepared.InitializerFailedError"

@@ -13,8 +13,8 @@ from p2pslinger.client.making import Making
 from p2pslinger.client.named import Named
 from p2pslinger.client.reading import BROKEN, read
 from p2pslinger.client.symbols import Inert, Symbol
-from p2pslinger.client.visible import visible
 from p2pslinger.errors import PeerError, RemoteError, UntrustedValueError
+from p2pslinger.wire.visible import visible
 
 #: Exceptions that come back as themselves. None that ends a program or a generator.
 KNOWN = frozenset(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from p2pslinger.errors import UntrustedValueError
+from p2pslinger.wire.visible import visible
 
 
 class Symbol:
@@ -54,7 +55,7 @@ class Draft(Inert):
 def refusal(what: str) -> UntrustedValueError:
     """Return the error for a value that holds what is not made here."""
     return UntrustedValueError(
-        f"a result holds {what:.200}, and decoding it would run its maker's code here; "
-        "return plain data, name it in types= if it is a dataclass or named tuple, or "
-        'pass trust="pickle" if you trust all peers that compute'
+        f"a result holds {visible(what[:200])}, and decoding it would run its maker's "
+        "code here; return plain data, name it in types= if it is a dataclass or named "
+        'tuple, or pass trust="pickle" if you trust all peers that compute'
     )

@@ -33,9 +33,9 @@ from p2pslinger.client.named import Named
 from p2pslinger.client.raising import rebuilt
 from p2pslinger.client.reading import read
 from p2pslinger.client.symbols import refusal
-from p2pslinger.client.visible import visible
 from p2pslinger.errors import PeerError, RemoteError, UntrustedValueError
 from p2pslinger.wire.packed import unpack_items
+from p2pslinger.wire.visible import visible
 
 Trust = Literal["safe", "mine", "pickle"]
 

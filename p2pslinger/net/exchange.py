@@ -24,6 +24,7 @@ from p2pslinger.errors import (
 from p2pslinger.net.body import Body, BodySource, Sender
 from p2pslinger.wire import frames
 from p2pslinger.wire.messages import Codec, Fail
+from p2pslinger.wire.visible import visible
 
 if TYPE_CHECKING:
     from p2pslinger.net.answering import Answering
@@ -160,8 +161,9 @@ def to_fail(error: SlingerError) -> Fail:
 
 def from_fail(fail: Fail) -> SlingerError:
     """Return the error that the other end told us."""
+    text = visible(fail.text)  # it may end up on anybody's terminal
     if fail.kind == "usage":
-        return UsageError(fail.text)
+        return UsageError(text)
     if fail.kind == "peer":
-        return PeerError(f"says that this end {fail.text}")
-    return UnavailableError(fail.text)
+        return PeerError(f"says that this end {text}")
+    return UnavailableError(text)

@@ -57,6 +57,14 @@ def test_what_is_not_in_the_value_in_the_end_harms_nobody() -> None:
     assert read(b"\x80\x05" + call[frame:] + b"0K\x07.") == 7
 
 
+def test_the_name_of_what_is_refused_does_nothing_to_a_terminal() -> None:
+    name = b"\x8c\x07\x1b]0;x\x07c"
+    with pytest.raises(UntrustedValueError) as error:
+        read(b"\x80\x05" + name + name + b"\x93)R.")
+    assert "\\x1b]0;x\\x07c" in str(error.value)
+    assert str(error.value).isprintable()
+
+
 def nested(depth: int) -> bytes:
     return b"\x80\x05)" + b"\x85" * depth + b"."
 

@@ -21,7 +21,8 @@ from p2pslinger.errors import (
 )
 from p2pslinger.net.body import Body
 from p2pslinger.net.connection import Connection
-from p2pslinger.net.exchange import Done, Exchange
+from p2pslinger.net.exchange import Done, Exchange, from_fail
+from p2pslinger.wire.messages import Fail
 from tests.net.pair import (
     Answer,
     Ask,
@@ -111,6 +112,12 @@ def test_what_a_handler_raises_comes_back_as_its_branch(
         assert one.is_open
 
     talk(story, Ear(), Ear(raising(raised)))
+
+
+def test_what_the_other_end_complains_of_does_nothing_to_a_terminal() -> None:
+    told = from_fail(Fail("unavailable", "no\x1b]0;x\x07 room\u202e\nhere"))
+
+    assert str(told) == "no\\x1b]0;x\\x07 room\\u202e\nhere"
 
 
 def test_a_breach_found_by_a_handler_ends_the_connection_for_both() -> None:
