@@ -85,6 +85,7 @@ class JobHere:
         self._by_number: dict[int, Placed] = {}
         self._data: dict[int, bytes] = {}  # by number, oldest first
         self._shared: dict[bytes, bytes] = {}  # by digest, oldest first
+        self._recent: frozenset[bytes] = frozenset()  # what the last range referred to
         self._size = 0
 
     def add_batch(self, signed: Signed, sender: PeerId, grid: GridId) -> None:
@@ -171,10 +172,11 @@ class JobHere:
 
     def missing_shared(self, shards: Iterable[Placed]) -> Iterator[SharedBlob]:
         """Yield the shared values that some shards refer to and that are not here."""
-        for placed in shards:
-            for one in placed.head.shared:
-                if one.digest not in self._shared:
-                    yield one
+        named = {one.digest: one for placed in shards for one in placed.head.shared}
+        self._recent = frozenset(named) or self._recent
+        for digest, one in named.items():
+            if digest not in self._shared:
+                yield one
 
     def shards_of(self, start: int, stop: int) -> list[Placed] | None:
         """Return the shards that hold [start, stop), or None if one is unknown."""
@@ -227,16 +229,18 @@ class JobHere:
             self._bases = sorted(self._placed)
 
     def _prune_shared(self, used: set[int]) -> None:
-        """Forget shared values that no shard in use refers to.
+        """Forget shared values that no shard in use refers to, nor the last one did.
 
-        What is large stays in the library until the job ends: it is not fetched twice.
+        The next range is most likely to need what the last one has needed, however
+        large that is. What goes stays in the library until the job ends: it is not
+        fetched twice, but it is read again, and decoded again in every slot.
         """
         needed = {
             one.digest
             for number in used
             if number in self._by_number
             for one in self._by_number[number].head.shared
-        }
+        } | self._recent
         self._shared = {d: data for d, data in self._shared.items() if d in needed}
 
 
