@@ -172,30 +172,38 @@ class Serving:
     ) -> None:
         """Read the values that follow results, then take them in together."""
         results = read(ResultBatch, signed).results
-        big = [result for result in results if result.digest]
-        by_range = all(result.digest == _by_range(result) for result in big)
         try:
-            size = sum(result.size for result in big)
-            if size > limits.BLOB:
-                raise PeerError(f"delivered {size} bytes, more than a blob may have")
-            sizes = [result.size for result in big]
-            values = await arrived(body, sizes, named=not by_range)
-            named: list[bytes | None] = [name for _, name in values]
-            if by_range:  # for a program; others would have nothing to check it by
-                wrong = self._custody.delivering.is_durable(results)
-            else:
-                wrong = named != [result.digest for result in big]
-            if wrong:
-                raise PeerError("delivered other values than it has signed")
-            blobs = {
-                one.digest: data for one, (data, _) in zip(big, values, strict=True)
-            }
+            blobs = await self._values(results, body)
             self._take(seat, signed, results, blobs, exchange)
         except PeerError as error:
             exchange.fail(error)
             self._links().refuse(seat.peer, error)
         except SlingerError as error:
             exchange.fail(error)
+
+    async def _values(
+        self, results: tuple[RangeResult, ...], body: Body
+    ) -> dict[bytes, bytes]:
+        """Read the values that follow results, and return them by their digest.
+
+        Raises:
+            PeerError: they are others than was signed.
+        """
+        big = [result for result in results if result.digest]
+        by_range = all(result.digest == _by_range(result) for result in big)
+        sizes = [result.size for result in big]
+        if sum(sizes) > limits.BLOB:
+            raise PeerError(f"delivered {sum(sizes)} bytes, more than a blob may have")
+        values = await arrived(body, sizes, named=not by_range)
+        if by_range:  # for a program; others would have nothing to check it by
+            wrong = self._custody.delivering.is_durable(results)
+        else:
+            wrong = any(
+                name != one.digest for one, (_, name) in zip(big, values, strict=True)
+            )
+        if wrong:
+            raise PeerError("delivered other values than it has signed")
+        return {one.digest: data for one, (data, _) in zip(big, values, strict=True)}
 
     def _renew(self, connection: Connection, renew: Renew, _: Exchange) -> None:
         seat = self._keeper.seat(connection.peer)
