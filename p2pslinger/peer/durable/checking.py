@@ -285,6 +285,8 @@ class Checking:
 
     def _take_first(self, start: int, stop: int) -> None:
         """Take the first answer: our own machine's, or a known peer's, if there is."""
+        if self._held.missing(start, stop) == [(start, stop)]:
+            return  # nobody waits for any of it
         left, answers = Spans(), self._comparing.answers(start, stop)
         for one in sorted(answers, key=self._rank):
             new = left.add(max(start, one.start), min(stop, one.stop))

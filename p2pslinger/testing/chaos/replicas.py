@@ -116,24 +116,36 @@ class Archive:
 
     def __init__(self, grid: SimulatedGrid) -> None:
         self._grid = grid
-        self._read: dict[tuple[str, JobId], tuple[object, Copy]] = {}
+        self._jobs: dict[str, tuple[int, list[StoredJob]]] = {}
+        self._read: dict[tuple[str, JobId], tuple[int, object, Copy]] = {}
 
     def copies(self, job: JobId) -> list[Copy]:
         """Return the copies of a job that are kept, those of dead peers included."""
         return [
             self._copy(peer, stored)
             for peer in self._grid.peers.values()
-            for stored in peer.disk.jobs.jobs()
+            for stored in self._stored(peer)
             if stored.job == job and stored.kept
         ]
 
+    def _stored(self, peer: SimulatedPeer) -> list[StoredJob]:
+        changes = peer.disk.changes
+        known = self._jobs.get(peer.name)
+        if known is None or known[0] != changes:
+            known = self._jobs[peer.name] = (changes, peer.disk.jobs.jobs())
+        return known[1]
+
     def _copy(self, peer: SimulatedPeer, stored: StoredJob) -> Copy:
-        key, state = (peer.name, stored.job), _state(peer, stored.job)
+        key, changes = (peer.name, stored.job), peer.disk.changes
         known = self._read.get(key)
-        if known is not None and known[0] == state:
-            return known[1]
-        copy = Copy(peer, stored, self._grid)
-        self._read[key] = (state, copy)
+        if known is not None and known[0] == changes:
+            return known[2]
+        state = _state(peer, stored.job)
+        if known is not None and known[1] == state:
+            copy = known[2]
+        else:
+            copy = Copy(peer, stored, self._grid)
+        self._read[key] = (changes, state, copy)
         return copy
 
 
