@@ -239,7 +239,7 @@ class Link:
         self._closing = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._requests.fail(ConnectionLostError("the connection was closed"))
+        self._requests.fail(_closed())
 
     # --- inside -------------------------------------------------------------------
 
@@ -322,7 +322,7 @@ class Link:
     def _end(self, why: SlingerError) -> None:
         """Tell everyone who waits that no more will come."""
         if self._closing:
-            why = ConnectionLostError("the connection was closed")
+            why = _closed()
         why = self._cut or why
         with contextlib.suppress(OSError):
             self._socket.close()
@@ -331,6 +331,13 @@ class Link:
         if not self._closing:
             self.on_lost(why)
         self._reading = 0
+
+
+def _closed() -> ConnectionLostError:
+    return ConnectionLostError(
+        "the connection to this machine's peer was closed: connect again; "
+        "`grid.job(id)` finds a started job"
+    )
 
 
 def _gone() -> BrokenGridError:

@@ -304,8 +304,8 @@ class Rows:
 
     def _came(self, later: Later) -> None:
         with self._changed:
-            if later.outcomes is not None:
-                failed = len(later.outcomes[1])
+            if later.outcomes is not None and not later.lost:
+                failed = len(later.outcomes[1])  # what can't be read has failed, too
                 self.failed += failed - later.failed
                 later.failed = failed
             self._tell()
