@@ -138,7 +138,9 @@ class KeptJob:
         del self.setbacks[:-SETBACKS]
 
     def fits(self, offer: Offer, volunteer: PeerId) -> bool:
-        """Tell whether a volunteer with that to offer can compute it."""
+        """Tell whether a volunteer with that to offer can compute it, and may."""
+        if volunteer in self.board.excluded:
+            return False
         python, own = self.manifest.function.python, volunteer == self.submitter
         return fits(python, self.manifest.needs, offer, own=own)
 

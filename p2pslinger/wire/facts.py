@@ -18,7 +18,8 @@ class ExcludedFacts(msgspec.Struct, frozen=True):
 
     Attributes:
         peers: How many.
-        code: Why: one of `p2pslinger.rules.reasons.Reason`.
+        code: Why: one of `p2pslinger.rules.reasons.Reason`; "excluded-by-its-owner" of
+            those whose results of the job do not count.
         text: Why, in a few words.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from p2pslinger.ids import PeerId, to_text
+from p2pslinger.rules.whyjob import excluded_by
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
 from p2pslinger.wire.manifest import ADAPTIVE, Policy
@@ -32,6 +33,11 @@ def test_who_is_banned_gets_none_of_a_job_from_any_of_its_keepers(
             job = await ann.start_job(same, range(TASKS), keepers=2)
             await ann.stop()
             left = [one for one in others if one is not eve]
+            keeper = keepers(left, job.id)[0]
+            kept = at(keeper, job.id).job.kept
+            prospects = keeper.peer.explaining.prospects(kept, "")
+            why = excluded_by(kept.python, kept.needs, [prospects[eve.id]])
+            assert [one.code for one in why] == ["excluded-by-its-owner"]
             await grid.until(
                 lambda: all(is_computed(one, job.id) for one in keepers(left, job.id)),
                 within=200,

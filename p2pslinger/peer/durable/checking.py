@@ -220,7 +220,6 @@ class Checking:
             seat.offer.slots
             and kept.fits(seat.offer, seat.peer)
             and not company.is_barred(seat.peer, kept.submitter)
-            and seat.peer not in kept.board.excluded
             and all(company.apart(seat.peer, one) for one in not_by)
             for seat in self._means.keeper.seats.values()
         )
