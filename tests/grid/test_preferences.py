@@ -64,8 +64,11 @@ class Owner:
         peer = psutil.Process(self.peer.process.pid)
 
         def computing() -> psutil.Process | None:
-            below = [p for child in peer.children() for p in child.children()]
-            return next((one for one in below if cpu(one) > used), None)
+            try:
+                below = [p for child in peer.children() for p in child.children()]
+                return next((one for one in below if cpu(one) > used), None)
+            except psutil.NoSuchProcess:
+                return None  # one that was asked something, and has ended meanwhile
 
         return until(computing) or peer
 
