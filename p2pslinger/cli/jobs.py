@@ -44,8 +44,9 @@ RUNNING = (
 def jobs(as_json: bool, whole: bool) -> None:
     """List the jobs of this machine's peer, newest first.
 
-    "kept" is how many peers keep a job, and how many should; a job without that ends
-    with the program that has submitted it.
+    "running" are tasks that peers have taken, a few in advance for each slot. "kept" is
+    how many peers keep a job, and how many should; a job without that ends with the
+    program that has submitted it.
     """
     facts = ask(GetJobs(), Jobs).facts
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -61,21 +61,23 @@ def results(  # noqa: PLR0917 - click passes them by name
     """
     _check_together(pickle, out or errors or output or as_json, errors and output)
     from p2pslinger.cli.ask import open_link
+    from p2pslinger.cli.patience import saying_why
     from p2pslinger.client.grid import Grid
 
     with Grid(open_link(), trust=trust) as grid:
         job = grid.job(prefix)
         if not wait:
             _let_arrive(job)
-        if pickle is not None:
-            summary = _pickle(job, pickle, wait=wait)
-        elif output:
-            summary = _print_output(job, out, wait=wait, as_json=as_json)
-        else:
-            with _writing(out) as write:
-                lines = Lines(write, only_errors=errors, as_json=as_json)
-                _print(job, lines, wait=wait)
-            summary = lines.summary
+        with saying_why(job) if wait else nullcontext():
+            if pickle is not None:
+                summary = _pickle(job, pickle, wait=wait)
+            elif output:
+                summary = _print_output(job, out, wait=wait, as_json=as_json)
+            else:
+                with _writing(out) as write:
+                    lines = Lines(write, only_errors=errors, as_json=as_json)
+                    _print(job, lines, wait=wait)
+                summary = lines.summary
     for sentence in summary.sentences(told=errors):
         click.echo(printable(f"Note: {sentence}"), err=True)
     if not summary.complete:

@@ -23,6 +23,7 @@ from p2pslinger.client.packing import FunctionPackage, pack_function
 from p2pslinger.client.rows import Rows
 from p2pslinger.client.session import Session
 from p2pslinger.client.stream import RetiredError, Stream
+from p2pslinger.wire.facts import ReasonFacts
 from p2pslinger.wire.manifest import Policy
 from p2pslinger.wire.needs import NOTHING, Needs
 
@@ -174,7 +175,8 @@ class Functions:
         self.read_by(rows)
         values = read(None if deadline is None else deadline - time.monotonic())
         if shown:
-            values = _watched(values, rows, package.name)
+            with open_job() as stream:
+                values = _watched(values, rows, package.name, stream.why)
         return values if terms.first is None else self._heeding(values, terms.first)
 
     @contextmanager
@@ -265,8 +267,13 @@ def _read(rows: Rows, errors: str, timeout: float | None) -> Iterator[object]:
     return rows.read(timeout=timeout, errors=errors)
 
 
-def _watched(values: Iterator[object], rows: Rows, name: str) -> Iterator[object]:
+def _watched(
+    values: Iterator[object],
+    rows: Rows,
+    name: str,
+    why: Callable[[], ReasonFacts | None],
+) -> Iterator[object]:
     from p2pslinger.client.watching import Watch  # few programs show anything
 
-    with Watch(lambda: rows.progress, name):
+    with Watch(lambda: rows.progress, name, why=why):
         yield from values

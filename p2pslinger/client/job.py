@@ -225,7 +225,7 @@ class Job(Generic[T]):
         """
         from p2pslinger.client.watching import Watch  # few programs show anything
 
-        with Watch(lambda: self.progress, self.name):
+        with Watch(lambda: self.progress, self.name, why=lambda: self.facts().waiting):
             return self.wait()
 
     # --- decisions ----------------------------------------------------------------

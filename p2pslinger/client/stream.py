@@ -30,11 +30,13 @@ from p2pslinger.wire.control import (
     Attach,
     Attached,
     CloseJob,
+    GetJobs,
     JobEnded,
+    Jobs,
     Opened,
     OpenJob,
 )
-from p2pslinger.wire.facts import JobFacts
+from p2pslinger.wire.facts import JobFacts, ReasonFacts
 from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.manifest import Policy
 from p2pslinger.wire.needs import NOTHING, Needs
@@ -170,6 +172,17 @@ class Stream:
         if aborted:
             self._cancel(self._job)
         self._open.set()
+
+    def why(self) -> ReasonFacts | None:
+        """Ask the peer why nothing of the job runs.
+
+        Raises:
+            SlingerError: it does not know the job, or has gone.
+        """
+        if self._job is None:
+            return None
+        found = cast(Jobs, self._link.request(GetJobs(to_text(self._job))))
+        return found.facts[0].waiting
 
     def wait_until_open(self) -> bytes:
         """Return the job's id, as soon as the peer has told it.

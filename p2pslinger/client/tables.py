@@ -85,10 +85,10 @@ def said(value: object, most: int = CELL) -> str:
     return escape(shown, quote=True)
 
 
-def clean(value: object) -> str:
-    """Return a value as one line, of a cell's length, without control characters."""
+def clean(value: object, most: int = CELL) -> str:
+    """Return a value as one line of some length, without control characters."""
     text = str(value)
-    text = text if len(text) <= CELL else f"{text[: CELL - 1]}…"
+    text = text if len(text) <= most else f"{text[: most - 1]}…"
     return "".join(c if c.isprintable() else "?" for c in text)
 
 

@@ -9,6 +9,7 @@ goes wrong with drawing disturbs the program.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import threading
 import time
@@ -16,8 +17,10 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Protocol, TextIO
 
+from p2pslinger.client.overdue import Overdue
 from p2pslinger.client.progress import Progress
-from p2pslinger.client.tables import bar, clean, said
+from p2pslinger.client.tables import SENTENCE, bar, clean, said
+from p2pslinger.wire.facts import ReasonFacts
 
 #: Seconds between two looks.
 LOOK = 0.5
@@ -36,6 +39,9 @@ class Display(Protocol):
     def show(self, line: str, share: float, name: str) -> None:
         """Show how far it is."""
 
+    def waits(self, why: str, name: str) -> None:
+        """Show why no more is done; "" once there is more."""
+
     def close(self) -> None:
         """Show no more."""
 
@@ -50,8 +56,15 @@ class Terminal:
         """Write the line."""
         full = int(share * CELLS)
         drawn = "#" * full + "-" * (CELLS - full)
-        self._file.write(f"\r\x1b[K{name} [{drawn}] {line}"[:200])
+        width = shutil.get_terminal_size().columns - 1  # a longer one would pile up
+        self._file.write("\r\x1b[K" + f"{name} [{drawn}] {line}"[:width])
         self._file.flush()
+
+    def waits(self, why: str, name: str) -> None:
+        """Write it on a line of its own, above."""
+        if why:
+            self._file.write(f"\r\x1b[K{name}: waiting: {why}\n")
+            self._file.flush()
 
     def close(self) -> None:
         """Leave the line."""
@@ -74,6 +87,11 @@ class Plain:
         if time.monotonic() - when >= RARELY and share - before >= PART:
             self._write(share)
 
+    def waits(self, why: str, name: str) -> None:
+        """Write it."""
+        if why:
+            print(f"{name}: waiting: {why}", file=self._file, flush=True)
+
     def close(self) -> None:
         """Write the last line."""
         self._write(1.0)
@@ -91,15 +109,21 @@ class Notebook:
     def __init__(self, display: Callable[..., object]) -> None:
         self._line = ""
         self._html = ""
+        self._waits = ""
         self._handle = display(self, display_id=True)
 
     def show(self, line: str, share: float, name: str) -> None:
         """Update it."""
-        self._line = f"{name}: {line}"
-        self._html = f"<p>{said(name)} {bar(share)}<br>{said(line)}</p>"
+        self._line = f"{name}: {line}{self._waits}"
+        waits = said(self._waits, SENTENCE)
+        self._html = f"<p>{said(name)} {bar(share)}<br>{said(line)}{waits}</p>"
         update = getattr(self._handle, "update", None)
         if update is not None:
             update(self)
+
+    def waits(self, why: str, _: str) -> None:
+        """Show it with the next update."""
+        self._waits = f", waiting: {why}" if why else ""
 
     def close(self) -> None:
         """Leave it as it is."""
@@ -118,6 +142,7 @@ class Watch:
         progress: Tells how far it is.
         name: What it is the progress of.
         display: Where; by default wherever the program is.
+        why: Asks the peer why no more is done; without it nobody is told.
     """
 
     def __init__(
@@ -125,7 +150,11 @@ class Watch:
         progress: Callable[[], Progress],
         name: str,
         display: Display | None = None,
+        *,
+        why: Callable[[], ReasonFacts | None] = lambda: None,
     ) -> None:
+        self._overdue = Overdue(why)
+        self._waits = ""
         self._progress = progress
         self._name = clean(name)  # of a job that anybody may have submitted
         self._display = display or _display()
@@ -136,14 +165,14 @@ class Watch:
         )
 
     def __enter__(self) -> Watch:
-        self._show()
+        self._show()  # asks nobody: nothing has been waited for yet
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        self._show()
+        self._show(over=True)
         with _undisturbed():
             self._display.close()
 
@@ -151,11 +180,15 @@ class Watch:
         while not self._over.wait(LOOK):
             self._show()
 
-    def _show(self) -> None:
+    def _show(self, *, over: bool = False) -> None:
         progress = self._progress()
         line = line_of(progress, time.monotonic() - self._began)
+        waits = "" if over else self._overdue.look(progress.done)
         with _undisturbed():
             self._display.show(line, progress.fraction, self._name)
+            if waits != self._waits:
+                self._display.waits(waits, self._name)
+        self._waits = waits
 
 
 def line_of(progress: Progress, seconds: float) -> str:

@@ -10,10 +10,12 @@ from typing import TextIO
 import msgspec
 import pytest
 
+from p2pslinger.client.overdue import Overdue
 from p2pslinger.client.progress import Progress
 from p2pslinger.client.rows import Rows
 from p2pslinger.client.tables import CELL, ROWS, Facts, grid_html, job_html, table
 from p2pslinger.client.watching import Display, Plain, Terminal, Watch, line_of
+from p2pslinger.errors import UnavailableError
 from p2pslinger.wire.facts import PeerFacts, ReasonFacts, TallyFacts
 from p2pslinger.wire.ownfacts import StatusFacts
 from tests.client.scripted import facts
@@ -129,6 +131,48 @@ def test_what_can_not_be_drawn_disturbs_nobody() -> None:
 
     assert done
     assert not [one for one in threading.enumerate() if one.name == "slinger watch"]
+
+
+REASON = ReasonFacts("all-busy", "all slots are busy", "wait")
+
+
+def test_the_peer_is_asked_why_only_when_nothing_has_come_for_a_while() -> None:
+    asked: list[float] = []
+    clock = [0.0]
+
+    def why() -> ReasonFacts:
+        asked.append(clock[0])
+        return REASON
+
+    overdue = Overdue(why, lambda: clock[0])
+    said = []
+    for clock[0], done in [(0, 0), (4, 0), (6, 1), (10, 1), (11, 1), (12, 1), (13, 2)]:
+        said.append(overdue.look(done))
+    assert asked == [11]
+    assert said == ["", "", "", "", "all slots are busy", "all slots are busy", ""]
+
+
+def test_a_peer_that_does_not_answer_is_no_reason() -> None:
+    def gone() -> ReasonFacts:
+        raise UnavailableError("the peer has gone")
+
+    clock = [0.0]
+    overdue = Overdue(gone, lambda: clock[0])
+    overdue.look(0)
+    clock[0] = 6.0
+    assert overdue.look(0) == ""
+
+
+def test_why_it_waits_stands_on_a_line_of_its_own() -> None:
+    for display in (Terminal, Plain):
+        file = io.StringIO()
+        shown = display(file)
+        shown.show("0 of 3 tasks", 0.0, "f")
+        shown.waits("all slots are busy", "f")
+        shown.waits("", "f")
+        shown.close()
+        lines = file.getvalue().replace("\r\x1b[K", "\n").splitlines()
+        assert "f: waiting: all slots are busy" in lines
 
 
 def test_rows_know_how_far_they_are() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import select
 import stat
 from pathlib import Path
 
 import pytest
 
 from p2pslinger.ids import to_text
-from tests.grid.place import Place, line, output, until
+from tests.grid.place import HANGING, Place, line, output, until
 from tests.grid.shell import Shell, squares
 
 pytestmark = pytest.mark.usefixtures("trio")
@@ -183,6 +184,20 @@ def test_a_finished_job_is_not_said_to_be_paused_or_cancelled(here: Shell) -> No
     assert here.out("cancel", short) == done
     assert here.out("results", short) == "9\n"
     assert here.out("extend", short, "2w").startswith(f"job {short} is kept for")
+
+
+def test_who_waits_for_results_is_told_why_none_come(here: Shell) -> None:
+    needs = ("--requires", "no-such-package", "--keepers", "0")
+    job = here.submit("script.py:square", "-", *needs, said="3\n")
+    waiting = here.start("results", job)
+
+    told = waiting.stderr
+    assert told is not None
+    until(lambda: select.select([told], [], [], 0)[0])
+    said = told.readline()
+    here.out("cancel", job)
+    waiting.communicate(timeout=HANGING)
+    assert said.startswith("Note: waiting: it needs no-such-package")
 
 
 def test_a_ticket_goes_from_machine_to_machine(
