@@ -279,18 +279,23 @@ async def main():
             there = [id for id, _, _ in state.jobs.items(ONE.job)]
             assert there == kept
             errors = []
-            journal.write(lambda: state.jobs.bury(stored(2).job, 5e9), errors.append)
-            await journal.flush()
-            print(type(errors[0]).__name__)
+            for n in range(2, 500):  # what little fits depends on the tables' pages
+                other = stored(n).job
+                journal.write(lambda: state.jobs.bury(other, 5e9), errors.append)
+                await journal.flush()
+                if errors[-1] is not None:
+                    break
+            print(type(errors[-1]).__name__)
             journal.write(
                 lambda: state.jobs.bury(ONE.job, 5e9), errors.append, urgent=True
             )
             await journal.flush()
-            print(errors[1], state.jobs.jobs(), len(state.jobs.buried()))
+            buried = errors.count(None)
+            print(errors[-1], state.jobs.jobs(), len(state.jobs.buried()) == buried)
             assert journal.trouble
         disk.close()
     with State(Path(sys.argv[1]) / "state.db") as state:
-        print(state.notes, state.jobs.jobs(), len(state.jobs.buried()))
+        print(state.notes, state.jobs.jobs(), len(state.jobs.buried()) == buried)
 
 asyncio.run(main())
 """
@@ -305,7 +310,7 @@ def test_a_full_disk_loses_nothing_and_takes_what_is_urgent(
     )
 
     assert done.stderr == ""
-    assert done.stdout.splitlines() == ["DiskError", "None [] 1", "() [] 1"]
+    assert done.stdout.splitlines() == ["DiskError", "None [] True", "() [] True"]
 
 
 # --- kill -9 ----------------------------------------------------------------------
