@@ -34,6 +34,7 @@ from p2pslinger.wire.glimpse import Glimpse
 from p2pslinger.wire.identity import Identity, unsigned
 from p2pslinger.wire.manifest import Function, Manifest, Policy, job_id, seal_manifest
 from p2pslinger.wire.messages import PEER_CODEC, Deliver, Grant, Want, Work
+from p2pslinger.wire.needs import Offer, Offered
 from p2pslinger.wire.records import (
     RangeResult,
     ResultBatch,
@@ -50,6 +51,9 @@ GRID = GridId(bytes(8))
 
 #: Grants in one run; each is one task of a second.
 GRANTS = 5000
+
+#: What each volunteer's slots can be.
+OFFER = Offer("linux-x86_64", (Offered("3.11"),), 1 << 30, 1 << 30, True)
 
 #: Tasks in one shard of these: arguments of some bytes.
 SHARD = 1000
@@ -171,6 +175,8 @@ class Bench:
             Pretender(one, self.keeper.sit(one.id, mine=False, revoke=_ignore), slots)
             for one in identities
         ]
+        for one in self.pretenders:
+            self.keeper.offered(one.seat, OFFER)
         self.granted = 0
         self.wants = 0
 
