@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks import keeper
 from benchmarks.__main__ import rows, table
 from benchmarks.figures import show
 from benchmarks.peers.outcomes import Outcome
@@ -74,3 +76,11 @@ def test_every_budget_is_found_in_what_scripts_print(
     assert table(found).splitlines()[1] == (
         "MISSED  map of 100,000         1,400,000 tasks/s  at least 1,500,000"
     )
+
+
+def test_the_benchmark_of_keepers_gets_its_tasks_granted_and_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keeper, "GRANTS", 300)
+    monkeypatch.setattr(keeper, "SHARD", 100)
+    assert asyncio.run(keeper.run(volunteers=5, slots=3)) > 0

@@ -47,6 +47,14 @@ class Granting:
         self._events = events
         self._company = company
         self._seats = seats
+        #: Requests that could get a part of a job, and how many were served by then.
+        self._parked: dict[JobId, tuple[int, int]] = {}
+        self._served: list[Seat] = []
+
+    def begin_anew(self) -> None:
+        """Note that requests have come or gone in another way than by being served."""
+        self._parked.clear()
+        self._served.clear()
 
     def work_for(self, parked: Parked, stocked: Mapping[JobId, KeptJob]) -> Work | None:
         """Grant a request some tasks of one of the `stocked` jobs, if any is for it."""
@@ -58,6 +66,7 @@ class Granting:
                 tasks = sum(held.stop - held.start for held in helds)
                 self._events.emit(Granted(job.id, parked.seat.peer, tasks))
                 job.sink.granted()
+                self._served.append(parked.seat)
                 return parcel(job, parked.seat, helds)
         return None
 
@@ -65,15 +74,28 @@ class Granting:
         """Count the places for ranges that may want a part of this job."""
         return parked_for(job, self._seats.values()) + job.board.grants
 
+    def _places(self, job: KeptJob) -> int:
+        """Return what `places` does, without going over everybody for each grant."""
+        waiting, before = self._parked.get(job.id, (-1, 0))
+        if waiting < 0:
+            waiting = parked_for(job, self._seats.values())
+        else:
+            waiting -= sum(seat.fits(job) for seat in self._served[before:])
+        self._parked[job.id] = waiting, len(self._served)
+        return waiting + job.board.grants
+
     def _grant(
         self, job: KeptJob, seat: Seat, most: int = limits.JOB_TASKS
     ) -> list[Held]:
         """Grant a seat some tasks, of no more shards than fit a message."""
+        now, others = self._loop.time(), frozenset[PeerId]()
+        if job.board.is_wary:
+            others = able(job, self._seats.values(), now - AWAY)
         helds = job.board.grant(
             seat.peer,
-            places=self.places(job),
-            now=self._loop.time(),
-            others=able(job, self._seats.values(), self._loop.time() - AWAY),
+            places=self._places(job),
+            now=now,
+            others=others,
             most=most,
             apart=self._company.apart,
         )

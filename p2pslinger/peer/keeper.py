@@ -131,6 +131,7 @@ class Keeper:
     ) -> Seat:
         """Let a volunteer ask for work."""
         seat = self.seats[peer] = Seat(peer, mine, own, revoke, takes)
+        self._granting.begin_anew()
         return seat
 
     def seat(self, peer: PeerId | None) -> Seat:
@@ -152,6 +153,7 @@ class Keeper:
             parked.live = False
         self._dead += len(seat.parked)
         seat.parked.clear()
+        self._granting.begin_anew()
         for job in self.jobs.values():
             self._report(job, job.board.leave(seat.peer), why)
             self._restock(job)
@@ -162,18 +164,21 @@ class Keeper:
         seat.heard = self._loop.time()
         parked = Parked(seat, want, answer, seat.heard)
         seat.parked[want.number] = parked
+        self._granting.begin_anew()
         (self._behind if want.queued else self._empty).append(parked)
         self.wake()
 
     def offered(self, seat: Seat, offer: Offer) -> None:
         """Hear what a volunteer's slots can be."""
         seat.offer = offer
+        self._granting.begin_anew()
         self.wake()
 
     def unwant(self, seat: Seat, number: int) -> None:
         """Take a request back, unless it has been answered."""
         parked = seat.parked.pop(number, None)
         if parked is not None:
+            self._granting.begin_anew()
             parked.live = False
             self._dead += 1
             parked.answer(Work(()))
@@ -249,6 +254,7 @@ class Keeper:
 
     def _pump(self) -> None:
         self._pumping = False
+        self._granting.begin_anew()  # whom a volunteer takes may have changed
         self._stocked = {
             k: job for k, job in self._stocked.items() if job.board.stocked
         }

@@ -116,6 +116,8 @@ class KeptJob:
     sink: Sink
     shelf: Shelf = field(default_factory=Shelf)
     setbacks: list[Setback] = field(default_factory=list)
+    #: Who fits it, by what they offered: asked again and again, of everybody.
+    _fitting: dict[PeerId, tuple[Offer, bool]] = field(default_factory=dict)
 
     @property
     def python(self) -> str | None:
@@ -141,8 +143,12 @@ class KeptJob:
         """Tell whether a volunteer with that to offer can compute it, and may."""
         if volunteer in self.board.excluded:
             return False
-        python, own = self.manifest.function.python, volunteer == self.submitter
-        return fits(python, self.manifest.needs, offer, own=own)
+        known = self._fitting.get(volunteer)
+        if known is None or known[0] is not offer:
+            own = volunteer == self.submitter
+            found = fits(self.python, self.needs, offer, own=own)
+            known = self._fitting[volunteer] = offer, found
+        return known[1]
 
     @property
     def candidate(self) -> Candidate:
@@ -231,9 +237,10 @@ class Parked:
         return self.seat.fits(job)
 
 
-def able(job: KeptJob, seats: Iterable[Seat], since: float) -> set[PeerId]:
+def able(job: KeptJob, seats: Iterable[Seat], since: float) -> frozenset[PeerId]:
     """Return the volunteers that could compute a job's task soon: those heard since."""
-    return {seat.peer for seat in seats if seat.heard >= since and seat.fits(job)}
+    heard = (seat for seat in seats if seat.heard >= since)
+    return frozenset(seat.peer for seat in heard if seat.fits(job))
 
 
 def parked_for(job: KeptJob, seats: Iterable[Seat]) -> int:

@@ -98,6 +98,11 @@ class Tasks:
         return bool(self.open or (self.copies.asked and not self.rests))
 
     @property
+    def is_wary(self) -> bool:
+        """Whether a task waits that has killed its process: who takes it matters."""
+        return bool(self._open.solo)
+
+    @property
     def left_to_others(self) -> int:
         """Open tasks that other keepers should hand out."""
         apart = len(self._open.solo) - len(self._open.apart(spare=False))
