@@ -137,6 +137,10 @@ class Launcher:
             except OSError as error:
                 log.info("no control group for a slot: %s", error)
 
+    def _hurry(self, number: int) -> None:
+        if self._groups is not None:
+            self._groups.hurry(number)
+
     # --- nurseries ----------------------------------------------------------------
 
     def _share(
@@ -164,6 +168,7 @@ class Launcher:
         nursery = Nursery(
             spawn,
             nice=self._nice,
+            hurried=self._hurry,
             cleared=self._remove_folder,
             trusted=confinement is Confinement.OWN,
         )

@@ -50,6 +50,7 @@ class Nursery:
     Args:
         spawn: Starts the zygote.
         nice: By how much slots are nicer than the daemon.
+        hurried: Called with a slot's number before it is killed.
         cleared: Called with a slot's number when nothing of it is left.
         trusted: Its slots are the owner's, and may keep what they are given.
 
@@ -66,10 +67,12 @@ class Nursery:
         spawn: Spawn,
         *,
         nice: int,
+        hurried: Callable[[int], None],
         cleared: Callable[[int], None],
         trusted: bool,
     ) -> None:
         self._nice = nice
+        self._hurried = hurried
         self._cleared = cleared
         self._trusted = trusted
         self._events = b""
@@ -138,6 +141,8 @@ class Nursery:
         if not self.open or self._deadline is not None:
             return
         self._deadline = self._loop.call_later(LEAVE, self._end_by_force)
+        for number in self._slots:
+            self._hurried(number)
         try:
             self._control.shutdown(socket.SHUT_WR)
         except OSError:
@@ -286,6 +291,7 @@ class Nursery:
         self._see_whether_all_have_gone()
 
     def _kill(self, number: int) -> None:
+        self._hurried(number)
         request = frames.REQUEST.pack(frames.KILL, number, 0, 0, bytes(16))
         try:
             self._control.send(request)

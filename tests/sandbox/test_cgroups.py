@@ -105,6 +105,25 @@ def test_the_group_of_a_polite_slot_gets_what_nobody_else_wants() -> None:
     at_a_desk(scenario, polite=True)
 
 
+@needs_groups
+def test_a_slot_that_is_killed_is_hurried_to_its_end() -> None:
+    async def scenario(desk: Desk) -> None:
+        worker = await desk.worker(confinement=Confinement.GOOD)
+        if not classes():
+            pytest.skip("needs a kernel with idle groups")
+        (file,) = classes()
+        assert file.read_text() == "1\n"
+        worker.slot.suspend()
+        worker.slot.kill()
+        assert file.read_text() == "0\n"
+        await worker.exit()
+
+    def classes() -> list[Path]:
+        return [f / "cpu.idle" for f in folders() if (f / "cpu.idle").exists()]
+
+    at_a_desk(scenario, polite=True)
+
+
 # --- version 2, as files ----------------------------------------------------------
 
 
@@ -145,6 +164,9 @@ def test_a_slot_that_comes_last_does_so_as_a_group(tmp_path: Path) -> None:
     groups.put(7, 4242, MEMORY, last=True)
     slot = tmp_path / "mounted/user/peer" / f"slinger-{os.getpid()}-7"
     assert (slot / "cpu.idle").read_text() == "1"
+    groups.hurry(7)  # it is killed: that takes processor time, too
+    assert (slot / "cpu.idle").read_text() == "0"
+    groups.hurry(8)  # there is none
 
 
 def test_a_daemon_that_has_moved_down_knows_its_place(tmp_path: Path) -> None:

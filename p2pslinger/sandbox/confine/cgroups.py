@@ -74,6 +74,14 @@ class Groups:
             self.remove(number)
             raise
 
+    def hurry(self, number: int) -> None:
+        """Let a slot that is to end have what it takes to end: memory is given back."""
+        if _TIME in self._folders:
+            try:
+                _write(f"{self._place(_TIME, number)}/cpu.idle", "0")
+            except OSError:
+                pass  # it has no group, or has ended
+
     def remove(self, number: int) -> None:
         """Remove the group of a slot that has ended, or do it with the next one."""
         self._ended |= self._of(number)
