@@ -126,13 +126,27 @@ def _argument(asked: Asked) -> object:
     return list(unpack_items(memoryview(asked.data)))[asked.position]
 
 
+class _Debugger(pdb.Pdb):
+    """The debugger; its own way to call a function hides that it was left."""
+
+    left = False
+
+    def set_quit(self) -> None:
+        """Take note of it."""
+        self.left = True
+        super().set_quit()
+
+
 def _under_debugger(
     function: Callable[..., object], /, *args: object, **kwargs: object
 ) -> object:
     """Call a function; stop at its first line, and where an exception has left it."""
-    debugger = pdb.Pdb()
+    debugger = _Debugger()
     try:
-        return debugger.runcall(function, *args, **kwargs)
+        value: object = debugger.runcall(function, *args, **kwargs)
+        if debugger.left:
+            raise bdb.BdbQuit
+        return value
     except bdb.BdbQuit:
         raise
     except BaseException as error:

@@ -220,6 +220,15 @@ def test_the_debugger_stops_in_the_function_and_where_it_has_failed(
     assert "the same as before" in out
 
 
+def test_a_debugger_that_was_left_has_no_result(here: Shell) -> None:
+    id = here.submit("script.py:square", "-", said="2\n")
+    here.run("results", id)
+
+    code, _, err = here.run("replay", f"{id}/0", "--debug", said="q\n")
+    assert code == 1
+    assert "the debugger was left before the task was done" in err
+
+
 def test_another_machines_code_is_not_debugged_without_a_yes(
     here: Shell, there: Shell
 ) -> None:
