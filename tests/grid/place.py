@@ -112,6 +112,7 @@ class Place:
             "SLINGER_DATA": str(self.folder / "data"),
             "SLINGER_HOST": "127.0.0.1",
             "SLINGER_MDNS": "no",
+            "SLINGER_POLITE": "no",  # else others' tasks wait on a busy machine
             "SLINGER_SLOTS": "1",
         }
 
