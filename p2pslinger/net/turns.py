@@ -8,6 +8,7 @@ time still waits for the next turn of the loop, and leaves together.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
@@ -22,7 +23,7 @@ class Turn:
 
     def __init__(self) -> None:
         self._depth = 0
-        self._flushes: list[Callable[[], None]] = []
+        self._flushes: deque[Callable[[], None]] = deque()
 
     @property
     def is_running(self) -> bool:
@@ -39,9 +40,7 @@ class Turn:
     def __exit__(self, *_: object) -> None:
         try:
             while self._depth == 1 and self._flushes:
-                flushes, self._flushes = self._flushes, []
-                for flush in flushes:
-                    flush()
+                self._flushes.popleft()()  # one that fails leaves the others queued
         finally:
             self._depth -= 1
 

@@ -54,6 +54,24 @@ def test_an_event_that_fails_ends_all_the_same() -> None:
     assert not turn.is_running
 
 
+def test_what_cannot_leave_holds_nobody_else_up() -> None:
+    turn, left = Turn(), list[str]()
+
+    def fail() -> None:
+        raise RuntimeError
+
+    def event() -> None:
+        with turn:
+            turn.at_end(fail)
+            turn.at_end(lambda: left.append("said behind it"))
+
+    with pytest.raises(RuntimeError):
+        event()
+    with turn:
+        pass
+    assert left == ["said behind it"]
+
+
 def test_each_loop_has_a_turn_of_its_own() -> None:
     async def mine() -> Turn:
         loop = asyncio.get_running_loop()
