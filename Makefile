@@ -15,6 +15,9 @@ TESTS :=
 #: how many. More than four would have tests with real processes wait for each other.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# Without its bytecode, each process of a grid would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(EXTRAS)
 PEERS := .venv-peers
