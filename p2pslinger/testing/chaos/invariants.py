@@ -163,6 +163,7 @@ def nothing_was_wrong_on_the_way(evidence: Evidence) -> Iterator[str]:
 SETTLING: tuple[Invariant, ...] = (
     jobs_are_computed,
     keeping.durable_jobs_are_computed,
+    keeping.checks_are_over,
     keeping.replicas_agree,
     keeping.orders_are_known_everywhere,
     keeping.there_are_keepers_enough_and_not_too_many,

@@ -36,6 +36,15 @@ def durable_jobs_are_computed(evidence: Evidence) -> Iterator[str]:
                 yield f"{work} has {have} outcomes at {len(copies)} keepers"
 
 
+def checks_are_over(evidence: Evidence) -> Iterator[str]:
+    """Complain of keepers that wait for further answers: another may count then."""
+    for work, job, copies in evidence.durable():
+        for copy in copies if evidence.is_owed(work) else ():
+            held = copy.peer.peer.custody.vault.held.get(job)
+            if held is not None and held.job.checking.is_waiting:
+                yield f"{copy.peer.name} still has results of {work} checked"
+
+
 def replicas_agree(evidence: Evidence) -> Iterator[str]:
     """Complain of live keepers that do not hold the same of a job."""
     for work, _, copies in evidence.durable():
