@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import islice
 
@@ -96,7 +96,9 @@ class Watch:
             if self._peer.is_up:  # else it may have to be swept first
                 self._look_for_remembered(jobs)
 
-    def _look_for_uncancelled(self, jobs: Iterable[JobId]) -> None:
+    def _look_for_uncancelled(self, jobs: Sequence[JobId]) -> None:
+        # Who has given its copy up, and takes part again, learns it anew.
+        self._cancelled.intersection_update(jobs)
         for job in jobs:
             controls = self._peer.disk.jobs.items(job, Kind.CONTROL)
             if any(read(Control, signed).cancelled for _, _, signed in controls):
