@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import shutil
 import sys
+import time
 
 import click
 import msgspec
@@ -21,12 +22,17 @@ from p2pslinger.client.link import Link
 from p2pslinger.client.live import Shown
 from p2pslinger.errors import SlingerError
 from p2pslinger.ids import PeerId, short
+from p2pslinger.rules.spans import Spans
 from p2pslinger.wire.control import GetJobs, Jobs, RangeOut, Results
 from p2pslinger.wire.facts import JobFacts
 from p2pslinger.wire.glimpse import Glimpsed
 
 #: Seconds between two looks at how far the job is.
 LOOK = 0.5
+
+#: Seconds that the last results may take to come once the job is over, and between two
+#: looks at whether they have: their output is read from the disk.
+LAST, SOON = 5.0, 0.1
 
 #: What the terminal does on this: go to the line's start and clear it.
 CLEAR = "\r\x1b[K"
@@ -53,6 +59,7 @@ class Follower:
             queue.SimpleQueue()
         )
         self._output = Shown()
+        self._came = Spans()
         self._draws = not as_json and (sys.stderr if err else sys.stdout).isatty()
         self._shown = ""
         self._computed = -1
@@ -75,7 +82,7 @@ class Follower:
                 self._print_output(LOOK)
                 facts = put(link, GetJobs(facts.job), Jobs).facts[0]
                 self._show(facts)
-            self._print_rest(link)
+            self._print_rest(link, facts)
         if self._draws:
             click.echo(err=self._err)
         return facts
@@ -83,6 +90,7 @@ class Follower:
     def _hear(self, message: msgspec.Struct) -> None:
         if isinstance(message, Results) and message.handle == FOLLOWED:
             for out in message.ranges:
+                self._came.add(*(out.only or (out.start, out.stop)))
                 if out.output:
                     self._heard.put(out)
         elif isinstance(message, Glimpsed) and message.shown.text:
@@ -104,9 +112,16 @@ class Follower:
         else:
             self._print(out.start, out.stop, out.peer, self._output.rest(out))
 
-    def _print_rest(self, link: Link) -> None:
-        """Print what came with the last results: before the answer to a question."""
+    def _print_rest(self, link: Link, facts: JobFacts) -> None:
+        """Print what comes with the last results: before the answer to a question."""
         put(link, GetJobs(), Jobs)
+        until = time.monotonic() + LAST
+        while (
+            facts.durable
+            and self._came.count < facts.computed
+            and time.monotonic() < until
+        ):
+            self._print_output(SOON)
         while not self._heard.empty():
             self._print_output(0)
 
