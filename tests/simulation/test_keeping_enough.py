@@ -12,6 +12,7 @@ from p2pslinger.peer.durable import quota
 from p2pslinger.peer.events import Noted
 from p2pslinger.testing.fixtures import VirtualTime
 from p2pslinger.testing.grid import SimulatedGrid, SimulatedPeer
+from p2pslinger.wire.keeping import SharedGrant, ShareGrants
 from p2pslinger.wire.resigning import Resign, Resigning
 from tests.simulation.durable import (
     TASKS,
@@ -93,6 +94,29 @@ def test_a_peer_that_is_to_stop_hands_its_jobs_over_in_seconds(
             )
             results = at(new[0], job).job.replica.outcomes()
             assert sum(one.stop - one.start for one in results) == TASKS
+
+    virtual.run(main)
+
+
+def test_what_a_keeper_granted_that_is_none_any_more_is_granted_again(
+    virtual: VirtualTime,
+) -> None:
+    """Its volunteer has died since, and nobody is left who would say so."""
+
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, *others = everybody = await people(grid, 5, cost=5.0)
+            job = (await ann.start_job(same, range(TASKS))).id
+            leaver = keepers(others, job)[0]
+            await resigning(leaver)
+            await grid.until(lambda: find(leaver, job) is None, within=60)
+            grant = SharedGrant(1, leaver.id, TASKS - 3, TASKS)
+            for keeper in keepers(everybody, job):
+                said = ShareGrants(job, False, (grant,), ())
+                at(keeper, job).sharing.heard(leaver.id, said)
+                assert at(keeper, job).job.kept.board.running_elsewhere >= 3
+            await grid.until(lambda: bool(at(ann, job).job.end), within=900)
+            assert at(ann, job).job.kept.board.done.count == TASKS
 
     virtual.run(main)
 

@@ -237,22 +237,22 @@ class Sharing:
         self._told_of = {*known, *(one.peer for one in new)}
 
     def _judge(self, now: float) -> None:
-        """Find out who is silent."""
+        """Find out who is silent, and which grants nobody stands for any more."""
         others = [one for one in self._places().keepers if one != self._me]
         for peer in others:
             self._heard.setdefault(peer, now)
-        # While nobody had anything to say, silence meant nothing.
-        since = {peer: now - max(self._heard[peer], self._began) for peer in others}
+        # While nobody had anything to say, silence meant nothing. Who has no place any
+        # more says nothing either, and may have granted something while it had one.
+        since = {peer: now - max(at, self._began) for peer, at in self._heard.items()}
         gone = {peer for peer, when in self._left.items() if now - when > LEFT}
-        gone.update(peer for peer in others if since[peer] > GONE)
+        gone.update(peer for peer, seconds in since.items() if seconds > GONE)
         silent = frozenset(
             peer for peer in others if since[peer] > SILENT or peer in self._left
         )
-        for peer in others:
-            if peer in gone and peer not in self._dropped:
-                self._dropped.add(peer)
-                board = self._job.kept.board
-                board.shared(peer, (), board.shared_by(peer))
+        for peer in sorted(gone - self._dropped):
+            self._dropped.add(peer)
+            board = self._job.kept.board
+            board.shared(peer, (), board.shared_by(peer))
         if silent != self._silent:
             self._silent = silent
             self.divide()
