@@ -1,4 +1,4 @@
-"""Readers of durable jobs, owners by ticket, and members who mean harm."""
+"""Readers of durable jobs, and members who mean harm."""
 
 from __future__ import annotations
 
@@ -141,48 +141,6 @@ def test_a_program_reads_on_when_its_peer_becomes_a_keeper(
             await grid.until(lambda: reader in keepers(others, job.id), within=90)
             async with asyncio.timeout(300):
                 assert await read.results() == list(range(TASKS))
-
-    virtual.run(main)
-
-
-def test_an_owner_by_ticket_can_cancel_after_its_restart(virtual: VirtualTime) -> None:
-    async def main() -> None:
-        async with SimulatedGrid(virtual.network()) as grid:
-            everybody = await people(grid, cost=9.0)
-            ann, *others = everybody
-            job = await ann.start_job(same, range(TASKS))
-            kept = keepers(others, job.id)
-            (bob,) = others_than(kept, others)
-            ticket = await (await ann.program()).ticket(to_text(job.id), owner=True)
-            await (await bob.program()).own(ticket)
-            await bob.crash()
-            await bob.restart()
-            await grid.until(lambda: len(bob.peer.links.open) == 3, within=60)
-            program = await bob.program()
-            await program.change(to_text(job.id), "cancel")
-            await grid.until(
-                lambda: {at(p, job.id).job.end for p in kept} == {"cancelled"},
-                within=60,
-            )
-
-    virtual.run(main)
-
-
-def test_an_owner_by_ticket_decides_after_its_restart(virtual: VirtualTime) -> None:
-    async def main() -> None:
-        async with SimulatedGrid(virtual.network()) as grid:
-            ann, *others = await people(grid, 5)
-            job = await ann.start_job(same, range(TASKS))
-            ticket = await (await ann.program()).ticket(to_text(job.id), owner=True)
-            bob = keepers(others, job.id)[0]
-            await (await bob.program()).own(ticket)
-            await asyncio.sleep(1)
-            await ann.crash()
-            await bob.crash()
-            await bob.restart()
-            await grid.until(
-                lambda: at(bob, job.id).job.deciding.decided == TASKS, within=300
-            )
 
     virtual.run(main)
 

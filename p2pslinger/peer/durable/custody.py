@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from p2pslinger.errors import UnavailableError
 from p2pslinger.ids import JobId, PeerId
 from p2pslinger.net.connection import Connection
 from p2pslinger.net.exchange import Handlers
@@ -276,14 +275,11 @@ class Custody:
 
     def _find_again(self, held: Held) -> None:
         """Look for the keepers of a job that this peer owns by a ticket."""
-        if not held.job.is_keeper and held.job.key and not held.fellows.there():
-            self._owner.spawn(self._seek(held))
-
-    async def _seek(self, held: Held) -> None:
-        try:
-            await self._seeking.seek(held.job.id)
-        except UnavailableError:
-            pass  # it is tried again
+        theirs = not held.job.is_keeper and held.job.key and not held.forgetting
+        if not theirs or not all(one.lacks for one in held.fellows.there()):
+            held.look_at, held.pause = 0.0, 0.0
+        elif self._means.loop.time() >= held.look_at:
+            self._owner.spawn(self._seeking.look(held))
 
     def _fill(self, held: Held) -> None:
         if self._appointing.is_due(held):

@@ -135,12 +135,15 @@ class Fellows:
             fellow.agrees = False
             self._owner.spawn(self._compare(fellow, connection))
 
-    def meet(self, connection: Connection) -> None:
-        """Compare once with somebody else who turns out to keep the job."""
+    async def meet(self, connection: Connection) -> None:
+        """Compare once with somebody who turns out to keep the job, or to know its end.
+
+        Who takes part in keeping it anyway has been compared with.
+        """
         assert connection.peer is not None
         if connection.peer not in self.all:
             fellow = Fellow(connection.peer, self._loop.time(), connection)
-            self._owner.spawn(self._compare(fellow, connection))
+            await self._compare(fellow, connection)
 
     def went(self, peer: PeerId) -> None:
         """The connection to a peer is gone."""

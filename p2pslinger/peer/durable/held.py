@@ -25,6 +25,8 @@ class Held:
         reading: A task looks for news of it, because it is not kept here.
         invited: When this peer was asked to keep it, on the loop's clock.
         submitter_seen: When its submitter's peer was connected last.
+        look_at: When its keepers are looked for again, where they are not known.
+        pause: Seconds between the last two times.
         on_change: Called when another keeper may hold more of it than before.
     """
 
@@ -37,6 +39,8 @@ class Held:
     reading: bool = False
     submitter_seen: float = float("-inf")
     invited: float = float("-inf")
+    look_at: float = 0.0
+    pause: float = 0.0
     on_change: list[Callable[[], None]] = field(default_factory=list)
 
     def changed(self) -> None:

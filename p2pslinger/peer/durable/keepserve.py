@@ -179,8 +179,8 @@ class KeepServing:
             held = self._vault.held.get(job)
             if tombstone is not None and tombstone[1] is not None:
                 connection.ask(Tell(job, (tombstone[1],)), _ignore)
-            elif held is not None and held.job.is_keeper:
-                held.fellows.meet(connection)
+            elif held is not None and (held.job.is_keeper or held.job.key):
+                self._owner.spawn(held.fellows.meet(connection))
 
     def _compare(self, _: Connection, ask: CompareJob, exchange: Exchange) -> None:
         job = JobId(ask.job)

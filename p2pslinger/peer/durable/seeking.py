@@ -19,14 +19,23 @@ from p2pslinger.wire.records import Notice, open_signed
 #: Seconds between two rounds of asking, where nobody could be reached.
 AGAIN = 1.0
 
+#: Seconds between two looks for a job that this peer owns, and does not keep: at first
+#: (longer than one takes), and at most. Neighbours that keep it say so when they come.
+PAUSE, LONGEST_PAUSE = 20.0, 120.0
+
 
 class JobForgottenError(UnavailableError):
-    """A job's owner had everybody drop it."""
+    """A job's owner had everybody drop it.
 
-    def __init__(self, job: JobId) -> None:
+    Attributes:
+        proven: The owner's record says so, not just somebody.
+    """
+
+    def __init__(self, job: JobId, *, proven: bool = False) -> None:
         super().__init__(
             f"job {short(job)} was forgotten by its owner: nobody keeps it any more"
         )
+        self.proven = proven
 
 
 class Seeking:
@@ -67,26 +76,52 @@ class Seeking:
         Raises:
             UnavailableError: nobody who keeps it can be reached, or it was forgotten.
         """
-        why = f"nobody who can be reached keeps job {short(job)}"
-        forgotten = False
+        said = [UnavailableError(f"nobody who can be reached keeps job {short(job)}")]
         try:
             async with asyncio.timeout(limits.FIND_JOB):
                 while True:
-                    for connection in await self._keepers(job):
-                        try:
-                            return await self._take_up(job, key, connection)
-                        except PeerError as error:
-                            connection.close(error)
-                        except UnavailableError as error:
-                            forgotten |= isinstance(error, JobForgottenError)
-                            why = why if forgotten else str(error)
+                    held = await self._ask_all(job, key, said)
+                    if held is not None:
+                        return held
                     await asyncio.sleep(AGAIN)
         except TimeoutError:
-            if forgotten:
+            if any(isinstance(error, JobForgottenError) for error in said):
                 raise JobForgottenError(job) from None
             raise UnavailableError(
-                f"{why}: start a machine that has kept it, or check the id"
+                f"{said[-1]}: start a machine that has kept it, or check the id"
             ) from None
+
+    async def look(self, held: Held) -> None:
+        """Look once for the keepers of a job that this peer owns.
+
+        They may be gone for good, so each pause until the next time is longer.
+        """
+        held.pause = min(LONGEST_PAUSE, 2 * held.pause or PAUSE)
+        held.look_at = asyncio.get_running_loop().time() + held.pause
+        try:
+            async with asyncio.timeout(limits.FIND_JOB):
+                await self._ask_all(held.job.id, b"", [])
+        except (TimeoutError, UnavailableError):
+            pass  # it is tried again, unless it is forgotten now
+
+    async def _ask_all(
+        self, job: JobId, key: bytes, said: list[UnavailableError]
+    ) -> Held | None:
+        """Ask everyone who might keep a job, once; add why they don't to `said`.
+
+        Raises:
+            JobForgottenError: that is proven now.
+        """
+        for connection in await self._keepers(job):
+            try:
+                return await self._take_up(job, key, connection)
+            except PeerError as error:
+                connection.close(error)
+            except UnavailableError as error:
+                if isinstance(error, JobForgottenError) and error.proven:
+                    raise
+                said.append(error)
+        return None
 
     async def _keepers(self, job: JobId) -> list[Connection]:
         """Return connections to who might keep a job, the likeliest first."""
@@ -110,11 +145,12 @@ class Seeking:
         answer = await connection.request(CompareJob(job, nothing))
         if not isinstance(answer, JobCompared):
             raise PeerError(f"compared jobs by a {type(answer).__name__}")
+        held = self._vault.held.get(job)
         if answer.manifest is None:
+            await self._check_forgotten(job, held, connection)
             raise JobForgottenError(job)
         if job_id(answer.manifest) != job:
             raise PeerError("gave the manifest of another job")
-        held = self._vault.held.get(job)
         if held is None:
             held = self._vault.read(answer.manifest, key)
         assert connection.peer is not None
@@ -123,3 +159,19 @@ class Seeking:
         )
         await held.fellows.compare_with(connection)
         return held
+
+    async def _check_forgotten(
+        self, job: JobId, held: Held | None, connection: Connection
+    ) -> None:
+        """Have the record shown by which a job was forgotten, if we can tell.
+
+        It is signed by the job key, and only the manifest says which one that is.
+
+        Raises:
+            JobForgottenError: it is proven; the job here goes.
+        """
+        if held is None:
+            return
+        await held.fellows.meet(connection)
+        if held.job.replica.standing.forgotten:
+            raise JobForgottenError(job, proven=True)
