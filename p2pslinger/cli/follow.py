@@ -31,7 +31,7 @@ from p2pslinger.wire.glimpse import Glimpsed
 LOOK = 0.5
 
 #: Seconds that the last results may take to come once the job is over, and between two
-#: looks at whether they have: their output is read from the disk.
+#: looks at whether they have: none is shown before its acceptance is on the disk.
 LAST, SOON = 5.0, 0.1
 
 #: What the terminal does on this: go to the line's start and clear it.
@@ -90,9 +90,10 @@ class Follower:
     def _hear(self, message: msgspec.Struct) -> None:
         if isinstance(message, Results) and message.handle == FOLLOWED:
             for out in message.ranges:
-                self._came.add(*(out.only or (out.start, out.stop)))
                 if out.output:
                     self._heard.put(out)
+                # Counted last: who sees that all have come finds their output, too.
+                self._came.add(*(out.only or (out.start, out.stop)))
         elif isinstance(message, Glimpsed) and message.shown.text:
             self._heard.put(message)
 

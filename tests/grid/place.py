@@ -223,9 +223,16 @@ def output(process: subprocess.Popen[str]) -> str:
 
 
 def line(process: subprocess.Popen[str]) -> str:
-    """Return the next line that a process prints."""
+    """Return the next line that a process prints.
+
+    Byte by byte: what was read ahead would be missing from what `communicate` returns,
+    since that reads the pipe itself.
+    """
     assert process.stdout is not None
-    return process.stdout.readline().strip()
+    said = bytearray()
+    while not said.endswith(b"\n") and (byte := os.read(process.stdout.fileno(), 1)):
+        said += byte
+    return said.decode().strip()
 
 
 @contextmanager
