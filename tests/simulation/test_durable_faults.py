@@ -124,6 +124,32 @@ def test_what_a_full_disk_could_not_drop_is_dropped_when_there_is_room(
     virtual.run(main)
 
 
+def test_what_a_full_disk_has_refused_is_written_before_what_came_later(
+    virtual: VirtualTime,
+) -> None:
+    """A restart reads in this order, and some items need the ones before them."""
+
+    async def main() -> None:
+        async with SimulatedGrid(virtual.network()) as grid:
+            ann, bob = await people(grid, 2, slots=0)
+            job = (await ann.start_job(same, range(TASKS), keepers=1)).id
+            held, journal = at(bob, job), at(bob, job).job.means.journal
+            program = await ann.program()
+            bob.disk.full = True
+            await program.change(to_text(job), "priority", 3)
+            await grid.until(lambda: held.job.file.refused, within=10)
+
+            bob.disk.full = False
+            await grid.until(lambda: not journal.trouble, within=60, every=0.01)
+            assert held.job.file.refused
+            held.job.take(a_result(held, Identity(b"v" * 32), NONE))
+            await journal.flush()
+            kinds = [kind for _, kind, _ in bob.disk.jobs.items(job)]
+            assert kinds[-2:] == [Kind.CONTROL, Kind.RESULTS]
+
+    virtual.run(main)
+
+
 def test_a_job_that_pauses_between_appends_is_not_computed_twice(
     virtual: VirtualTime,
 ) -> None:

@@ -50,6 +50,9 @@ class Unsaved:
 class JobFile:
     """The items of one job, on disk and on their way there.
 
+    Attributes:
+        refused: Something of it is only in memory, because the disk refuses it.
+
     Args:
         stored: The job itself, as it is to be written.
         begun: It is on disk already.
@@ -73,6 +76,7 @@ class JobFile:
         self._journal = journal
         self._store = store
         self._loop = loop
+        self.refused = False
         self._unsaved: dict[bytes, Unsaved] = {}
         self._data: dict[bytes, bytes] = {}
         self._latest: tuple[bytes, PeerId, ResultBatch] | None = None
@@ -86,12 +90,9 @@ class JobFile:
         self._data.update(contents)
         unsaved = self._unsaved[taken.id] = Unsaved(taken, contents)
         if self._journal is not None:
+            if self.refused and not self._journal.trouble:
+                self.write_again()  # what came before goes before
             self._write(self._journal, unsaved)
-
-    @property
-    def refused(self) -> bool:
-        """Whether something of it is only in memory, because the disk refuses it."""
-        return any(unsaved.refused for unsaved in self._unsaved.values())
 
     def unsaved(self) -> list[bytes]:
         """Return the items that are not on disk yet: nobody may count on them."""
@@ -122,8 +123,13 @@ class JobFile:
             (unsaved.patient if patient else unsaved.waiting).append(saved)
 
     def write_again(self) -> None:
-        """Write what the disk has refused: it takes something again."""
-        if self._journal is not None:
+        """Write what the disk has refused: it takes something again.
+
+        Before anything that came later: some items say nothing to a reader who does
+        not know the ones before them.
+        """
+        if self._journal is not None and self.refused:
+            self.refused = False
             for unsaved in self._unsaved.values():
                 if unsaved.refused is not None:
                     unsaved.refused = None
@@ -156,6 +162,7 @@ class JobFile:
             told = told + unsaved.patient
         else:
             unsaved.refused = error
+            self.refused = True
         for saved in told:
             saved(error)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from p2pslinger.ids import PeerId
 from p2pslinger.limits import KEEPERS
 from p2pslinger.peer.events import Acknowledged
+from p2pslinger.rules.keeping import DEPTH
 from p2pslinger.rules.outcomes import Range
 from p2pslinger.rules.spans import Span
 from p2pslinger.testing.chaos.evidence import Evidence
@@ -75,10 +76,25 @@ def there_are_keepers_enough_and_not_too_many(evidence: Evidence) -> Iterator[st
         owners = {owner.id for owner in work.owners}
         for copy in copies:
             if evidence.is_owed(work):
-                for keeper in set(copy.places.keepers) - having:
+                for keeper in _to_be_filled(copy) - having:
                     yield f"{names[keeper]} has a place of {work}, and no copy"
-            if copy.peer.id not in {*copy.places.keepers, *owners}:
+            if _is_spare(copy, having) and copy.peer.id not in owners:
                 yield f"{copy.peer.name} keeps {work}, and has no place"
+
+
+def _is_spare(copy: Copy, having: set[PeerId]) -> bool:
+    """Tell whether a keeper is not needed, since every place is filled, or will be."""
+    keepers = copy.places.keepers
+    lost = set(keepers) - having - _to_be_filled(copy)
+    return copy.peer.id not in keepers and not lost
+
+
+def _to_be_filled(copy: Copy) -> set[PeerId]:
+    """Return the keepers that are replaced when they are gone.
+
+    Who was appointed by way of too many others is replaced by an owner only.
+    """
+    return {one for one in copy.places.keepers if copy.places.depth[one] < DEPTH}
 
 
 # --- what has to hold at any time ---------------------------------------------------
