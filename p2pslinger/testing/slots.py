@@ -12,7 +12,8 @@ import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from pickle import loads
 from typing import cast
 
@@ -28,6 +29,10 @@ from p2pslinger.sandbox.packed import PLAIN, STAR, unpack_items
 from p2pslinger.sandbox.seeding import Seeder
 from p2pslinger.sandbox.shared import hold, release_all
 from p2pslinger.sandbox.slot import Exit, Order, Outcome, Slot
+
+#: The folder of this checkout. Tracebacks travel: with it in them a seed would have
+#: another trace in each.
+HERE = f"{Path(__file__).parents[2]}/"
 
 #: Virtual seconds that a task takes unless `cost` says otherwise, and that a slot takes
 #: to start.
@@ -355,7 +360,10 @@ def _outcome(order: Order, stop: int, wall: float, run: Run | None = None) -> Ou
     if run is None:
         return Outcome(order.job, order.start, stop, 0, b"", (), wall, wall, b"")
     packed = memoryview(b"".join(run.failures))
-    failures, _ = unpack_failures(packed, len(run.failures))
+    found, _ = unpack_failures(packed, len(run.failures))
+    failures = tuple(
+        replace(one, traceback=one.traceback.replace(HERE, "")) for one in found
+    )
     values = b"".join(run.values())
     return Outcome(
         order.job, order.start, stop, run.form, values, failures, wall, wall, b""
